@@ -1,0 +1,1 @@
+//! Judges any PKCS#11 module.

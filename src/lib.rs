@@ -1,0 +1,12 @@
+//! Coffer: a PKCS#11 provider. ARCHITECTURE.md has the drawing.
+
+#[macro_use]
+pub mod error;
+pub mod crypto;
+pub mod kernel;
+pub mod mechanism;
+pub mod object;
+pub mod session;
+pub mod storage;
+pub mod token;
+pub mod abi;
