@@ -47,7 +47,7 @@ const GENERATE: &[(&str, Rows, &[CK_RV])] = &[
     ("date-empty", || with(Attr::bytes(CKA_START_DATE, [])), &[CKR_OK]),
     ("date", || with(Attr::date(CKA_START_DATE, "20260101")), &[CKR_OK]),
     ("label-empty", || with(Attr::label("")), &[CKR_OK]),
-    ("size-0", || size(0), BAD_VALUE),
+    ("size-0", || size(0), &[CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE, CKR_TEMPLATE_INCOMPLETE]),
     ("size-15", || size(15), BAD_VALUE),
     ("size-33", || size(33), BAD_VALUE),
     ("size-64", || size(64), BAD_VALUE),
@@ -158,7 +158,7 @@ pub fn cases() -> Vec<Case> {
         single("history.copied", "reads the history of a copy", &[CKR_OK], |x| {
             let sealed = [Attr::bool(CKA_SENSITIVE, true), Attr::bool(CKA_EXTRACTABLE, false)];
             let key = x.aes(32, &sealed).setup("C_GenerateKey")?;
-            let copy = x.s().copy(key, &[]).setup("C_CopyObject")?;
+            let copy = x.s().copy(key, &[Attr::label("copy")]).setup("C_CopyObject")?;
             history(x, copy, [true, true, true], Some(CKM_AES_KEY_GEN))
         }),
         single(

@@ -80,11 +80,6 @@ impl Function {
     pub fn exists(&self, module: &Module) -> bool {
         (self.entry)(module).is_some()
     }
-
-    /// Whether it takes a session.
-    pub fn has_session(&self) -> bool {
-        self.kinds.first() == Some(&Kind::Session)
-    }
 }
 
 macro_rules! functions {

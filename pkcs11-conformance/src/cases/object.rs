@@ -95,7 +95,7 @@ pub fn cases() -> Vec<Case> {
             "copy-unknown-handle",
             "copies an object that is not there",
             &[CKR_OBJECT_HANDLE_INVALID],
-            |x| Ok(Rv::of(&x.s().copy(NO_OBJECT, &[]))),
+            |x| Ok(Rv::of(&x.s().copy(NO_OBJECT, &[Attr::label("copy")]))),
         ),
         case(
             "destroy-unknown-handle",
@@ -141,7 +141,7 @@ pub fn cases() -> Vec<Case> {
         case("not-copyable", "copies an object with CKA_COPYABLE false", &[CKR_ACTION_PROHIBITED], |x| {
             let object =
                 x.s().create_object(&data(&[Attr::bool(CKA_COPYABLE, false)])).setup("C_CreateObject")?;
-            Ok(Rv::of(&x.s().copy(object, &[])))
+            Ok(Rv::of(&x.s().copy(object, &[Attr::label("copy")])))
         }),
         case(
             "not-modifiable",
