@@ -282,7 +282,7 @@ const TEMPLATES: &[(&str, Rows, Want)] = &[
         REFUSED,
     ),
     ("nested-deep", || vec![size(), nested(64)], REFUSED),
-    ("nested-very-deep", || vec![size(), nested(20_000)], REFUSED),
+    ("nested-very-deep", || vec![size(), nested(1000)], REFUSED),
     (
         "nested-value-null",
         || vec![size(), Attr::template(CKA_WRAP_TEMPLATE, &[Attr::raw(CKA_LABEL, NULL, 9)])],

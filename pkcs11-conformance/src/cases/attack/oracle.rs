@@ -48,14 +48,12 @@ pub fn cases() -> Vec<Case> {
             "12.rsa-unwrap",
             "unwraps right and broken RSA PKCS#1 v1.5 messages as an AES-128 key: one answer for all",
             |x| {
+                // Some modules want the length in the template, some refuse it there.
                 rsa_answers(x, CKF_UNWRAP, CKA_UNWRAP, |x, private, message| {
-                    let template = [
-                        Attr::class(CKO_SECRET_KEY),
-                        Attr::key_type(CKK_AES),
-                        Attr::bool(CKA_TOKEN, false),
-                        Attr::ulong(CKA_VALUE_LEN, 16),
-                    ];
-                    Rv::of(&x.s().unwrap(&Mechanism::new(CKM_RSA_PKCS), private, message, &template))
+                    match unwrap(x, private, message, &[]) {
+                        rv if rv == CKR_OK => rv,
+                        _ => unwrap(x, private, message, &[Attr::ulong(CKA_VALUE_LEN, 16)]),
+                    }
                 })
             },
         ),
@@ -133,8 +131,14 @@ fn rsa_answers(x: &Context, flag: CK_FLAGS, role: CK_ATTRIBUTE_TYPE, ask: Ask) -
         Ok((name, ask(x, private, &message)))
     });
     let answers = answers.collect::<Result<Vec<_>, Stop>>()?;
-    that(answers.iter().all(|(_, rv)| *rv == answers[0].1), format!("{answers:?}"))?;
+    that(answers[0].1 == CKR_OK, format!("the right message: {}", answers[0].1))?;
+    that(answers.iter().all(|(_, rv)| *rv == CKR_OK), format!("{answers:?}"))?;
     FINE
+}
+
+fn unwrap(x: &Context, private: CK_OBJECT_HANDLE, message: &[u8], more: &[Attr]) -> Rv {
+    let template = [Attr::class(CKO_SECRET_KEY), Attr::key_type(CKK_AES), Attr::bool(CKA_TOKEN, false)];
+    Rv::of(&x.s().unwrap(&Mechanism::new(CKM_RSA_PKCS), private, message, &[&template[..], more].concat()))
 }
 
 fn cbc_answers(x: &Context, role: CK_ATTRIBUTE_TYPE, ask: Ask, ends: &[[u8; 16]]) -> Outcome {
