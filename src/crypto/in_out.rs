@@ -60,8 +60,13 @@ impl<'a> InOut<'a> {
         unsafe { slice::from_raw_parts_mut(self.output, self.capacity) }
     }
 
+    /// The same, lent for one step of several.
+    pub fn reborrow(&mut self) -> InOut<'_> {
+        InOut { lifetime: PhantomData, ..*self }
+    }
+
     /// For the C calls and kernels that take both at once and allow them to be equal.
-    pub(in crate) fn as_ptrs(&mut self) -> (*const u8, *mut u8) {
+    pub(crate) fn as_ptrs(&mut self) -> (*const u8, *mut u8) {
         (self.input, self.output)
     }
 
@@ -71,7 +76,8 @@ impl<'a> InOut<'a> {
     /// If either is shorter than `len`.
     pub fn split_front(&mut self, len: usize) -> InOut<'a> {
         assert!(len <= self.len && len <= self.capacity);
-        let front = InOut { input: self.input, len, output: self.output, capacity: len, lifetime: PhantomData };
+        let front =
+            InOut { input: self.input, len, output: self.output, capacity: len, lifetime: PhantomData };
         // SAFETY: `len` is within both.
         unsafe {
             self.input = self.input.add(len);
