@@ -13,6 +13,7 @@ mod in_out;
 pub mod kdf;
 pub mod key_wrap;
 pub mod random;
+pub mod seal;
 mod secret;
 mod status;
 

@@ -1,1 +1,3 @@
-//! kernel
+//! The lowest floor: what takes the machine or the system by the hand.
+
+pub mod shared;
