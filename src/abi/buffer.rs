@@ -261,18 +261,18 @@ pub struct InOutput<'a> {
 }
 
 impl InOutput<'_> {
-    /// Bytes of input.
-    pub fn input_len(&self) -> usize {
-        self.input_len
+    /// Whether the caller asks only for the length.
+    pub fn is_query(&self) -> bool {
+        self.output.buffer.is_none()
     }
 
-    /// Both; `None` if the caller asks only for the length.
-    pub fn io(&mut self) -> Option<InOut<'_>> {
-        let buffer = self.output.buffer?.as_ptr();
+    /// Both, with no room for output if the caller asks only for the length.
+    pub fn io(&mut self) -> InOut<'_> {
         let input = self.copy.as_ref().map_or(self.input, |copy| copy.as_ptr());
+        let buffer = self.output.buffer.unwrap_or(NonNull::dangling()).as_ptr();
         // SAFETY: both are valid as the caller promised, and `Caller::in_output` has seen to it that they
         // start at one address or do not overlap. There is no reference to either.
-        Some(unsafe { InOut::from_raw(input, self.input_len, buffer, self.output.capacity) })
+        unsafe { InOut::from_raw(input, self.input_len, buffer, self.output.capacity) }
     }
 
     /// As [`Output::settle`].
@@ -409,15 +409,15 @@ mod tests {
             let (from_here, to_here) = (base.wrapping_add(from), base.wrapping_add(to));
             let mut both = caller.in_output(from_here, 8, to_here, &mut len).unwrap();
             assert_eq!(both.copy.is_some(), copied, "{from} to {to}");
-            increment(&mut both.io().unwrap());
+            increment(&mut both.io());
             both.settle(Answer::Done(8)).unwrap();
             let expected: Vec<u8> = (0..8).map(|at| (from + at + 1) as u8).collect();
             assert_eq!((&memory[to..to + 8], len), (&expected[..], 8), "{from} to {to}");
         }
         let (mut byte, mut len) = (0, 1);
         let caller = caller();
-        assert_eq!(caller.in_output(ptr::null(), 0, &mut byte, &mut len).unwrap().io().unwrap().input(), b"");
-        assert!(caller.in_output(&byte, 1, ptr::null_mut(), &mut len).unwrap().io().is_none());
+        assert_eq!(caller.in_output(ptr::null(), 0, &mut byte, &mut len).unwrap().io().input(), b"");
+        assert!(caller.in_output(&byte, 1, ptr::null_mut(), &mut len).unwrap().is_query());
     }
 
     #[test]

@@ -5,4 +5,4 @@
 
 pub mod buffer;
 mod instance;
-
+pub mod template;
