@@ -34,7 +34,11 @@ impl SharedCounter {
         let page = unsafe {
             libc::mmap(ptr::null_mut(), LEN as usize, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
-        if page == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(SharedCounter { page: page.cast() }) }
+        if page == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(SharedCounter { page: page.cast() })
+        }
     }
 
     /// Its value.

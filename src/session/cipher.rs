@@ -24,7 +24,13 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
-    pub fn cipher_init(&self, way: Direction, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
+    pub fn cipher_init(
+        &self,
+        way: Direction,
+        row: &'static Mechanism,
+        params: Params,
+        key: Handle,
+    ) -> Result<()> {
         let mut operations = self.running()?;
         let slot = operations.cipher(way);
         if slot.is_some() {
@@ -134,7 +140,8 @@ fn step(
             return Ok(Answer::TooSmall(bound));
         }
         let mut scratch = Secret::zeroed(bound);
-        let len = compute(&mut *operation.state, &operation.key, InOut::new(io.input(), scratch.expose_mut()))?;
+        let len =
+            compute(&mut *operation.state, &operation.key, InOut::new(io.input(), scratch.expose_mut()))?;
         operation.pending = Some(scratch.truncated(len));
     }
     let Some(pending) = operation.pending.take() else { fail!(GeneralError) };

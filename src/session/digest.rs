@@ -78,8 +78,13 @@ impl Session {
             fail!(KeyIndigestible, "only secret keys can be digested");
         }
         let value = key.secret_value()?;
-        if self.token().policy().policy == Policy::Strict && (key.is_true(CKA_SENSITIVE) || value.len() < LEAST_KEY) {
-            fail!(KeyIndigestible, "the strict policy digests no sensitive key and none below {LEAST_KEY} bytes");
+        if self.token().policy().policy == Policy::Strict
+            && (key.is_true(CKA_SENSITIVE) || value.len() < LEAST_KEY)
+        {
+            fail!(
+                KeyIndigestible,
+                "the strict policy digests no sensitive key and none below {LEAST_KEY} bytes"
+            );
         }
         digesting.update(value);
         Ok(())
@@ -96,7 +101,7 @@ impl Session {
 
 fn conclude(slot: &mut Option<Digesting>, last: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
     let Some(digesting) = slot else { fail!(OperationNotInitialized) };
-    let len = digesting.context.hash().len();
+    let len = digesting.context.hash().output_len();
     match out {
         None => Ok(Answer::Query(len)),
         Some(out) if out.len() < len => Ok(Answer::TooSmall(len)),

@@ -23,7 +23,13 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED unless both run; those of either.
-    pub fn dual_update(&self, way: Direction, beside: Beside, mut io: InOut<'_>, query: bool) -> Result<Answer> {
+    pub fn dual_update(
+        &self,
+        way: Direction,
+        beside: Beside,
+        mut io: InOut<'_>,
+        query: bool,
+    ) -> Result<Answer> {
         let mut operations = self.running()?;
         let there = match beside {
             Beside::Digest => operations.digest.is_some(),
@@ -34,7 +40,8 @@ impl Session {
             fail!(OperationNotInitialized, "the operation beside the cipher is not running");
         }
         // In place, the ciphertext overwrites the plaintext, so a copy is fed.
-        let plain = (way == Direction::Encrypt && !query).then(|| crate::crypto::Secret::from_slice(io.input()));
+        let plain =
+            (way == Direction::Encrypt && !query).then(|| crate::crypto::Secret::from_slice(io.input()));
         let answer = update(operations.cipher(way), io.reborrow(), query)?;
         if let Answer::Done(len) = answer {
             let plain = plain.as_ref().map_or(&io.output()[..len], |plain| plain.expose());

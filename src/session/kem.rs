@@ -31,12 +31,12 @@ impl Session {
             Some(out) if out.len() < len => return Ok((Answer::TooSmall(len), None)),
             Some(out) => out,
         };
-        let template =
-            template::merge_key_template(template, public.attributes().template(CKA_ENCAPSULATE_TEMPLATE))?;
-        let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
+        let own = public.attributes().template(CKA_ENCAPSULATE_TEMPLATE);
+        let template = template::merge(Act::Unwrap, template, own, &self.rules())?;
+        let (attributes, wanted) = self.new_secret(Act::Unwrap, &template)?;
         let (ciphertext, secret) = kem.encapsulate(&public, &params)?;
         let secret = cut(secret, wanted)?;
-        let handle = self.create_secret(Act::Derive, row, attributes, secret, None)?;
+        let handle = self.create_secret(Act::Unwrap, row, attributes, secret, None)?;
         out[..len].copy_from_slice(&ciphertext);
         Ok((Answer::Done(len), Some(handle)))
     }
@@ -55,18 +55,20 @@ impl Session {
     ) -> Result<Handle> {
         let Some(kem) = row.kem else { fail!(MechanismInvalid, "{} decapsulates nothing", row.name) };
         let private = self.key_for(Use::Decapsulate, row, private_key)?;
-        let template =
-            template::merge_key_template(template, private.attributes().template(CKA_DECAPSULATE_TEMPLATE))?;
-        let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
+        let own = private.attributes().template(CKA_DECAPSULATE_TEMPLATE);
+        let template = template::merge(Act::Unwrap, template, own, &self.rules())?;
+        let (attributes, wanted) = self.new_secret(Act::Unwrap, &template)?;
         let secret = cut(kem.decapsulate(&private, &params, ciphertext)?, wanted)?;
-        self.create_secret(Act::Derive, row, attributes, secret, None)
+        self.create_secret(Act::Unwrap, row, attributes, secret, None)
     }
 }
 
 /// A KEM's secret has one length; a shorter key takes its first bytes.
 fn cut(secret: Secret, wanted: Wanted) -> Result<Secret> {
     match wanted.len {
-        Some(len) if len > secret.len() => fail!(KeySizeRange, "CKA_VALUE_LEN: the secret has {} bytes", secret.len()),
+        Some(len) if len > secret.len() => {
+            fail!(KeySizeRange, "CKA_VALUE_LEN: the secret has {} bytes", secret.len())
+        }
         Some(len) => Ok(secret.truncated(len)),
         None => Ok(secret),
     }

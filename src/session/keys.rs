@@ -16,7 +16,12 @@ impl Session {
     /// # Errors
     /// What the mechanism, its parameter or the template is wrong by; CKR_SESSION_READ_ONLY;
     /// CKR_USER_NOT_LOGGED_IN.
-    pub fn generate_key(&self, row: &'static Mechanism, params: Params, template: &Attributes) -> Result<Handle> {
+    pub fn generate_key(
+        &self,
+        row: &'static Mechanism,
+        params: Params,
+        template: &Attributes,
+    ) -> Result<Handle> {
         let Some(generator) = row.generate else { fail!(MechanismInvalid, "{} generates no key", row.name) };
         let implied = implied(CKO_SECRET_KEY, generator.key_type());
         let mut attributes = template::build(Act::Generate, template, &implied, &self.rules())?;
@@ -38,13 +43,16 @@ impl Session {
         public: &Attributes,
         private: &Attributes,
     ) -> Result<(Handle, Handle)> {
-        let Some(generator) = row.generate_pair else { fail!(MechanismInvalid, "{} generates no pair", row.name) };
+        let Some(generator) = row.generate_pair else {
+            fail!(MechanismInvalid, "{} generates no pair", row.name)
+        };
         let key_type = generator.key_type();
         let rules = self.rules();
         let mut public = template::build(Act::Generate, public, &implied(CKO_PUBLIC_KEY, key_type), &rules)
             .map_err(|error| error.within("public key"))?;
-        let mut private = template::build(Act::Generate, private, &implied(CKO_PRIVATE_KEY, key_type), &rules)
-            .map_err(|error| error.within("private key"))?;
+        let mut private =
+            template::build(Act::Generate, private, &implied(CKO_PRIVATE_KEY, key_type), &rules)
+                .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
         self.token().policy().judge_generation(row, &public)?;
@@ -69,7 +77,8 @@ impl Session {
         out: Option<&mut [u8]>,
     ) -> Result<Answer> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
-        let wrapping = self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
+        let wrapping =
+            self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
         let payload = match key.class() {
@@ -95,7 +104,10 @@ impl Session {
             fail!(KeyUnextractable, "CKA_EXTRACTABLE of the key is not set");
         }
         if key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
-            fail!(KeyNotWrappable, "CKA_WRAP_WITH_TRUSTED is set on the key, CKA_TRUSTED not on the wrapping key");
+            fail!(
+                KeyNotWrappable,
+                "CKA_WRAP_WITH_TRUSTED is set on the key, CKA_TRUSTED not on the wrapping key"
+            );
         }
         if let Some(wanted) = wrapping.attributes().template(CKA_WRAP_TEMPLATE)
             && !template::matches(key.attributes(), wanted)
@@ -126,10 +138,16 @@ impl Session {
         template: &Attributes,
     ) -> Result<Handle> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
-        let unwrapping =
-            self.key_for(Use::Unwrap, row, unwrapping_key).map_err(|error| wrapping_error(Use::Unwrap, error))?;
-        let template = template::merge_key_template(template, unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE))
-            .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
+        let unwrapping = self
+            .key_for(Use::Unwrap, row, unwrapping_key)
+            .map_err(|error| wrapping_error(Use::Unwrap, error))?;
+        let template = template::merge(
+            Act::Unwrap,
+            template,
+            unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE),
+            &self.rules(),
+        )
+        .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
         let mut attributes = template::build(Act::Unwrap, &template, &Attributes::new(), &self.rules())?;
         self.may_write(&attributes)?;
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
@@ -149,9 +167,9 @@ impl Session {
             (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {} unwraps no class {class:#x}", row.name),
         };
         attributes.extend(values);
-        let attributes = self
-            .finish(Act::Unwrap, row, attributes, None)
-            .map_err(|error| if error.rv() == Rv::KeySizeRange { error.recode(Rv::WrappedKeyLenRange) } else { error })?;
+        let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(|error| {
+            if error.rv() == Rv::KeySizeRange { error.recode(Rv::WrappedKeyLenRange) } else { error }
+        })?;
         self.token().create(self.handle(), attributes)
     }
 
@@ -168,8 +186,13 @@ impl Session {
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
         let base = self.key_for(Use::Derive, row, base_key)?;
-        let template = template::merge_key_template(template, base.attributes().template(CKA_DERIVE_TEMPLATE))
-            .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        let template = template::merge(
+            Act::Derive,
+            template,
+            base.attributes().template(CKA_DERIVE_TEMPLATE),
+            &self.rules(),
+        )
+        .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
         let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))
@@ -216,10 +239,18 @@ impl Session {
     }
 
     /// Checks a new key's components, adds what follows from them, and writes down where it came from.
-    fn finish(&self, act: Act, row: &Mechanism, mut attributes: Attributes, base: Option<&Object>) -> Result<Attributes> {
+    fn finish(
+        &self,
+        act: Act,
+        row: &Mechanism,
+        mut attributes: Attributes,
+        base: Option<&Object>,
+    ) -> Result<Attributes> {
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
         (kind.complete)(&mut attributes)?;
-        template::history(act, Some(row.number), &mut attributes, base.map(Object::attributes))?;
+        let bases: Vec<&Attributes> = base.map(Object::attributes).into_iter().collect();
+        template::history(act, row.number, &mut attributes, &bases, &self.rules());
+        template::settle(&mut attributes)?;
         Ok(attributes)
     }
 }

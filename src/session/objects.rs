@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::mechanism::key;
 use crate::object::template::{self, Act};
-use crate::object::{AttributeType, Attributes, Handle, Object, Value};
+use crate::object::{Attributes, Handle, Object};
 use crate::token::User;
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -55,8 +55,9 @@ impl Session {
         if let Some(key_type) = attributes.ulong(CKA_KEY_TYPE) {
             let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, key_type)?;
             (kind.complete)(&mut attributes)?;
-            template::history(Act::Create, None, &mut attributes, None)?;
+            template::history(Act::Create, CK_UNAVAILABLE_INFORMATION, &mut attributes, &[], &self.rules());
         }
+        template::settle(&mut attributes)?;
         self.token().create(self.handle(), attributes)
     }
 
@@ -103,16 +104,4 @@ impl Session {
         let attributes = template::set(object.attributes(), changes, &self.rules())?;
         self.token().change(&object, attributes)
     }
-}
-
-/// What C_GetAttributeValue may show of one attribute: `Ok(None)` if the object can have it and has none.
-///
-/// # Errors
-/// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID.
-pub fn readable(object: &Object, attribute: AttributeType) -> Result<Option<Value>> {
-    template::readable(object.attributes(), attribute)?;
-    if let Some(value) = object.attributes().value(attribute) {
-        return Ok(Some(value.clone()));
-    }
-    Ok(object.secrets()?.value(attribute).cloned())
 }

@@ -141,7 +141,8 @@ impl Session {
         if let Some(key) = recent.find(handle) {
             return Ok(key.clone());
         }
-        let key = self.token.object(handle).map_err(|error| error.recode(crate::error::Rv::KeyHandleInvalid))?;
+        let key =
+            self.token.object(handle).map_err(|error| error.recode(crate::error::Rv::KeyHandleInvalid))?;
         recent.remember(key.clone());
         Ok(key)
     }
@@ -166,7 +167,8 @@ impl Session {
             CKU_SO => self.token.login(User::So, name, pin),
             CKU_CONTEXT_SPECIFIC => {
                 let mut running = self.running()?;
-                let Running { encrypt, decrypt, sign, verify, sign_recover, verify_recover, .. } = &mut *running;
+                let Running { encrypt, decrypt, sign, verify, sign_recover, verify_recover, .. } =
+                    &mut *running;
                 let mut waiting = [
                     encrypt.as_mut().map(|operation| &mut operation.needs_login),
                     decrypt.as_mut().map(|operation| &mut operation.needs_login),

@@ -37,7 +37,8 @@ impl Session {
         if running(slot)?.in_parts {
             fail!(OperationNotInitialized, "{IN_PARTS}");
         }
-        let answer = signature(slot, out, |operation, out| operation.state.one_shot(&operation.key, data, out));
+        let answer =
+            signature(slot, out, |operation, out| operation.state.one_shot(&operation.key, data, out));
         settle(slot, answer)
     }
 

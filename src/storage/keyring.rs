@@ -131,7 +131,13 @@ fn place(purpose: &str, token: &[u8; 16], user: &UserId) -> Writer {
 
 impl UserRecord {
     /// A new user with fresh keys. The token key is the token's; `so` is absent for the SO itself.
-    pub fn new(token: &[u8; 16], kdf: Kdf, pin: &[u8], token_key: &Secret, so: Option<&Keys>) -> Result<UserRecord> {
+    pub fn new(
+        token: &[u8; 16],
+        kdf: Kdf,
+        pin: &[u8],
+        token_key: &Secret,
+        so: Option<&Keys>,
+    ) -> Result<UserRecord> {
         let key = random::secret(seal::KEY);
         let id = random::array();
         UserRecord::seal(token, id, kdf, pin, &key, token_key, so)
@@ -180,7 +186,8 @@ impl UserRecord {
 
     /// The same user with another PIN, on the user's own word.
     pub fn with_pin(&self, keys: &Keys, pin: &[u8]) -> Result<UserRecord> {
-        let renewed = UserRecord::seal(&keys.token, self.id, self.kdf, pin, &keys.user_key, &keys.token_key, None)?;
+        let renewed =
+            UserRecord::seal(&keys.token, self.id, self.kdf, pin, &keys.user_key, &keys.token_key, None)?;
         Ok(UserRecord { escrow: self.escrow.clone(), ..renewed })
     }
 

@@ -45,10 +45,27 @@ impl Storage for Memory {
             .records
             .iter()
             .filter(|(_, (revision, value))| wanted(*revision, value.is_some()))
-            .map(|(key, (revision, value))| Change { key: key.clone(), revision: *revision, value: value.clone() })
+            .map(|(key, (revision, value))| Change {
+                key: key.clone(),
+                revision: *revision,
+                value: value.clone(),
+            })
             .collect();
         changes.sort_by_key(|change| change.revision);
         Ok(Log { revision: records.revision, complete: since.is_none(), changes })
+    }
+
+    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>> {
+        let records = self.0.lock();
+        let there =
+            records.records.iter().filter(|(key, (_, value))| key.starts_with(prefix) && value.is_some());
+        Ok(there
+            .map(|(key, (revision, value))| Change {
+                key: key.clone(),
+                revision: *revision,
+                value: value.clone(),
+            })
+            .collect())
     }
 
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {

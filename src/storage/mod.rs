@@ -81,6 +81,12 @@ pub trait Storage: Send + Sync {
     /// As above.
     fn load(&self, since: Option<Revision>) -> Result<Log>;
 
+    /// The records whose keys begin so, in ascending order.
+    ///
+    /// # Errors
+    /// As above.
+    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>>;
+
     /// Runs `work` on the newest records and commits what it returns, all or nothing, before it returns. An
     /// engine that only notices a race at the end runs `work` again.
     ///

@@ -37,7 +37,11 @@ impl Place {
     /// CKR_GENERAL_ERROR, saying what is wrong with the directory or one above it.
     pub fn new(directory: &Path) -> Result<Place> {
         if !directory.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| io_error(directory, &e))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .map_err(|e| io_error(directory, &e))?;
         }
         let directory = directory.canonicalize().map_err(|error| io_error(directory, &error))?;
         let metadata = fs::symlink_metadata(&directory).map_err(|error| io_error(&directory, &error))?;
@@ -49,7 +53,11 @@ impl Place {
             let metadata = fs::symlink_metadata(above).map_err(|error| io_error(above, &error))?;
             let (others_write, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
             if others_write && !sticky {
-                fail!(GeneralError, "{}: others may write here, so the tokens below are not safe", above.display());
+                fail!(
+                    GeneralError,
+                    "{}: others may write here, so the tokens below are not safe",
+                    above.display()
+                );
             }
         }
         Ok(Place { directory })
@@ -93,7 +101,11 @@ impl Place {
     ///
     /// # Errors
     /// CKR_FUNCTION_FAILED if another process has made it meanwhile; as [`Storage`].
-    pub fn create(&self, slot: u32, fill: impl FnOnce(&dyn Storage) -> Result<()>) -> Result<Box<dyn Storage>> {
+    pub fn create(
+        &self,
+        slot: u32,
+        fill: impl FnOnce(&dyn Storage) -> Result<()>,
+    ) -> Result<Box<dyn Storage>> {
         let path = self.path(slot);
         let draft = self.directory.join(format!(".{slot}.{}.draft", process::id()));
         self.discard(&draft);

@@ -88,6 +88,8 @@ impl Stored {
 pub struct Changes {
     /// Up to which commit.
     pub revision: Revision,
+    /// The token was made anew by another process: nothing of the old one is left, logins included.
+    pub replaced: bool,
     /// Whether `stored` is all there is, so that what is not in it is gone.
     pub complete: bool,
     /// Objects that are new or changed.
@@ -264,8 +266,8 @@ impl Sealed {
     /// # Errors
     /// CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
     pub fn open(storage: Box<dyn Storage>) -> Result<Sealed> {
-        let meta = match find(&storage.load(None)?, &meta_key()) {
-            Some(record) => Meta::decode(record)?,
+        let meta = match record(&*storage, &meta_key())? {
+            Some(record) => Meta::decode(&record)?,
             None => fail!(TokenNotRecognized, "the token has no meta record"),
         };
         Ok(Sealed { storage, meta: Mutex::new(Arc::new(meta)), seen: Mutex::default() })
@@ -286,15 +288,11 @@ impl Sealed {
     /// CKR_DEVICE_ERROR.
     pub fn info(&self) -> Result<Info> {
         let mut tries = [Tries::default(); 2];
-        let mut user_pin_set = false;
-        for change in self.storage.load(None)?.changes {
-            match (&change.key[..], &change.value) {
-                ([kind::TRIES, role @ (0 | 1), ..], Some(record)) => {
-                    let worst = &mut tries[*role as usize];
-                    *worst = Tries(worst.0.max(Tries::decode(record)?.0));
-                }
-                ([kind::USER, 1, ..], Some(_)) => user_pin_set = true,
-                _ => {}
+        let user_pin_set = !self.storage.read(&user_key(Role::User.number(), ""))?.is_empty();
+        for change in self.storage.read(&[kind::TRIES])? {
+            if let ([_, role @ (0 | 1), ..], Some(record)) = (&change.key[..], &change.value) {
+                let worst = &mut tries[*role as usize];
+                *worst = Tries(worst.0.max(Tries::decode(record)?.0));
             }
         }
         let meta = self.meta();
@@ -345,7 +343,7 @@ impl Sealed {
         };
         match self.storage.write_protected() {
             // Who can only read the file can take it home as well.
-            true => record = find(&self.storage.load(None)?, &user_key(role.number(), name)).map(<[u8]>::to_vec),
+            true => record = self::record(&*self.storage, &user_key(role.number(), name))?,
             false => drop(self.storage.transact(&mut count)?),
         }
         let Some(record) = record else { return self.unknown_user(name, pin) };
@@ -434,18 +432,35 @@ impl Sealed {
     /// # Errors
     /// CKR_DEVICE_ERROR, naming what was tampered with.
     pub fn load(&self, since: Option<Revision>, keys: Option<&Keys>) -> Result<Changes> {
-        let log = self.storage.load(since)?;
+        let mut log = self.storage.load(since)?;
+        let replaced = match find(&log, &meta_key()).map(Meta::decode).transpose()? {
+            Some(meta) if meta.token != self.meta().token => {
+                *self.meta.lock() = Arc::new(meta);
+                *self.seen.lock() = Seen::default();
+                log = self.storage.load(None)?;
+                true
+            }
+            _ => false,
+        };
+        let keys = keys.filter(|_| !replaced);
         if let Some(keys) = keys {
             self.verify(keys, since, &log)?;
         }
         let token = self.meta().token;
-        let mut changes =
-            Changes { revision: log.revision, complete: log.complete, stored: Vec::new(), deleted: Vec::new() };
+        let mut changes = Changes {
+            revision: log.revision,
+            replaced,
+            complete: log.complete,
+            stored: Vec::new(),
+            deleted: Vec::new(),
+        };
         for change in log.changes {
             let [kind::OBJECT, id @ ..] = &change.key[..] else { continue };
             let Ok(id) = ObjectId::try_from(id) else { fail!(DeviceError, "an object's key is malformed") };
             match change.value {
-                Some(record) => changes.stored.extend(open_object(&token, id, change.revision, &record, keys)?),
+                Some(record) => {
+                    changes.stored.extend(open_object(&token, id, change.revision, &record, keys)?)
+                }
                 None => changes.deleted.push(id),
             }
         }
@@ -486,7 +501,10 @@ impl Sealed {
         };
         if !equal(&set.0, &seen.sum.0) {
             *seen = Seen::default();
-            fail!(DeviceError, "the token's records are not those that were written: one was altered, removed or rolled back");
+            fail!(
+                DeviceError,
+                "the token's records are not those that were written: one was altered, removed or rolled back"
+            );
         }
         Ok(())
     }
@@ -498,12 +516,18 @@ fn begin(storage: &dyn Storage, new: &NewToken<'_>) -> Result<Meta> {
     let so = UserRecord::new(&meta.token, meta.kdf(), new.so_pin, &random::secret(seal::KEY), None)?;
     let keys = so.unlock(&meta.token, new.so_pin)?;
     storage.transact(&mut |view| {
-        let mut records: HashMap<Key, Option<Vec<u8>>> = view.keys()?.into_iter().map(|(key, _)| (key, None)).collect();
+        let mut records: HashMap<Key, Option<Vec<u8>>> =
+            view.keys()?.into_iter().map(|(key, _)| (key, None)).collect();
         records.insert(meta_key(), Some(meta.encode()));
         records.insert(user_key(Role::So.number(), ""), Some(so.encode()));
         with_set(&keys, view, records.into_iter().filter(|(key, _)| *key != set_key()).collect(), true)
     })?;
     Ok(meta)
+}
+
+/// One record by its whole key.
+fn record(storage: &dyn Storage, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    Ok(storage.read(key)?.into_iter().find(|change| change.key == key).and_then(|change| change.value))
 }
 
 fn find<'a>(log: &'a Log, key: &[u8]) -> Option<&'a [u8]> {
@@ -523,7 +547,14 @@ fn seal_object(keys: &Keys, put: &Put<'_>, revision: Revision) -> Result<Vec<u8>
     if put.private {
         let grant = keys.data_keys.seal(&place, data_key.expose())?;
         let attributes = sealing.seal(&blob_place(&place, ATTRIBUTES), put.attributes)?;
-        return Ok(record.u32(1).fixed(&keys.user).u8(DIRECT).bytes(&grant).bytes(&attributes).bytes(&secrets).finish());
+        return Ok(record
+            .u32(1)
+            .fixed(&keys.user)
+            .u8(DIRECT)
+            .bytes(&grant)
+            .bytes(&attributes)
+            .bytes(&secrets)
+            .finish());
     }
     let mac = public_mac(keys, &place, &data_key, put.attributes, &secrets);
     Ok(record.fixed(data_key.expose()).bytes(put.attributes).bytes(&secrets).fixed(&mac).finish())
@@ -561,7 +592,14 @@ fn open_object(
         {
             return Err(tampered(&id, Rv::DeviceError.into()));
         }
-        return Ok(Some(Stored { id, revision, attributes: Secret::from_slice(attributes), secrets, data_key, place }));
+        return Ok(Some(Stored {
+            id,
+            revision,
+            attributes: Secret::from_slice(attributes),
+            secrets,
+            data_key,
+            place,
+        }));
     }
     let Some(keys) = keys else { return Ok(None) };
     let mut grant = None;

@@ -9,7 +9,7 @@ use super::{Batch, Change, Key, Log, Revision, Storage, View};
 use crate::error::{Error, Result, Rv};
 use crate::kernel::shared::{self, SharedCounter};
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -112,7 +112,11 @@ impl Sqlite {
         match (pragma("application_id"), pragma("user_version")) {
             (Ok(APPLICATION), Ok(SCHEMA)) => Ok(()),
             (Ok(APPLICATION), Ok(newer)) => {
-                fail!(TokenNotRecognized, "{}: tables of version {newer}, known is {SCHEMA}", self.path.display())
+                fail!(
+                    TokenNotRecognized,
+                    "{}: tables of version {newer}, known is {SCHEMA}",
+                    self.path.display()
+                )
             }
             (Err(error), _) | (_, Err(error)) => Err(self.fault(error)),
             _ => fail!(TokenNotRecognized, "{}: not a Coffer token", self.path.display()),
@@ -153,7 +157,8 @@ fn counter(path: &Path, writable: bool) -> Result<Option<SharedCounter>> {
         let _ = fs::remove_file(&draft);
         made.map_err(|error| io_error(&mark, &error))?;
     }
-    let file = if writable { OpenOptions::new().read(true).write(true).open(&mark) } else { File::open(&mark) };
+    let file =
+        if writable { OpenOptions::new().read(true).write(true).open(&mark) } else { File::open(&mark) };
     match file {
         Ok(file) => SharedCounter::map(&file, writable).map(Some).map_err(|error| io_error(&mark, &error)),
         Err(_) if !writable => Ok(None),
@@ -194,13 +199,14 @@ impl View for Inside<'_> {
 
     fn get(&self, key: &[u8]) -> Result<Option<(Revision, Vec<u8>)>> {
         let query = "SELECT revision, value FROM record WHERE key = ?1 AND value IS NOT NULL";
-        let mut statement = self.connection.prepare_cached(query).map_err(|error| self.sqlite.fault(error))?;
+        let mut statement =
+            self.connection.prepare_cached(query).map_err(|error| self.sqlite.fault(error))?;
         let record = statement.query_row([key], |row| Ok((row.get::<_, i64>(0)? as Revision, row.get(1)?)));
         record.optional().map_err(|error| self.sqlite.fault(error))
     }
 
     fn keys(&self) -> Result<Vec<(Key, Revision)>> {
-        let keys = || {
+        let keys = || -> rusqlite::Result<Vec<_>> {
             let query = "SELECT key, revision FROM record WHERE value IS NOT NULL";
             let mut statement = self.connection.prepare_cached(query)?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as Revision)))?;
@@ -216,6 +222,10 @@ fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
     statement.query_row([], |row| Ok((row.get::<_, i64>(0)? as Revision, row.get::<_, i64>(1)? as Revision)))
 }
 
+fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+    Ok(Change { key: row.get(0)?, revision: row.get::<_, i64>(1)? as Revision, value: row.get(2)? })
+}
+
 fn write(connection: &Connection, revision: Revision, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "INSERT INTO record VALUES (?1, ?2, ?3)
@@ -225,7 +235,8 @@ fn write(connection: &Connection, revision: Revision, batch: &Batch) -> rusqlite
         put.execute(params![key, revision as i64, value])?;
     }
     let horizon = revision.saturating_sub(HORIZON);
-    let mut forget = connection.prepare_cached("DELETE FROM record WHERE revision <= ?1 AND value IS NULL")?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM record WHERE revision <= ?1 AND value IS NULL")?;
     // Looking every time would cost each commit; a thousand deletions more do no harm.
     if horizon > 0 && revision.is_multiple_of(1000) {
         forget.execute([horizon as i64])?;
@@ -250,13 +261,25 @@ impl Storage for Sqlite {
                 "SELECT key, revision, value FROM record
                  WHERE revision > ?1 AND (value IS NOT NULL OR ?1 >= 0) ORDER BY revision, key",
             )?;
-            let rows = statement.query_map([since.map_or(-1, |since| since as i64)], |row| {
-                Ok(Change { key: row.get(0)?, revision: row.get::<_, i64>(1)? as Revision, value: row.get(2)? })
-            })?;
+            let rows = statement.query_map([since.map_or(-1, |since| since as i64)], change)?;
             let changes = rows.collect::<rusqlite::Result<_>>()?;
             Ok(Log { revision, complete: since.is_none(), changes })
         };
         load().map_err(|error| self.fault(error))
+    }
+
+    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>> {
+        let connection = self.connection.lock();
+        // No key is longer than a user's name and the kind before it.
+        let end = [prefix, &[0xff; 64]].concat();
+        let read = || -> rusqlite::Result<Vec<Change>> {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, revision, value FROM record WHERE key BETWEEN ?1 AND ?2 AND value IS NOT NULL ORDER BY key",
+            )?;
+            let rows = statement.query_map(params![prefix, end], change)?;
+            rows.collect()
+        };
+        read().map_err(|error| self.fault(error))
     }
 
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {

@@ -1,8 +1,8 @@
 //! The objects of a token in memory, by handle, and an index for C_FindObjects.
 
 use crate::error::Result;
-use crate::object::{Attributes, AttributeType, Handle, Object, Value, template};
-use crate::storage::ObjectId;
+use crate::object::{AttributeType, Attributes, Handle, Object, Value, template};
+use crate::storage::{ObjectId, Revision};
 use cryptoki_sys::*;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -14,8 +14,8 @@ use std::sync::Arc;
 pub enum Home {
     /// In the session that made it.
     Session(CK_SESSION_HANDLE),
-    /// In the storage.
-    Stored(ObjectId),
+    /// In the storage, under this name, as this commit wrote it.
+    Stored(ObjectId, Revision),
 }
 
 struct Entry {
@@ -29,13 +29,23 @@ pub struct Objects {
     entries: BTreeMap<Handle, Entry>,
     stored: HashMap<ObjectId, Handle>,
     index: Index,
+    revision: Option<Revision>,
 }
 
 impl Objects {
+    /// The commit up to which the stored objects are here.
+    pub fn revision(&self) -> Option<Revision> {
+        self.revision
+    }
+
+    pub fn set_revision(&mut self, revision: Revision) {
+        self.revision = Some(revision);
+    }
+
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
         let handle = object.handle();
         self.index.add(&object);
-        if let Home::Stored(id) = home {
+        if let Home::Stored(id, _) = home {
             self.stored.insert(id, handle);
         }
         self.entries.insert(handle, Entry { object, home });
@@ -50,12 +60,12 @@ impl Objects {
     }
 
     /// Puts a newer version in the place of the one with its handle.
-    pub fn replace(&mut self, object: Arc<Object>) {
+    pub fn replace(&mut self, object: Arc<Object>, home: Home) {
         if let Some(entry) = self.entries.get_mut(&object.handle()) {
             self.index.drop(&entry.object);
             entry.object.supersede();
             self.index.add(&object);
-            entry.object = object;
+            (entry.object, entry.home) = (object, home);
         }
     }
 
@@ -63,7 +73,7 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            if let Home::Stored(id) = entry.home {
+            if let Home::Stored(id, _) = entry.home {
                 self.stored.remove(&id);
             }
             entry.object.revoke();
@@ -89,9 +99,12 @@ impl Objects {
                 let objects = handles.iter().filter_map(|handle| self.get(*handle));
                 objects.filter(|(object, _)| fits(object)).map(|(object, _)| object.handle()).collect()
             }
-            None => {
-                self.entries.values().filter(|entry| fits(&entry.object)).map(|entry| entry.object.handle()).collect()
-            }
+            None => self
+                .entries
+                .values()
+                .filter(|entry| fits(&entry.object))
+                .map(|entry| entry.object.handle())
+                .collect(),
         }
     }
 }
@@ -139,7 +152,8 @@ impl Index {
     /// The handles that can match; `None` if the template names nothing indexed.
     fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
         let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.value(*name)?));
-        keys.map(|key| self.handles.get(&key).map_or(&[][..], Vec::as_slice)).min_by_key(|handles| handles.len())
+        keys.map(|key| self.handles.get(&key).map_or(&[][..], Vec::as_slice))
+            .min_by_key(|handles| handles.len())
     }
 }
 

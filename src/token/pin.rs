@@ -30,10 +30,12 @@ impl<'a> Pin<'a> {
             fail!(PinLenRange, "a PIN has at most {LONGEST} bytes");
         }
         let (name, secret) = match (user, profile) {
-            (User::Normal, Profile::CloudHsm) if name.is_empty() => match pin.iter().position(|byte| *byte == b':') {
-                Some(colon) => (&pin[..colon], &pin[colon + 1..]),
-                None => fail!(PinInvalid, "the cloudhsm profile takes user:password as PIN"),
-            },
+            (User::Normal, Profile::CloudHsm) if name.is_empty() => {
+                match pin.iter().position(|byte| *byte == b':') {
+                    Some(colon) => (&pin[..colon], &pin[colon + 1..]),
+                    None => fail!(PinInvalid, "the cloudhsm profile takes user:password as PIN"),
+                }
+            }
             _ => (name, pin),
         };
         let Ok(name) = str::from_utf8(name) else { fail!(ArgumentsBad, "the user's name is not UTF-8") };

@@ -4,7 +4,8 @@ use super::config::{Mode, Policy, Profile};
 use crate::error::Result;
 use crate::mechanism::table::{Offer, Unit};
 use crate::mechanism::{Mechanism, key};
-use crate::object::{Attributes, Object, template};
+use crate::object::template::{self, Defaults};
+use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,7 +66,8 @@ impl UseRow {
     /// The classes of key that a mechanism uses so.
     pub fn classes(&self, mechanism: &Mechanism) -> &'static [CK_OBJECT_CLASS] {
         // A KEM offered through C_DeriveKey encapsulates to a public key.
-        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM) {
+        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
+        {
             return &[CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
         }
         match self.half {
@@ -124,13 +126,18 @@ impl Rules {
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
     pub fn judge_generation(&self, mechanism: &Mechanism, attributes: &Attributes) -> Result<()> {
-        let size = attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
+        let size =
+            attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
         if self.mode == Mode::Fips { fips(mechanism, None, size as usize) } else { Ok(()) }
     }
 
     /// The rules for templates.
     pub fn for_templates(&self, by_so: bool) -> template::Rules {
-        template::Rules { profile: self.profile, strict: self.policy == Policy::Strict, by_so }
+        let defaults = match self.profile {
+            Profile::Standard => Defaults::Standard,
+            Profile::CloudHsm => Defaults::CloudHsm,
+        };
+        template::Rules { defaults, strict: self.policy == Policy::Strict, by_so }
     }
 
     /// Whether a mechanism is offered at all.
@@ -157,7 +164,10 @@ struct FipsRow {
 
 impl FipsRow {
     fn refuses_all(&self, mechanism: &Mechanism) -> bool {
-        self.mechanisms.contains(&mechanism.number) && self.uses.is_empty() && self.least == NEVER && !self.legacy
+        self.mechanisms.contains(&mechanism.number)
+            && self.uses.is_empty()
+            && self.least == NEVER
+            && !self.legacy
     }
 }
 
@@ -166,12 +176,7 @@ const NEVER: usize = usize::MAX;
 /// A mechanism that is in no row is taken with every key size of its own row.
 static FIPS: &[FipsRow] = &[
     // Triple DES: encryption, wrapping and MACs ended with 2023.
-    FipsRow {
-        mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN],
-        uses: &[],
-        legacy: false,
-        least: NEVER,
-    },
+    FipsRow { mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN], uses: &[], legacy: false, least: NEVER },
     FipsRow {
         mechanisms: &[CKM_DES3_ECB, CKM_DES3_CBC, CKM_DES3_CBC_PAD, CKM_DES3_CMAC, CKM_DES3_CMAC_GENERAL],
         uses: &[],

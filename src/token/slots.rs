@@ -42,7 +42,9 @@ impl Slots {
     pub(crate) fn free(&self) -> Result<CK_SLOT_ID> {
         let taken = self.taken()?;
         match self.config.profile {
-            Profile::CloudHsm if !taken.is_empty() => fail!(SlotIdInvalid, "the cloudhsm profile has one slot only"),
+            Profile::CloudHsm if !taken.is_empty() => {
+                fail!(SlotIdInvalid, "the cloudhsm profile has one slot only")
+            }
             _ => Ok(lowest_free(&taken)),
         }
     }
@@ -56,7 +58,8 @@ impl Slots {
         if let Some(token) = self.tokens.read().get(&slot) {
             return Ok(token.clone());
         }
-        let Some(number) = u32::try_from(slot).ok().filter(|_| self.list().is_ok_and(|slots| slots.contains(&slot)))
+        let Some(number) =
+            u32::try_from(slot).ok().filter(|_| self.list().is_ok_and(|slots| slots.contains(&slot)))
         else {
             fail!(SlotIdInvalid, "there is no slot {slot}")
         };

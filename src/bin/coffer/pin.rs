@@ -11,7 +11,12 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn obtain(what: &str, file: Option<&Path>, variable: &str, twice: bool) -> Result<Zeroizing<String>, String> {
+pub fn obtain(
+    what: &str,
+    file: Option<&Path>,
+    variable: &str,
+    twice: bool,
+) -> Result<Zeroizing<String>, String> {
     if let Some(file) = file {
         let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let mut text = Zeroizing::new(text);
@@ -26,7 +31,9 @@ pub fn obtain(what: &str, file: Option<&Path>, variable: &str, twice: bool) -> R
         return Err(format!("no {what}: give a file, set {variable}, or run on a terminal"));
     }
     let ask = |prompt: String| {
-        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| format!("reading the {what}: {error}"))
+        rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .map_err(|error| format!("reading the {what}: {error}"))
     };
     let pin = ask(format!("{what}: "))?;
     if twice && ask(format!("{what} again: "))? != pin {

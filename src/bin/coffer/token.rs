@@ -36,7 +36,8 @@ pub fn run(command: Command) -> Result<Report, String> {
         Command::Init { label, slot, so_pin_file, pin_file } => {
             let so_pin = pin::obtain("SO PIN", so_pin_file.as_deref(), "COFFER_SO_PIN", true)?;
             let user_pin = pin::obtain("user PIN", pin_file.as_deref(), "COFFER_PIN", true)?;
-            init(&module, &label, slot, so_pin.as_bytes(), user_pin.as_bytes()).map_err(|error| error.to_string())
+            init(&module, &label, slot, so_pin.as_bytes(), user_pin.as_bytes())
+                .map_err(|error| error.to_string())
         }
         Command::List => list(&module).map_err(|error| error.to_string()),
     }
@@ -77,7 +78,10 @@ fn list(module: &Module) -> Result<Report, Error> {
             }
             Ok(info) => {
                 let states = states(info.flags);
-                text += &format!("slot {slot}: {:?}, serial {}, {}{states}\n", info.label, info.serial, info.model);
+                text += &format!(
+                    "slot {slot}: {:?}, serial {}, {}{states}\n",
+                    info.label, info.serial, info.model
+                );
                 json!({
                     "slot": slot, "initialized": true, "label": info.label, "serial": info.serial,
                     "mode": info.model, "state": states.trim_start_matches(", "),
