@@ -4,6 +4,7 @@
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
 pub mod aes;
+pub mod ccm;
 pub mod cmac;
 pub mod des;
 pub mod digest;
@@ -16,6 +17,7 @@ pub mod random;
 pub mod seal;
 mod secret;
 mod status;
+pub mod xts;
 
 pub use in_out::InOut;
 pub use secret::Secret;
