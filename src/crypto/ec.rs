@@ -58,7 +58,7 @@ curves! {
 
 impl Curve {
     /// Bytes of a coordinate, of a private value and of half a signature.
-    pub const fn len(self) -> usize {
+    pub const fn element_len(self) -> usize {
         self.bits().div_ceil(8)
     }
 
@@ -93,8 +93,8 @@ impl Curve {
     /// as they are, or in an OCTET STRING or BIT STRING. `None` if it is none of these.
     pub fn bare_point(self, point: &[u8]) -> Option<&[u8]> {
         let bare = |point: &[u8]| match point {
-            [4, rest @ ..] => rest.len() == 2 * self.len(),
-            [2 | 3, rest @ ..] => rest.len() == self.len(),
+            [4, rest @ ..] => rest.len() == 2 * self.element_len(),
+            [2 | 3, rest @ ..] => rest.len() == self.element_len(),
             _ => false,
         };
         if bare(point) {
@@ -150,7 +150,7 @@ impl PublicKey {
 
     /// The point, uncompressed, as the octets of SEC 1.
     pub fn point(&self) -> Vec<u8> {
-        let mut out = vec![0; 1 + 2 * self.curve.len()];
+        let mut out = vec![0; 1 + 2 * self.curve.element_len()];
         // SAFETY: every key of this type has its point; `out` is as long as the form.
         unsafe {
             let point = ffi::EC_KEY_get0_public_key(self.key.as_ptr());
@@ -176,7 +176,7 @@ impl PublicKey {
             }
         };
         signature.len().is_multiple_of(2)
-            && signature.len() <= 2 * self.curve.len()
+            && signature.len() <= 2 * self.curve.element_len()
             && verify().unwrap_or(false)
     }
 }
@@ -222,17 +222,17 @@ impl PrivateKey {
         Ok(PrivateKey(PublicKey { curve, key }))
     }
 
-    /// The private value, `curve().len()` bytes, most significant first.
+    /// The private value, `curve().element_len()` bytes, most significant first.
     pub fn value(&self) -> Secret {
-        let mut out = Secret::zeroed(self.curve.len());
+        let mut out = Secret::zeroed(self.curve.element_len());
         // SAFETY: every key of this type has its value, which is below the order.
         unsafe { write_padded(ffi::EC_KEY_get0_private_key(self.key.as_ptr()), out.expose_mut()) };
         out
     }
 
-    /// The signature of a digest, of which the leftmost bits count: r and s of `curve().len()` bytes each.
+    /// The signature of a digest, of which the leftmost bits count: r and s of `curve().element_len()` bytes each.
     pub fn sign(&self, digest: &[u8], out: &mut [u8]) -> Result<()> {
-        let (r, s) = out[..2 * self.curve.len()].split_at_mut(self.curve.len());
+        let (r, s) = out[..2 * self.curve.element_len()].split_at_mut(self.curve.element_len());
         // SAFETY: a private key; r and s are below the order, so they fit.
         unsafe {
             let signature = ffi::ECDSA_do_sign(digest.as_ptr(), digest.len(), self.key.as_ptr());
@@ -244,13 +244,13 @@ impl PrivateKey {
         Ok(())
     }
 
-    /// The x coordinate of the shared point, `curve().len()` bytes.
+    /// The x coordinate of the shared point, `curve().element_len()` bytes.
     ///
     /// # Errors
     /// CKR_PUBLIC_KEY_INVALID, as [`PublicKey::new`], for the peer's point.
     pub fn agree(&self, peer: &[u8]) -> Result<Secret> {
         let peer = Point::parse(self.curve, peer)?;
-        let mut out = Secret::zeroed(self.curve.len());
+        let mut out = Secret::zeroed(self.curve.element_len());
         // SAFETY: valid objects; `out` has room for a coordinate.
         let written = unsafe {
             let (to, len) = (out.expose_mut().as_mut_ptr(), out.len());
@@ -298,7 +298,7 @@ mod tests {
     fn sign_verify_agree_on_every_curve() {
         for &curve in Curve::ALL {
             let (a, b) = (PrivateKey::generate(curve).unwrap(), PrivateKey::generate(curve).unwrap());
-            let mut signature = vec![0; 2 * curve.len()];
+            let mut signature = vec![0; 2 * curve.element_len()];
             a.sign(&[7; 80], &mut signature).unwrap();
             assert!(a.verify(&[7; 80], &signature), "{curve:?}");
             assert!(!b.verify(&[7; 80], &signature));
@@ -314,9 +314,9 @@ mod tests {
             let key = PrivateKey::generate(curve).unwrap();
             let good = key.point();
             let mut off = good.clone();
-            off[2 * curve.len()] ^= 1;
-            let zero = [&[4][..], &vec![0; 2 * curve.len()]].concat();
-            let large = [&[4][..], &vec![0xff; 2 * curve.len()]].concat();
+            off[2 * curve.element_len()] ^= 1;
+            let zero = [&[4][..], &vec![0; 2 * curve.element_len()]].concat();
+            let large = [&[4][..], &vec![0xff; 2 * curve.element_len()]].concat();
             for wrong in [&off[..], &zero, &large, &good[..good.len() - 1], &[0], &[]] {
                 assert_eq!(PublicKey::new(curve, wrong).err().unwrap().rv(), Rv::PublicKeyInvalid);
                 assert_eq!(key.agree(wrong).err().unwrap().rv(), Rv::PublicKeyInvalid);
@@ -328,7 +328,8 @@ mod tests {
     fn points_are_found_in_their_wrappings() {
         for &curve in Curve::ALL {
             let point = PrivateKey::generate(curve).unwrap().point();
-            let compressed = [&[2 | point[2 * curve.len()] & 1], &point[1..=curve.len()]].concat();
+            let compressed =
+                [&[2 | point[2 * curve.element_len()] & 1], &point[1..=curve.element_len()]].concat();
             assert_eq!(PublicKey::new(curve, &compressed).unwrap().point(), point);
             for bare in [&point, &compressed] {
                 let octets = Der::Bytes(tag::OCTET_STRING, bare).encode_public();

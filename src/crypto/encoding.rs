@@ -251,8 +251,8 @@ pub fn private_key_info(algorithm: Algorithm<'_>, key: Der<'_>) -> Secret {
 }
 
 /// The algorithm and the key inside a PrivateKeyInfo or OneAsymmetricKey, with nothing after it. Attributes
-/// and a public key may follow the private key inside; the public key is returned if it is there.
-pub fn read_private_key_info(der: &[u8]) -> Option<(Algorithm<'_>, &[u8], Option<&[u8]>)> {
+/// and a public key may follow the private key inside; both follow from it and are passed over.
+pub fn read_private_key_info(der: &[u8]) -> Option<(Algorithm<'_>, &[u8])> {
     let mut outer = Reader::new(der);
     let mut info = outer.enter(tag::SEQUENCE)?;
     outer.end()?;
@@ -260,16 +260,13 @@ pub fn read_private_key_info(der: &[u8]) -> Option<(Algorithm<'_>, &[u8], Option
     let algorithm = Algorithm::read(&mut info)?;
     let key = info.read(tag::OCTET_STRING)?;
     info.read(tag::constructed(0));
-    let public = match version {
-        [] => None,
-        [1] => info.read(tag::context(1)).map(|bits| bits.strip_prefix(&[0])),
+    match version {
+        [] => {}
+        [1] => drop(info.read(tag::context(1))),
         _ => return None,
-    };
-    info.end()?;
-    match public {
-        Some(public) => Some((algorithm, key, Some(public?))),
-        None => Some((algorithm, key, None)),
     }
+    info.end()?;
+    Some((algorithm, key))
 }
 
 #[cfg(test)]
@@ -301,7 +298,7 @@ mod tests {
         }
         for wrong in ["0200", "0201ff", "0202007f", "02020000", "028101 05"] {
             let wrong = hex::decode(wrong.replace(' ', "")).unwrap();
-            assert_eq!(Reader::new(&wrong).unsigned(), None, "{}", hex::encode(wrong));
+            assert_eq!(Reader::new(&wrong).unsigned(), None, "{wrong:02x?}");
         }
     }
 
@@ -309,7 +306,7 @@ mod tests {
     fn indefinite_and_overlong_lengths_are_refused() {
         for wrong in ["3080 0000", "048101 00", "0482 0001 00", "0485 0000000001 00", "1f01 00", "0488"] {
             let wrong = hex::decode(wrong.replace(' ', "")).unwrap();
-            assert_eq!(Reader::new(&wrong).any(), None, "{}", hex::encode(wrong));
+            assert_eq!(Reader::new(&wrong).any(), None, "{wrong:02x?}");
         }
     }
 

@@ -181,7 +181,7 @@ pub(super) fn check(modulus: &[u8], exponent: &[u8]) -> Result<usize> {
     if modulus.last().is_none_or(|last| last & 1 == 0) {
         fail!(AttributeValueInvalid, "CKA_MODULUS is even");
     }
-    if e < 2 || e > MAX_EXPONENT_BITS || exponent.last().is_none_or(|last| last & 1 == 0) {
+    if !(2..=MAX_EXPONENT_BITS).contains(&e) || exponent.last().is_none_or(|last| last & 1 == 0) {
         fail!(AttributeValueInvalid, "CKA_PUBLIC_EXPONENT must be odd, at least 3 and at most 256 bits long");
     }
     Ok(e)
