@@ -3,6 +3,7 @@
 use super::super::owned::{Number, Owned};
 use super::super::status::ok;
 use super::public::check;
+use crate::crypto::encoding::significant;
 use crate::error::{Error, Result, Rv};
 use aws_lc_sys as ffi;
 use std::ptr;
@@ -36,7 +37,7 @@ fn invalid() -> Error {
 
 impl Parts<'_> {
     pub(super) fn assemble(&self) -> Result<Owned<ffi::RSA>> {
-        let longest = self.modulus.len();
+        let longest = significant(self.modulus).len();
         let others = [
             self.private_exponent,
             self.prime_1,
@@ -46,7 +47,7 @@ impl Parts<'_> {
             self.coefficient,
         ];
         check(self.modulus, if self.public_exponent.is_empty() { &[3] } else { self.public_exponent })?;
-        if self.private_exponent.is_empty() || others.iter().any(|part| part.len() > longest) {
+        if self.private_exponent.is_empty() || others.iter().any(|part| significant(part).len() > longest) {
             return Err(invalid());
         }
         let arithmetic = Arithmetic::new()?;
@@ -82,7 +83,8 @@ impl Parts<'_> {
                 34..=256 => ffi::RSA_new_private_key_large_e,
                 _ => return Err(invalid()),
             };
-            let [n, e, d, p, q, dp, dq, qi] = [n, e, d, p, q, dp, dq, qi].each_ref().map(Owned::as_ptr);
+            let numbers = [n, e, d, p, q, dp, dq, qi];
+            let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(Owned::as_ptr);
             Owned::some(make(n, e, d, p, q, dp, dq, qi)).ok_or_else(invalid)
         }
     }
