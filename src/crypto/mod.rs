@@ -4,6 +4,7 @@
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
 pub mod aes;
+pub mod ccm;
 pub mod cmac;
 pub mod des;
 pub mod digest;
@@ -23,6 +24,7 @@ pub mod random;
 pub mod rsa;
 mod secret;
 mod status;
+pub mod xts;
 
 pub use in_out::InOut;
 pub use secret::Secret;
