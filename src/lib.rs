@@ -2,6 +2,7 @@
 
 #[macro_use]
 pub mod error;
+pub mod abi;
 pub mod crypto;
 pub mod kernel;
 pub mod mechanism;
@@ -9,4 +10,3 @@ pub mod object;
 pub mod session;
 pub mod storage;
 pub mod token;
-pub mod abi;

@@ -1,1 +1,11 @@
-//! object
+//! Objects: attributes, the rules each class and key type sets for them, and templates (section 4).
+
+pub mod attribute;
+mod attributes;
+mod codec;
+#[allow(clippy::module_inception)]
+mod object;
+
+pub use attribute::{AttributeType, Kind};
+pub use attributes::{Attributes, Value};
+pub use object::{Handle, Object, Secrets};
