@@ -154,7 +154,9 @@ fn extent<T>(pointer: *const T, count: CK_ULONG, size: usize) -> Result<usize> {
         fail!(ArgumentsBad, "NULL, with a length of {count}");
     }
     let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
-    match bytes.filter(|bytes| isize::try_from(*bytes).is_ok() && pointer.addr().checked_add(*bytes).is_some()) {
+    match bytes
+        .filter(|bytes| isize::try_from(*bytes).is_ok() && pointer.addr().checked_add(*bytes).is_some())
+    {
         Some(_) => Ok(count as usize),
         None => fail!(ArgumentsBad, "a length of {count} is beyond the address space"),
     }

@@ -58,18 +58,28 @@ impl Caller {
     ///
     /// # Errors
     /// As [`Caller::template`], except for unknown attributes.
-    pub fn search_template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Option<Attributes>> {
+    pub fn search_template(
+        &self,
+        template: *const CK_ATTRIBUTE,
+        count: CK_ULONG,
+    ) -> Result<Option<Attributes>> {
         match self.template(template, count) {
             Err(error) if error.rv() == Rv::AttributeTypeInvalid => Ok(None),
             attributes => attributes.map(Some),
         }
     }
 
-    fn nested_template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG, depth: usize) -> Result<Attributes> {
+    fn nested_template(
+        &self,
+        template: *const CK_ATTRIBUTE,
+        count: CK_ULONG,
+        depth: usize,
+    ) -> Result<Attributes> {
         let mut attributes = Attributes::new();
         for attribute in self.array(template, count, MOST_ATTRIBUTES)? {
             let number = standard(attribute.type_);
-            let value = self.value(number, &attribute, depth).map_err(|e| e.within(attribute::name(number)))?;
+            let value =
+                self.value(number, &attribute, depth).map_err(|e| e.within(attribute::name(number)))?;
             if attributes.has(number) {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
             }
@@ -343,7 +353,9 @@ mod tests {
         let twice = [null(CKA_ID, 0), null(CKA_LABEL, 0), null(CKA_ID, 0)];
         let (rv, reason) = refusal(&twice);
         assert_eq!((rv, reason.contains("CKA_ID")), (Rv::TemplateInconsistent, true));
-        for (template, count) in [(ptr::null(), 3), (twice.as_ptr(), 1 << 60), (twice.as_ptr(), CK_ULONG::MAX)] {
+        for (template, count) in
+            [(ptr::null(), 3), (twice.as_ptr(), 1 << 60), (twice.as_ptr(), CK_ULONG::MAX)]
+        {
             assert_eq!(caller().template(template, count).unwrap_err().rv(), Rv::ArgumentsBad);
         }
         assert!(caller().template(ptr::null(), 0).unwrap().is_empty());
@@ -406,7 +418,10 @@ mod tests {
         assert_eq!(answer(&mut template), Some(Rv::AttributeSensitive));
         assert_eq!(template.map(|attribute| attribute.ulValueLen), [NONE, NONE, NONE, 5, 1, 8, 0]);
         assert_eq!((&label[..5], token, short), (&b"label"[..], [1, 7, 7, 7, 7, 7, 7, 7], [9, 9]));
-        assert_eq!(answer(&mut [null(CKA_ID, 0), attribute(CKA_LABEL, &short, 2)]), Some(Rv::AttributeTypeInvalid));
+        assert_eq!(
+            answer(&mut [null(CKA_ID, 0), attribute(CKA_LABEL, &short, 2)]),
+            Some(Rv::AttributeTypeInvalid)
+        );
         assert_eq!(answer(&mut [attribute(CKA_LABEL, &short, 2)]), Some(Rv::BufferTooSmall));
         assert_eq!(answer(&mut [null(CKA_ISSUER, 0)]), Some(Rv::DeviceError));
         assert_eq!(answer(&mut [null(CKA_LABEL, 0)]), None);

@@ -3,11 +3,23 @@
 //! Everything a mechanism computes with is here as an owning type with checked lengths. A key is parsed or
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
+pub mod aes;
+pub mod cmac;
+pub mod des;
+pub mod digest;
+pub mod gcm;
+pub mod hmac;
 mod in_out;
+pub mod kdf;
+pub mod key_wrap;
+pub mod random;
+pub mod seal;
 mod secret;
+mod status;
 
 pub use in_out::InOut;
 pub use secret::Secret;
+pub use status::{equal, wipe};
 
 /// Which way a cipher runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

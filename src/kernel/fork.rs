@@ -63,9 +63,8 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     }
     // Emulators that take madvise for a hint say yes to everything, so also to advice that does not exist.
     // SAFETY: the mapping just made; the advice changes nothing but what a child finds in it.
-    let works = unsafe {
-        libc::madvise(page, LEN, libc::MADV_WIPEONFORK) == 0 && libc::madvise(page, LEN, -1) != 0
-    };
+    let works =
+        unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) == 0 && libc::madvise(page, LEN, -1) != 0 };
     if !works {
         // SAFETY: mapped above, used by nobody.
         unsafe { libc::munmap(page, LEN) };
