@@ -52,24 +52,29 @@ pub struct Object {
     handle: Handle,
     attributes: Attributes,
     core: Arc<Core>,
-    current: AtomicBool,
+    /// Set once the handle is no longer good: destroyed, hidden by a logout. Shared by all versions.
+    revoked: Arc<AtomicBool>,
+    /// Set once there is a newer version.
+    superseded: AtomicBool,
 }
 
 impl Object {
     /// A new object.
     pub fn new(handle: Handle, attributes: Attributes, secrets: Secrets) -> Object {
         let core = Arc::new(Core { secrets, prepared: OnceCell::new() });
-        Object { handle, attributes, core, current: AtomicBool::new(true) }
+        Object { handle, attributes, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
     }
 
-    /// The next version, with other attributes and the same secrets.
+    /// The next version, with other attributes and the same secrets. The caller supersedes this one.
     pub fn with_attributes(&self, attributes: Attributes) -> Object {
-        Object { handle: self.handle, attributes, core: self.core.clone(), current: AtomicBool::new(true) }
+        let (core, revoked) = (self.core.clone(), self.revoked.clone());
+        Object { handle: self.handle, attributes, core, revoked, superseded: AtomicBool::new(false) }
     }
 
-    /// The same secrets and attributes under another handle.
+    /// Another object with the same secrets.
     pub fn copy(&self, handle: Handle, attributes: Attributes) -> Object {
-        Object { handle, attributes, core: self.core.clone(), current: AtomicBool::new(true) }
+        let core = self.core.clone();
+        Object { handle, attributes, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
     }
 
     /// Its handle.
@@ -159,13 +164,23 @@ impl Object {
         self.is_true(CKA_PRIVATE)
     }
 
-    /// Whether this version still stands: not destroyed, replaced or hidden by a logout.
+    /// Whether a new operation may begin with this version.
     pub fn is_current(&self) -> bool {
-        self.current.load(Ordering::Acquire)
+        !self.superseded.load(Ordering::Acquire) && !self.is_revoked()
     }
 
-    /// Ends this version.
-    pub fn retire(&self) {
-        self.current.store(false, Ordering::Release);
+    /// Whether the object is gone, so that running operations with it end.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
+    /// Marks that there is a newer version.
+    pub fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    /// Ends the handle: all versions of it.
+    pub fn revoke(&self) {
+        self.revoked.store(true, Ordering::Release);
     }
 }
