@@ -3,6 +3,7 @@
 //! A row completes and checks the components of a key that comes from outside (C_CreateObject, C_UnwrapKey,
 //! a derivation), tells its size, and turns a private key into PKCS#8 and back.
 
+use super::secret;
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::{Attributes, Object};
@@ -43,8 +44,6 @@ pub fn kind(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Result<&'static Ke
     }
 }
 
-static ALL: &[&[KeyKind]] = &[SECRET, ASYMMETRIC];
-
-static SECRET: &[KeyKind] = &[];
+static ALL: &[&[KeyKind]] = &[secret::KEYS, ASYMMETRIC];
 
 static ASYMMETRIC: &[KeyKind] = &[];

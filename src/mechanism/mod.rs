@@ -4,9 +4,18 @@
 //! usage fit and that its policy allows the mechanism, before any of this runs. What is left for a family is
 //! the parameter's sense and the computation.
 
+pub mod aes_aead;
+pub mod aes_stream;
+pub mod blocks;
+pub mod kdf;
 pub mod key;
+pub mod key_wrap;
+pub mod mac;
 pub mod params;
+pub mod secret;
 pub mod table;
+pub mod vendor;
+mod whole;
 
 pub use params::{Params, Shape};
 pub use table::{Mechanism, find};
