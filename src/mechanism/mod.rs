@@ -4,6 +4,8 @@
 //! usage fit and that its policy allows the mechanism, before any of this runs. What is left for a family is
 //! the parameter's sense and the computation.
 
+#[cfg(test)]
+mod asymmetric_tests;
 mod check_value;
 pub mod ec;
 pub mod ecdh;
