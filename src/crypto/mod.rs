@@ -22,6 +22,7 @@ pub mod montgomery;
 mod owned;
 pub mod random;
 pub mod rsa;
+pub mod seal;
 mod secret;
 mod status;
 pub mod xts;
