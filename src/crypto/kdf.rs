@@ -92,9 +92,9 @@ fn bounded(len: usize) -> Result<usize> {
 /// A pseudo-random function with its key.
 #[allow(missing_docs)]
 pub enum Prf {
-    Hmac(hmac::Key),
-    AesCmac(aes::Key),
-    Des3Cmac(des::Key),
+    Hmac(Box<hmac::Key>),
+    AesCmac(Box<aes::Key>),
+    Des3Cmac(Box<des::Key>),
 }
 
 impl Prf {
@@ -111,8 +111,8 @@ impl Prf {
     fn fill(&self, input: &[u8], out: &mut [u8]) {
         match self {
             Prf::Hmac(key) => out.copy_from_slice(&key.mac(input)[..out.len()]),
-            Prf::AesCmac(key) => out.copy_from_slice(&cmac::mac(key, input)[..out.len()]),
-            Prf::Des3Cmac(key) => out.copy_from_slice(&cmac::mac(key, input)[..out.len()]),
+            Prf::AesCmac(key) => out.copy_from_slice(&cmac::mac(&**key, input)[..out.len()]),
+            Prf::Des3Cmac(key) => out.copy_from_slice(&cmac::mac(&**key, input)[..out.len()]),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A row completes and checks the components of a key that comes from outside (C_CreateObject, C_UnwrapKey,
 //! a derivation), tells its size, and turns a private key into PKCS#8 and back.
 
-use super::{ec, edwards, ml_dsa, ml_kem, rsa};
+use super::{ec, edwards, ml_dsa, ml_kem, rsa, secret};
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::{Attributes, Object};
@@ -44,9 +44,8 @@ pub fn kind(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Result<&'static Ke
     }
 }
 
-static ALL: &[&[KeyKind]] = &[SECRET, rsa::KEYS, ec::KEYS, edwards::KEYS, ml_dsa::KEYS, ml_kem::KEYS];
-
-static SECRET: &[KeyKind] = &[];
+static ALL: &[&[KeyKind]] =
+    &[secret::KEYS, rsa::KEYS, ec::KEYS, edwards::KEYS, ml_dsa::KEYS, ml_kem::KEYS];
 
 /// A key's security strength in bits (SP 800-57 part 1, table 2), for comparing a wrapping key with its payload.
 ///

@@ -4,21 +4,30 @@
 //! usage fit and that its policy allows the mechanism, before any of this runs. What is left for a family is
 //! the parameter's sense and the computation.
 
+pub mod aes_aead;
+pub mod aes_stream;
 #[cfg(test)]
 mod asymmetric_tests;
+pub mod blocks;
 mod check_value;
 pub mod ec;
 pub mod ecdh;
 pub mod edwards;
+pub mod kdf;
 pub mod key;
+pub mod key_wrap;
+pub mod mac;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod params;
 mod pkcs8;
 pub mod rsa;
+pub mod secret;
 mod seeded;
 mod signature;
 pub mod table;
+pub mod vendor;
+mod whole;
 
 pub use params::{Params, Shape};
 pub use table::{Mechanism, find};

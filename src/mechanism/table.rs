@@ -1,6 +1,14 @@
 //! The mechanisms, a row each. Flags, C_GetMechanismInfo, C_GetMechanismList, the documentation's table and
 //! the test "no row without vectors" are all computed from here.
 
+use super::aes_aead::{Ccm, Gcm};
+use super::aes_stream::{Stream, Xts};
+use super::blocks::{Aes, Des3};
+use super::kdf::{CounterKdf, Hkdf};
+use super::key_wrap::{KeyWrap, Padding};
+use super::mac::{Cmac, Hmac};
+use super::secret::{KeyGen, MAX_LEN};
+use super::vendor::*;
 use super::{Cipher, Derive, Generate, GeneratePair, Kem, Recover, Shape, Sign, Wrap};
 use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
@@ -158,19 +166,156 @@ pub fn all() -> impl Iterator<Item = &'static Mechanism> {
     ALL.iter().flat_map(|family| family.iter())
 }
 
-static ALL: &[&[Mechanism]] = &[DIGEST, AES, DES3, MAC, GENERIC, RSA, EC, EDWARDS, ML_DSA, ML_KEM];
+static ALL: &[&[Mechanism]] = &[DIGEST, AES, KEY_WRAP, DES3, MAC, GENERIC, RSA, EC, EDWARDS, ML_DSA, ML_KEM];
 
 // ---- symmetric ----------------------------------------------------------------------------------------------
 
-static DIGEST: &[Mechanism] = mechanisms! {};
+#[rustfmt::skip]
+static DIGEST: &[Mechanism] = mechanisms! {
+    CKM_SHA_1, NO_KEY, Shape::None, BOTH, { digest: Hash::Sha1 };
+    CKM_SHA224, NO_KEY, Shape::None, BOTH, { digest: Hash::Sha224 };
+    CKM_SHA256, NO_KEY, Shape::None, BOTH, { digest: Hash::Sha256 };
+    CKM_SHA384, NO_KEY, Shape::None, BOTH, { digest: Hash::Sha384 };
+    CKM_SHA512, NO_KEY, Shape::None, BOTH, { digest: Hash::Sha512 };
+    CKM_SHA512_224, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha512_224 };
+    CKM_SHA512_256, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha512_256 };
+    CKM_SHA3_224, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha3_224 };
+    CKM_SHA3_256, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha3_256 };
+    CKM_SHA3_384, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha3_384 };
+    CKM_SHA3_512, NO_KEY, Shape::None, STANDARD, { digest: Hash::Sha3_512 };
+};
 
-static AES: &[Mechanism] = mechanisms! {};
+const AES_KEYS: Keys = bytes(&[CKK_AES], 16, 32);
+const XTS_KEYS: Keys = bytes(&[CKK_AES_XTS], 32, 64);
 
-static DES3: &[Mechanism] = mechanisms! {};
+#[rustfmt::skip]
+static AES: &[Mechanism] = mechanisms! {
+    CKM_AES_KEY_GEN, AES_KEYS, Shape::None, BOTH, { generate: &KeyGen::AES };
+    CKM_AES_ECB, AES_KEYS, Shape::None, BOTH, { cipher: &Aes::ECB };
+    CKM_AES_CBC, AES_KEYS, Shape::Iv(16), BOTH, { cipher: &Aes::CBC };
+    CKM_AES_CBC_PAD, AES_KEYS, Shape::Iv(16), BOTH, { cipher: &Aes::CBC_PAD, wrap: &Aes::CBC_PAD };
+    CKM_AES_CTR, AES_KEYS, Shape::Ctr, BOTH, { cipher: &Stream::Ctr };
+    CKM_AES_OFB, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Ofb };
+    CKM_AES_CFB128, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Cfb128 };
+    CKM_AES_CFB8, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Cfb8 };
+    CKM_AES_GCM, AES_KEYS, Shape::Gcm, BOTH, { cipher: &Gcm { prefixed: false }, wrap: &Gcm { prefixed: false } };
+    CKM_CLOUDHSM_AES_GCM, AES_KEYS, Shape::CloudGcm, BOTH, { cipher: &Gcm { prefixed: true }, wrap: &Gcm { prefixed: true } };
+    CKM_AES_CCM, AES_KEYS, Shape::Ccm, STANDARD, { cipher: &Ccm, wrap: &Ccm };
+    CKM_AES_XTS_KEY_GEN, XTS_KEYS, Shape::None, STANDARD, { generate: &KeyGen::XTS };
+    CKM_AES_XTS, XTS_KEYS, Shape::Iv(16), STANDARD, { cipher: &Xts };
+};
 
-static MAC: &[Mechanism] = mechanisms! {};
+const KW: KeyWrap = KeyWrap { padding: Padding::Zeros, free_iv: true };
+const KWP: KeyWrap = KeyWrap { padding: Padding::Length, free_iv: false };
+const KW_PKCS7: KeyWrap = KeyWrap { padding: Padding::Pkcs7, free_iv: true };
+const CLOUD_KW: KeyWrap = KeyWrap { padding: Padding::None, free_iv: false };
+const CLOUD_KW_PKCS5: KeyWrap = KeyWrap { padding: Padding::Pkcs7, free_iv: false };
 
-static GENERIC: &[Mechanism] = mechanisms! {};
+#[rustfmt::skip]
+static KEY_WRAP: &[Mechanism] = mechanisms! {
+    CKM_AES_KEY_WRAP, AES_KEYS, Shape::OptionalIv(8), STANDARD, { cipher: &KW, wrap: &KW };
+    CKM_AES_KEY_WRAP_PAD, AES_KEYS, Shape::None, STANDARD, { cipher: &KWP, wrap: &KWP };
+    CKM_AES_KEY_WRAP_KWP, AES_KEYS, Shape::OptionalIv(4), STANDARD, { cipher: &KWP, wrap: &KWP };
+    CKM_AES_KEY_WRAP_PKCS7, AES_KEYS, Shape::OptionalIv(8), STANDARD, { cipher: &KW_PKCS7, wrap: &KW_PKCS7 };
+    CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD, AES_KEYS, Shape::OptionalIv(8), BOTH, { wrap: &CLOUD_KW };
+    CKM_CLOUDHSM_AES_KEY_WRAP_PKCS5_PAD, AES_KEYS, Shape::OptionalIv(8), BOTH, { wrap: &CLOUD_KW_PKCS5 };
+    CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD, AES_KEYS, Shape::None, BOTH, { wrap: &KWP };
+};
+
+const DES2_KEYS: Keys = bytes(&[CKK_DES2], 16, 16);
+const DES3_KEYS: Keys = bytes(&[CKK_DES3], 24, 24);
+const TDEA_KEYS: Keys = bytes(&[CKK_DES2, CKK_DES3], 16, 24);
+
+#[rustfmt::skip]
+static DES3: &[Mechanism] = mechanisms! {
+    CKM_DES2_KEY_GEN, DES2_KEYS, Shape::None, STANDARD, { generate: &KeyGen::DES2 };
+    CKM_DES3_KEY_GEN, DES3_KEYS, Shape::None, BOTH, { generate: &KeyGen::DES3 };
+    CKM_DES3_ECB, TDEA_KEYS, Shape::None, BOTH, { cipher: &Des3::ECB };
+    CKM_DES3_CBC, TDEA_KEYS, Shape::Iv(8), BOTH, { cipher: &Des3::CBC };
+    CKM_DES3_CBC_PAD, TDEA_KEYS, Shape::Iv(8), BOTH, { cipher: &Des3::CBC_PAD, wrap: &Des3::CBC_PAD };
+};
+
+const fn hmac(key_type: &'static [CK_KEY_TYPE; 2]) -> Keys {
+    bytes(key_type, 1, MAX_LEN)
+}
+
+#[rustfmt::skip]
+static MAC: &[Mechanism] = mechanisms! {
+    CKM_AES_CMAC, AES_KEYS, Shape::None, BOTH, { sign: &Cmac::AES };
+    CKM_AES_CMAC_GENERAL, AES_KEYS, Shape::MacLength, STANDARD, { sign: &Cmac::AES };
+    CKM_DES3_CMAC, TDEA_KEYS, Shape::None, STANDARD, { sign: &Cmac::DES3 };
+    CKM_DES3_CMAC_GENERAL, TDEA_KEYS, Shape::MacLength, STANDARD, { sign: &Cmac::DES3 };
+    CKM_SHA_1_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA_1_HMAC]), Shape::None, BOTH, { sign: &Hmac(Hash::Sha1) };
+    CKM_SHA_1_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA_1_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha1) };
+    CKM_SHA224_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA224_HMAC]), Shape::None, BOTH, { sign: &Hmac(Hash::Sha224) };
+    CKM_SHA224_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA224_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha224) };
+    CKM_SHA256_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA256_HMAC]), Shape::None, BOTH, { sign: &Hmac(Hash::Sha256) };
+    CKM_SHA256_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA256_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha256) };
+    CKM_SHA384_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA384_HMAC]), Shape::None, BOTH, { sign: &Hmac(Hash::Sha384) };
+    CKM_SHA384_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA384_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha384) };
+    CKM_SHA512_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_HMAC]), Shape::None, BOTH, { sign: &Hmac(Hash::Sha512) };
+    CKM_SHA512_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha512) };
+    CKM_SHA512_224_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_224_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha512_224) };
+    CKM_SHA512_224_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_224_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha512_224) };
+    CKM_SHA512_256_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_256_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha512_256) };
+    CKM_SHA512_256_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA512_256_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha512_256) };
+    CKM_SHA3_224_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_224_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha3_224) };
+    CKM_SHA3_224_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_224_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha3_224) };
+    CKM_SHA3_256_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_256_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha3_256) };
+    CKM_SHA3_256_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_256_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha3_256) };
+    CKM_SHA3_384_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_384_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha3_384) };
+    CKM_SHA3_384_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_384_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha3_384) };
+    CKM_SHA3_512_HMAC, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_512_HMAC]), Shape::None, STANDARD, { sign: &Hmac(Hash::Sha3_512) };
+    CKM_SHA3_512_HMAC_GENERAL, hmac(&[CKK_GENERIC_SECRET, CKK_SHA3_512_HMAC]), Shape::MacLength, STANDARD, { sign: &Hmac(Hash::Sha3_512) };
+    CKM_SHA_1_KEY_GEN, bytes(&[CKK_SHA_1_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA_1_HMAC) };
+    CKM_SHA224_KEY_GEN, bytes(&[CKK_SHA224_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA224_HMAC) };
+    CKM_SHA256_KEY_GEN, bytes(&[CKK_SHA256_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA256_HMAC) };
+    CKM_SHA384_KEY_GEN, bytes(&[CKK_SHA384_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA384_HMAC) };
+    CKM_SHA512_KEY_GEN, bytes(&[CKK_SHA512_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA512_HMAC) };
+    CKM_SHA512_224_KEY_GEN, bytes(&[CKK_SHA512_224_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA512_224_HMAC) };
+    CKM_SHA512_256_KEY_GEN, bytes(&[CKK_SHA512_256_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA512_256_HMAC) };
+    CKM_SHA3_224_KEY_GEN, bytes(&[CKK_SHA3_224_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA3_224_HMAC) };
+    CKM_SHA3_256_KEY_GEN, bytes(&[CKK_SHA3_256_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA3_256_HMAC) };
+    CKM_SHA3_384_KEY_GEN, bytes(&[CKK_SHA3_384_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA3_384_HMAC) };
+    CKM_SHA3_512_KEY_GEN, bytes(&[CKK_SHA3_512_HMAC], 1, MAX_LEN), Shape::None, STANDARD, { generate: &KeyGen::any(CKK_SHA3_512_HMAC) };
+};
+
+/// Section 6.8.3 counts these in bits.
+const GENERIC_KEYS: Keys = bits(&[CKK_GENERIC_SECRET], 8, 8 * MAX_LEN);
+const HKDF_KEYS: Keys = bytes(&[CKK_HKDF, CKK_GENERIC_SECRET], 1, MAX_LEN);
+const HKDF_GENERATED: Keys = bytes(&[CKK_HKDF], 1, MAX_LEN);
+const PRF_KEYS: Keys = bytes(
+    &[
+        CKK_GENERIC_SECRET,
+        CKK_AES,
+        CKK_DES2,
+        CKK_DES3,
+        CKK_HKDF,
+        CKK_SHA_1_HMAC,
+        CKK_SHA224_HMAC,
+        CKK_SHA256_HMAC,
+        CKK_SHA384_HMAC,
+        CKK_SHA512_HMAC,
+        CKK_SHA512_224_HMAC,
+        CKK_SHA512_256_HMAC,
+        CKK_SHA3_224_HMAC,
+        CKK_SHA3_256_HMAC,
+        CKK_SHA3_384_HMAC,
+        CKK_SHA3_512_HMAC,
+    ],
+    1,
+    MAX_LEN,
+);
+
+#[rustfmt::skip]
+static GENERIC: &[Mechanism] = mechanisms! {
+    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, BOTH, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
+    CKM_HKDF_KEY_GEN, HKDF_GENERATED, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_HKDF) };
+    CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf };
+    CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf };
+    CKM_SP800_108_COUNTER_KDF, PRF_KEYS, Shape::Counter, STANDARD, { derive: &CounterKdf };
+    CKM_CLOUDHSM_SP800_108_COUNTER_KDF, PRF_KEYS, Shape::CloudCounter, BOTH, { derive: &CounterKdf };
+};
 
 // ---- asymmetric ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,210 @@
+//! Message authentication codes: HMAC over every hash (section 6.22), CMAC over AES and triple DES (6.14, 6.19).
+
+use super::blocks::BlockKey;
+use super::{Params, Sign, SignState, VerifyState, wrong_shape};
+use crate::crypto::{Hash, aes, cmac, des, hmac};
+use crate::error::Result;
+use crate::object::Object;
+use once_cell::sync::OnceCell;
+use std::marker::PhantomData;
+
+/// A MAC of fewer bytes is guessed, not forged (SP 800-107, section 5.3.3).
+const LEAST: usize = 4;
+
+/// The length the caller asks for: the whole MAC, or its front under the `_GENERAL` mechanisms.
+fn length(params: &Params, whole: usize) -> Result<usize> {
+    match *params {
+        Params::None => Ok(whole),
+        Params::Length(len) if (LEAST..=whole).contains(&len) => Ok(len),
+        Params::Length(len) => {
+            fail!(MechanismParamInvalid, "the MAC's length {len} is not {LEAST} to {whole} bytes")
+        }
+        _ => Err(wrong_shape()),
+    }
+}
+
+/// A running MAC of either kind.
+trait Mac: Send {
+    /// Takes more of the message.
+    fn update(&mut self, key: &Object, data: &[u8]) -> Result<()>;
+
+    /// The MAC of all that was taken, and zeros after it.
+    fn finish(&mut self, key: &Object) -> Result<[u8; 64]>;
+
+    /// `update` and `finish` at once.
+    fn one_shot(&mut self, key: &Object, data: &[u8]) -> Result<[u8; 64]> {
+        self.update(key, data)?;
+        self.finish(key)
+    }
+}
+
+/// A MAC cut to its length, made or checked.
+struct Cut<M> {
+    mac: M,
+    len: usize,
+}
+
+impl<M: Mac> SignState for Cut<M> {
+    fn update(&mut self, key: &Object, data: &[u8]) -> Result<()> {
+        self.mac.update(key, data)
+    }
+
+    fn signature_len(&self, _: &Object) -> usize {
+        self.len
+    }
+
+    fn finish(&mut self, key: &Object, out: &mut [u8]) -> Result<usize> {
+        out[..self.len].copy_from_slice(&self.mac.finish(key)?[..self.len]);
+        Ok(self.len)
+    }
+
+    fn one_shot(&mut self, key: &Object, data: &[u8], out: &mut [u8]) -> Result<usize> {
+        out[..self.len].copy_from_slice(&self.mac.one_shot(key, data)?[..self.len]);
+        Ok(self.len)
+    }
+}
+
+impl<M: Mac> Cut<M> {
+    fn check(&self, expected: &[u8; 64], signature: &[u8]) -> Result<()> {
+        if signature.len() != self.len {
+            fail!(SignatureLenRange, "the MAC has {} bytes", self.len);
+        }
+        if !crate::crypto::equal(&expected[..self.len], signature) {
+            fail!(SignatureInvalid);
+        }
+        Ok(())
+    }
+}
+
+impl<M: Mac> VerifyState for Cut<M> {
+    fn update(&mut self, key: &Object, data: &[u8]) -> Result<()> {
+        self.mac.update(key, data)
+    }
+
+    fn finish(&mut self, key: &Object, signature: &[u8]) -> Result<()> {
+        let expected = self.mac.finish(key)?;
+        self.check(&expected, signature)
+    }
+
+    fn one_shot(&mut self, key: &Object, data: &[u8], signature: &[u8]) -> Result<()> {
+        let expected = self.mac.one_shot(key, data)?;
+        self.check(&expected, signature)
+    }
+}
+
+/// The expanded forms of an HMAC key, which a generic secret has one of for each hash.
+#[derive(Default)]
+struct Forms([OnceCell<Box<hmac::Key>>; Hash::ALL.len()]);
+
+fn hmac_key(key: &Object, hash: Hash) -> Result<&hmac::Key> {
+    let forms: &Forms = key.prepared(|_| Ok(Forms::default()))?;
+    let form = &forms.0[hash as usize];
+    form.get_or_try_init(|| Ok(Box::new(hmac::Key::new(hash, key.secret_value()?)?))).map(|key| &**key)
+}
+
+/// HMAC.
+pub struct Hmac(pub Hash);
+
+impl Hmac {
+    fn begin(&self, key: &Object, params: &Params) -> Result<Box<Cut<RunningHmac>>> {
+        let len = length(params, self.0.output_len())?;
+        hmac_key(key, self.0)?;
+        Ok(Box::new(Cut { mac: RunningHmac { hash: self.0, context: None }, len }))
+    }
+}
+
+impl Sign for Hmac {
+    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+        Ok(self.begin(key, &params)?)
+    }
+
+    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+        Ok(self.begin(key, &params)?)
+    }
+}
+
+/// The context is large and only made for data in parts.
+struct RunningHmac {
+    hash: Hash,
+    context: Option<Box<hmac::Context>>,
+}
+
+fn widened(mac: &[u8]) -> [u8; 64] {
+    let mut out = [0; 64];
+    out[..mac.len()].copy_from_slice(mac);
+    out
+}
+
+impl Mac for RunningHmac {
+    fn update(&mut self, key: &Object, data: &[u8]) -> Result<()> {
+        let context = match &mut self.context {
+            Some(context) => context,
+            none => none.insert(Box::new(hmac_key(key, self.hash)?.start())),
+        };
+        context.update(data);
+        Ok(())
+    }
+
+    fn finish(&mut self, key: &Object) -> Result<[u8; 64]> {
+        match self.context.take() {
+            Some(context) => Ok(widened(&context.finish())),
+            None => self.one_shot(key, &[]),
+        }
+    }
+
+    fn one_shot(&mut self, key: &Object, data: &[u8]) -> Result<[u8; 64]> {
+        Ok(widened(&hmac_key(key, self.hash)?.mac(data)))
+    }
+}
+
+/// CMAC over a cipher with blocks of `N` bytes.
+pub struct Cmac<K, const N: usize>(PhantomData<fn() -> K>);
+
+impl Cmac<aes::Key, 16> {
+    /// Over AES.
+    pub const AES: Self = Cmac(PhantomData);
+}
+
+impl Cmac<des::Key, 8> {
+    /// Over triple DES.
+    pub const DES3: Self = Cmac(PhantomData);
+}
+
+/// A key that can do CMAC.
+pub trait CmacKey<const N: usize>: BlockKey<N> + cmac::BlockCipher<N> {}
+
+impl<K: BlockKey<N> + cmac::BlockCipher<N>, const N: usize> CmacKey<N> for K {}
+
+impl<K: CmacKey<N>, const N: usize> Cmac<K, N> {
+    fn begin(&self, key: &Object, params: &Params) -> Result<Box<Cut<RunningCmac<K, N>>>> {
+        let len = length(params, N)?;
+        K::of(key)?;
+        Ok(Box::new(Cut { mac: RunningCmac { context: Default::default(), key: PhantomData }, len }))
+    }
+}
+
+impl<K: CmacKey<N>, const N: usize> Sign for Cmac<K, N> {
+    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+        Ok(self.begin(key, &params)?)
+    }
+
+    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+        Ok(self.begin(key, &params)?)
+    }
+}
+
+struct RunningCmac<K, const N: usize> {
+    context: cmac::Context<N>,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K: CmacKey<N>, const N: usize> Mac for RunningCmac<K, N> {
+    fn update(&mut self, key: &Object, data: &[u8]) -> Result<()> {
+        self.context.update(K::of(key)?, data);
+        Ok(())
+    }
+
+    fn finish(&mut self, key: &Object) -> Result<[u8; 64]> {
+        Ok(widened(&std::mem::take(&mut self.context).finish(K::of(key)?)))
+    }
+}

@@ -1,0 +1,219 @@
+//! Secret keys: what each type is made of, and how new ones are made (sections 6.8, 6.10, 6.15, 6.18, 6.22).
+
+use super::key::KeyKind;
+use super::{Generate, Params};
+use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, xts};
+use crate::error::Result;
+use crate::object::{Attributes, Object, Value};
+use cryptoki_sys::*;
+
+/// The longest secret that is not a cipher's key, in bytes.
+pub const MAX_LEN: usize = 4096;
+
+/// The lengths that values of a key type have.
+#[derive(Clone, Copy)]
+enum Lengths {
+    /// One, which CKA_VALUE_LEN then does not tell.
+    Fixed(usize),
+    /// One of these.
+    OneOf(&'static [usize]),
+    /// Any from 1 to [`MAX_LEN`].
+    Any,
+}
+
+impl Lengths {
+    fn allow(self, len: usize) -> bool {
+        match self {
+            Lengths::Fixed(fixed) => len == fixed,
+            Lengths::OneOf(lengths) => lengths.contains(&len),
+            Lengths::Any => (1..=MAX_LEN).contains(&len),
+        }
+    }
+
+    const fn fixed(self) -> Option<usize> {
+        match self {
+            Lengths::Fixed(len) => Some(len),
+            _ => None,
+        }
+    }
+}
+
+const AES: Lengths = Lengths::OneOf(&[16, 24, 32]);
+const XTS: Lengths = Lengths::OneOf(&[32, 64]);
+const DES2: Lengths = Lengths::Fixed(16);
+const DES3: Lengths = Lengths::Fixed(24);
+
+/// Checks the value's length and adds CKA_VALUE_LEN and CKA_CHECK_VALUE.
+fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Result<[u8; 3]>) -> Result<()> {
+    let value = key.need_bytes(CKA_VALUE)?;
+    let len = value.len();
+    if !lengths.allow(len) {
+        fail!(AttributeValueInvalid, "CKA_VALUE: {len} bytes are no such key");
+    }
+    // An empty check value asks for none (section 4.8.2).
+    let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
+    let check_value = if wanted { Some(check_value(value)?) } else { None };
+    if let Some(check_value) = check_value {
+        follows(key, CKA_CHECK_VALUE, Value::Bytes(check_value.into()), "CKA_CHECK_VALUE")?;
+    }
+    if lengths.fixed().is_none() {
+        follows(key, CKA_VALUE_LEN, Value::Ulong(len as CK_ULONG), "CKA_VALUE_LEN")?;
+    }
+    Ok(())
+}
+
+/// Sets an attribute that follows from the value; a caller who gave it must have given the same.
+fn follows(key: &mut Attributes, attribute: CK_ATTRIBUTE_TYPE, value: Value, name: &str) -> Result<()> {
+    match key.value(attribute) {
+        Some(given) if *given != value => fail!(AttributeValueInvalid, "{name} contradicts CKA_VALUE"),
+        Some(_) => {}
+        None => key.set(attribute, value),
+    }
+    Ok(())
+}
+
+/// The first bytes of a block of zeros, encrypted (section 4.8.2).
+fn aes_check_value(value: &[u8]) -> Result<[u8; 3]> {
+    let mut block = [0; aes::BLOCK];
+    aes::Key::new(value)?.encrypt_block(&mut block);
+    Ok([block[0], block[1], block[2]])
+}
+
+/// By the data key, as if it were an AES key of its own.
+fn xts_check_value(value: &[u8]) -> Result<[u8; 3]> {
+    aes_check_value(&value[..value.len() / 2])
+}
+
+fn des_check_value(value: &[u8]) -> Result<[u8; 3]> {
+    let mut block = [0; des::BLOCK];
+    des::Key::new(value)?.ecb(Direction::Encrypt, InOut::in_place(&mut block, des::BLOCK));
+    Ok([block[0], block[1], block[2]])
+}
+
+/// The first bytes of the SHA-1 of a value that no cipher takes (section 4.8.2).
+fn hash_check_value(value: &[u8]) -> Result<[u8; 3]> {
+    let hash = digest::digest(Hash::Sha1, value);
+    Ok([hash[0], hash[1], hash[2]])
+}
+
+fn complete_aes(key: &mut Attributes) -> Result<()> {
+    complete(key, AES, aes_check_value)
+}
+
+fn complete_xts(key: &mut Attributes) -> Result<()> {
+    complete(key, XTS, xts_check_value)?;
+    if !xts::Key::has_distinct_halves(key.need_bytes(CKA_VALUE)?) {
+        fail!(AttributeValueInvalid, "CKA_VALUE: the two halves of an XTS key must differ");
+    }
+    Ok(())
+}
+
+fn complete_des2(key: &mut Attributes) -> Result<()> {
+    complete(key, DES2, des_check_value)
+}
+
+fn complete_des3(key: &mut Attributes) -> Result<()> {
+    complete(key, DES3, des_check_value)
+}
+
+fn complete_any(key: &mut Attributes) -> Result<()> {
+    complete(key, Lengths::Any, hash_check_value)
+}
+
+fn size(key: &Object) -> Result<usize> {
+    Ok(key.secret_value()?.len())
+}
+
+const fn row(
+    key_type: CK_KEY_TYPE,
+    lengths: Lengths,
+    complete: fn(&mut Attributes) -> Result<()>,
+) -> KeyKind {
+    KeyKind {
+        class: CKO_SECRET_KEY,
+        key_type,
+        fixed_len: lengths.fixed(),
+        complete,
+        size,
+        export: None,
+        import: None,
+    }
+}
+
+/// The rows of [`super::key`].
+pub(super) static KEYS: &[KeyKind] = &[
+    row(CKK_AES, AES, complete_aes),
+    row(CKK_AES_XTS, XTS, complete_xts),
+    row(CKK_DES2, DES2, complete_des2),
+    row(CKK_DES3, DES3, complete_des3),
+    row(CKK_GENERIC_SECRET, Lengths::Any, complete_any),
+    row(CKK_HKDF, Lengths::Any, complete_any),
+    row(CKK_SHA_1_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA224_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA256_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA384_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA512_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA512_224_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA512_256_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA3_224_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA3_256_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA3_384_HMAC, Lengths::Any, complete_any),
+    row(CKK_SHA3_512_HMAC, Lengths::Any, complete_any),
+];
+
+/// C_GenerateKey for one key type.
+pub struct KeyGen {
+    key_type: CK_KEY_TYPE,
+    lengths: Lengths,
+    value: fn(usize) -> Secret,
+}
+
+impl KeyGen {
+    /// CKM_AES_KEY_GEN.
+    pub const AES: KeyGen = KeyGen { key_type: CKK_AES, lengths: AES, value: random::secret };
+    /// CKM_AES_XTS_KEY_GEN.
+    pub const XTS: KeyGen = KeyGen { key_type: CKK_AES_XTS, lengths: XTS, value: distinct_halves };
+    /// CKM_DES2_KEY_GEN.
+    pub const DES2: KeyGen = KeyGen { key_type: CKK_DES2, lengths: DES2, value: strong_des };
+    /// CKM_DES3_KEY_GEN.
+    pub const DES3: KeyGen = KeyGen { key_type: CKK_DES3, lengths: DES3, value: strong_des };
+
+    /// A secret of any length.
+    pub const fn any(key_type: CK_KEY_TYPE) -> KeyGen {
+        KeyGen { key_type, lengths: Lengths::Any, value: random::secret }
+    }
+}
+
+fn distinct_halves(len: usize) -> Secret {
+    loop {
+        let key = random::secret(len);
+        if xts::Key::has_distinct_halves(key.expose()) {
+            return key;
+        }
+    }
+}
+
+fn strong_des(len: usize) -> Secret {
+    des::generate(len / des::BLOCK)
+}
+
+impl Generate for KeyGen {
+    fn key_type(&self) -> CK_KEY_TYPE {
+        self.key_type
+    }
+
+    fn generate(&self, _: &Params, template: &Attributes) -> Result<Attributes> {
+        let len = match self.lengths {
+            Lengths::Fixed(len) => len,
+            _ => usize::try_from(template.need_ulong(CKA_VALUE_LEN)?).unwrap_or(usize::MAX),
+        };
+        if !self.lengths.allow(len) {
+            fail!(KeySizeRange, "CKA_VALUE_LEN: {len} bytes are no key of type {:#x}", self.key_type);
+        }
+        let key = Attributes::new().with(CKA_VALUE, Value::secret((self.value)(len)));
+        Ok(match self.lengths {
+            Lengths::Fixed(_) => key,
+            _ => key.with(CKA_VALUE_LEN, len as CK_ULONG),
+        })
+    }
+}
