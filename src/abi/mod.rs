@@ -5,4 +5,5 @@
 
 pub mod buffer;
 mod instance;
+pub mod params;
 pub mod template;
