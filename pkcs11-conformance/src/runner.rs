@@ -86,7 +86,11 @@ impl Suite {
         let context = match Context::prepare(&self.target, self.policy, case.level) {
             Ok(context) => context,
             Err(why) => {
-                return Word { verdict: Verdict::Fail, got: why, note: format!("preparing {:?}", case.level) };
+                return Word {
+                    verdict: Verdict::Fail,
+                    got: why,
+                    note: format!("preparing {:?}", case.level),
+                };
             }
         };
         let (verdict, got, note) = case.judge(self.policy, (case.run)(&context));

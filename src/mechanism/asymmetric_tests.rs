@@ -163,6 +163,29 @@ fn an_rsa_key_is_completed_from_modulus_and_exponents() {
     assert_eq!(bare.value(CKA_PUBLIC_KEY_INFO), whole.value(CKA_PUBLIC_KEY_INFO));
 }
 
+/// Whatever comes out of a forged payload, it is an answer: a key whose components agree, or an error.
+#[test]
+fn forged_pkcs8_never_panics() {
+    for key_type in TYPES {
+        let key = pair_for(key_type).private;
+        let kind = kind_of(&key);
+        let exported = kind.export.unwrap()(&key).unwrap();
+        for at in 0..exported.len().min(80) {
+            for value in [0, 0x30, 0x7f, 0x80, 0xff] {
+                let mut forged = exported.expose().to_vec();
+                forged[at] = value;
+                if let Ok(mut imported) = kind.import.unwrap()(&forged) {
+                    imported.set(CKA_CLASS, CKO_PRIVATE_KEY);
+                    imported.set(CKA_KEY_TYPE, key_type);
+                    if (kind.complete)(&mut imported).is_ok() {
+                        assert!(imported.has(CKA_PUBLIC_KEY_INFO));
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn oaep() -> params::Oaep {
     params::Oaep { hash: Hash::Sha256, mgf: Hash::Sha1, label: b"label".to_vec() }
 }
@@ -439,6 +462,8 @@ fn ml_kem_through_both_doors() {
         assert_eq!(error.rv(), Rv::BufferTooSmall);
         assert_eq!(receiver.recv().unwrap(), (1088 as CK_ULONG).to_ne_bytes());
     }
+    let short = derive(&super::ml_kem::MlKem, &pair.private, params(vec![0; 1087], None), Some(32));
+    assert_eq!(short.err().unwrap().rv(), Rv::MechanismParamInvalid);
     let ours = derive(&super::ml_kem::MlKem, &pair.public, params(vec![], Some(1088)), Some(16)).unwrap();
     let ciphertext = receiver.recv().unwrap();
     let theirs = derive(&super::ml_kem::MlKem, &pair.private, params(ciphertext, None), Some(16)).unwrap();

@@ -44,8 +44,7 @@ pub fn kind(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Result<&'static Ke
     }
 }
 
-static ALL: &[&[KeyKind]] =
-    &[secret::KEYS, rsa::KEYS, ec::KEYS, edwards::KEYS, ml_dsa::KEYS, ml_kem::KEYS];
+static ALL: &[&[KeyKind]] = &[secret::KEYS, rsa::KEYS, ec::KEYS, edwards::KEYS, ml_dsa::KEYS, ml_kem::KEYS];
 
 /// A key's security strength in bits (SP 800-57 part 1, table 2), for comparing a wrapping key with its payload.
 ///

@@ -316,10 +316,8 @@ fn singles() -> Vec<Case> {
                 x.s().encrypt_init(&cbc(), key).setup("C_EncryptInit")?;
                 let (mut buffer, mut length) = ([5u8; 80], 64);
                 let at = buffer.as_mut_ptr();
-                let rv = call!(
-                    x.s().f(),
-                    C_Encrypt(x.s().handle(), at, 64, at.wrapping_add(7), &raw mut length)
-                );
+                let rv =
+                    call!(x.s().f(), C_Encrypt(x.s().handle(), at, 64, at.wrapping_add(7), &raw mut length));
                 that(rv != CKR_OK || buffer[7..71] == want, "CKR_OK and a wrong ciphertext")?;
                 Ok(rv)
             },
