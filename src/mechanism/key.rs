@@ -66,13 +66,13 @@ pub fn strength(key: &Object) -> Result<usize> {
         CKK_DES2 => 80,
         CKK_DES3 => 112,
         CKK_ML_KEM => match size {
-            512 => 128,
-            768 => 192,
+            800 => 128,
+            1184 => 192,
             _ => 256,
         },
         CKK_ML_DSA => match size {
-            44 => 128,
-            65 => 192,
+            1312 => 128,
+            1952 => 192,
             _ => 256,
         },
         _ => (8 * size).min(256),

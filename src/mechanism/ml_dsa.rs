@@ -254,10 +254,9 @@ struct Streaming(Option<Mu>);
 
 impl Streaming {
     fn take(&mut self, data: &[u8]) -> Result<()> {
-        match &mut self.0 {
-            Some(mu) => Ok(mu.update(data)),
-            None => Err(Rv::OperationNotInitialized.into()),
-        }
+        let Some(mu) = &mut self.0 else { fail!(OperationNotInitialized) };
+        mu.update(data);
+        Ok(())
     }
 
     fn mu(&mut self) -> Result<[u8; MU_LEN]> {

@@ -6,7 +6,7 @@ use super::{Derive, GeneratePair, Kem, OtherKey, Params, Wanted, key::KeyKind, s
 use crate::crypto::Secret;
 use crate::crypto::encoding::{Algorithm, Der, public_key_info};
 use crate::crypto::ml_kem::{ParameterSet, PrivateKey, PublicKey};
-use crate::error::Result;
+use crate::error::{Result, Rv};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
 
@@ -148,7 +148,9 @@ impl Derive for MlKem {
                 kem.sink.write(&ciphertext);
                 secret
             }
-            _ => private(base)?.decapsulate(&kem.ciphertext)?,
+            _ => private(base)?
+                .decapsulate(&kem.ciphertext)
+                .map_err(|error| error.recode(Rv::MechanismParamInvalid).within("pCiphertext"))?,
         };
         match wanted.len {
             Some(len) if len > secret.len() => {

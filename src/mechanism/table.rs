@@ -378,6 +378,7 @@ const MONTGOMERY_KEYS: Keys = bits(&[CKK_EC_MONTGOMERY], 255, 255);
 static EDWARDS: &[Mechanism] = mechanisms! {
     CKM_EC_EDWARDS_KEY_PAIR_GEN, EDWARDS_KEYS, Shape::None, STANDARD, { generate_pair: &edwards::EdwardsKeyPairGen };
     CKM_EDDSA, EDWARDS_KEYS, Shape::EdDsa, STANDARD, { sign: &edwards::EdDsa };
+    CKM_CLOUDHSM_EDDSA, EDWARDS_KEYS, Shape::EdDsa, BOTH, { sign: &edwards::EdDsa };
     CKM_EC_MONTGOMERY_KEY_PAIR_GEN, MONTGOMERY_KEYS, Shape::None, STANDARD, { generate_pair: &edwards::MontgomeryKeyPairGen };
 };
 
@@ -387,6 +388,9 @@ const ML_DSA_KEYS: Keys = bytes(&[CKK_ML_DSA], 1312, 2592);
 static ML_DSA: &[Mechanism] = mechanisms! {
     CKM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, STANDARD, { generate_pair: &ml_dsa::KeyPairGen };
     CKM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::MlDsa };
+    CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, BOTH, { generate_pair: &ml_dsa::KeyPairGen };
+    CKM_CLOUDHSM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, BOTH, { sign: &ml_dsa::MlDsa };
+    CKM_CLOUDHSM_EXT_MU_ML_DSA, ML_DSA_KEYS, Shape::None, BOTH, { sign: &ml_dsa::ExternalMu };
     CKM_HASH_ML_DSA, ML_DSA_KEYS, Shape::HashSignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(None) };
     CKM_HASH_ML_DSA_SHA224, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha224)) };
     CKM_HASH_ML_DSA_SHA256, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha256)) };
@@ -404,4 +408,6 @@ const ML_KEM_KEYS: Keys = bytes(&[CKK_ML_KEM], 800, 1568);
 static ML_KEM: &[Mechanism] = mechanisms! {
     CKM_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
     CKM_ML_KEM, ML_KEM_KEYS, Shape::None, STANDARD, { kem: &ml_kem::MlKem };
+    CKM_COFFER_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
+    CKM_COFFER_ML_KEM, ML_KEM_KEYS, Shape::Kem, STANDARD, { derive: &ml_kem::MlKem };
 };

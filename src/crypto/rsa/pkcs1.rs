@@ -6,6 +6,7 @@
 //! depend on the block.
 
 use crate::crypto::{Hash, Secret, hmac};
+use crate::error::Result;
 use std::hint::black_box;
 
 /// Lengths that are drawn for one that fits; all miss with a probability below 2^-128.
@@ -16,11 +17,11 @@ pub(super) struct Rejection(hmac::Key);
 
 impl Rejection {
     /// `key` belongs to the private key; `ciphertext` has the modulus' size.
-    pub(super) fn new(key: &hmac::Key, ciphertext: &[u8]) -> Rejection {
+    pub(super) fn new(key: &hmac::Key, ciphertext: &[u8]) -> Result<Rejection> {
         let mut derived = key.mac(ciphertext);
-        let key = hmac::Key::new(Hash::Sha256, &derived).expect("HMAC takes any key");
+        let key = hmac::Key::new(Hash::Sha256, &derived);
         crate::crypto::wipe(&mut derived);
-        Rejection(key)
+        key.map(Rejection)
     }
 
     /// `len` bytes under a label (the draft's IRPRF).

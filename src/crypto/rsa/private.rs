@@ -10,6 +10,9 @@ use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
 
+/// Of Miller-Rabin: a composite passes each with a probability of one quarter at most.
+const ROUNDS: i32 = 16;
+
 /// A whole private key, with its primes; as a public key it is its own other half.
 pub struct PrivateKey {
     public: PublicKey,
@@ -118,7 +121,7 @@ impl PrivateKey {
         self.secret(ffi::RSA_get0_iqmp)
     }
 
-    /// Whether both primes are prime, by Miller-Rabin. RSA_check_key does not ask, since it takes time.
+    /// Whether both primes are prime. RSA_check_key does not ask, since it takes milliseconds.
     pub fn primes_are_prime(&self) -> Result<bool> {
         let rsa = self.public.0.as_ptr();
         // SAFETY: every key of this type has its primes.
@@ -127,7 +130,7 @@ impl PrivateKey {
                 let mut is_prime = 0;
                 let none = ptr::null_mut();
                 ok(
-                    ffi::BN_primality_test(&mut is_prime, prime, 0, ptr::null_mut(), 1, none),
+                    ffi::BN_primality_test(&mut is_prime, prime, ROUNDS, ptr::null_mut(), 1, none),
                     "BN_primality_test",
                 )?;
                 if is_prime != 1 {
@@ -224,7 +227,7 @@ impl PrivateKey {
     /// What the ciphertext alone shows: CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID.
     pub fn decrypt_pkcs1(&self, ciphertext: &[u8]) -> Result<Secret> {
         let block = self.block(ciphertext)?;
-        Ok(pkcs1::decode(block.expose(), &pkcs1::Rejection::new(&self.rejection, ciphertext)))
+        Ok(pkcs1::decode(block.expose(), &pkcs1::Rejection::new(&self.rejection, ciphertext)?))
     }
 
     /// The same where the plaintext is known to have `len` bytes: another length counts as a wrong padding,
@@ -237,7 +240,7 @@ impl PrivateKey {
             fail!(EncryptedDataLenRange, "{len} bytes do not fit under the modulus");
         }
         let block = self.block(ciphertext)?;
-        Ok(pkcs1::decode_of_len(block.expose(), len, &pkcs1::Rejection::new(&self.rejection, ciphertext)))
+        Ok(pkcs1::decode_of_len(block.expose(), len, &pkcs1::Rejection::new(&self.rejection, ciphertext)?))
     }
 
     /// The padded block under a ciphertext.
