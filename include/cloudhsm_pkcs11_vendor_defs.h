@@ -7,7 +7,7 @@
  * CLOUDHSM mean them too where pkcs11.h has not defined them otherwise: after cryptoki.h or any 2.40 header. After
  * a 3.x header those keep the meaning of the standard. */
 #ifndef _CLOUDHSM_PKCS11_VENDOR_DEFS_H_
-#define _CLOUDHSM_PKCS11_VENDOR_DEFS_H_ 1
+#define _CLOUDHSM_PKCS11_VENDOR_DEFS_H_
 
 #ifndef CKM_VENDOR_DEFINED
 #include "pkcs11.h"
@@ -43,8 +43,7 @@ extern "C" {
 #define CK_CLOUDHSM_SP800_108_DKM_LENGTH         0x00000002UL /* CK_CLOUDHSM_SP800_108_DKM_LENGTH_FORMAT */
 #define CK_CLOUDHSM_SP800_108_BYTE_ARRAY         0x00000003UL /* bytes */
 
-/* The older set, each at most once but for SP800_108_BYTE_ARRAY. The order given does not matter: counter, label, a
- * zero byte, context, length. */
+/* The older set: whatever the order given, the input is counter, label, a zero byte, context, length. */
 #define SP800_108_COUNTER_FORMAT 0x00000004UL
 #define SP800_108_PRF_LABEL      0x00000005UL
 #define SP800_108_PRF_CONTEXT    0x00000006UL
@@ -107,8 +106,8 @@ typedef CK_SP800_108_KDF_PARAMS *CK_SP800_108_KDF_PARAMS_PTR;
 /* ---- Numbers of Coffer's choice ----------------------------------------------------------------- */
 
 /* Amazon names these and ships their numbers with its SDK only. The numbers here are the vendor bit and the
- * standard's number of the same thing, Amazon's own pattern above. A program compiled with this header and run with
- * Amazon's library, or the other way about, needs to be compiled again. */
+ * standard's number of the same thing, as most of those above are. A program that uses them is compiled anew when
+ * it goes from Coffer to Amazon's library or back. */
 
 /* ANSI X9.63 for CKM_ECDH1_DERIVE: the vendor bit and CKD_SHA1_KDF ... CKD_SHA512_KDF. */
 #define CKD_CLOUDHSM_X963_SHA1_KDF   0x80000002UL

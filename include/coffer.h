@@ -1,7 +1,7 @@
 /* Coffer's own mechanisms: ML-KEM (FIPS 203) for programs that have only the 2.40 function list.
  *
- * With the 3.2 list use CKM_ML_KEM_KEY_PAIR_GEN and CKM_ML_KEM with C_EncapsulateKey and C_DecapsulateKey. Keys are the same
- * whichever way they were made: key type CKK_ML_KEM, parameter set in CKA_PARAMETER_SET. */
+ * With the 3.2 list use CKM_ML_KEM_KEY_PAIR_GEN and CKM_ML_KEM with C_EncapsulateKey and C_DecapsulateKey. Keys are
+ * the same whichever way they were made: key type CKK_ML_KEM, parameter set in CKA_PARAMETER_SET. */
 #ifndef COFFER_H
 #define COFFER_H
 

@@ -17,6 +17,7 @@ pub mod rsa;
 mod seeded;
 mod signature;
 pub mod table;
+pub mod vendor;
 
 pub use params::{Params, Shape};
 pub use table::{Mechanism, find};
