@@ -156,7 +156,7 @@ impl Session {
                 let asked = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
                 let value = wrap.unwrap(&unwrapping, params, wrapped, asked.or(kind.fixed_len))?;
                 if asked.is_some_and(|asked| asked != value.len()) {
-                    fail!(TemplateInconsistent, "CKA_VALUE_LEN is not the length of the wrapped key");
+                    fail!(WrappedKeyLenRange, "CKA_VALUE_LEN is not the length of the wrapped key");
                 }
                 Attributes::new().with(CKA_VALUE, value)
             }
@@ -193,6 +193,10 @@ impl Session {
             &self.rules(),
         )
         .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        let mut template = template;
+        if self.rules().strict {
+            template::inherit(&mut template, &[base.attributes()])?;
+        }
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
         let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))
