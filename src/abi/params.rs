@@ -94,7 +94,9 @@ impl Parameter<'_> {
     fn read(&self, shape: Shape, makes_ivs: bool) -> Result<Params> {
         let given = self.len() != 0;
         match shape {
-            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => Ok(Params::None),
+            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => {
+                Ok(Params::None)
+            }
             Shape::None => Err(wrong(format!("{} bytes, where there is no parameter", self.len()))),
             Shape::Iv(len) | Shape::OptionalIv(len) => self.iv(len),
             Shape::MacLength => Ok(Params::Length(self.structure::<CK_ULONG>()? as usize)),
@@ -165,7 +167,13 @@ impl Parameter<'_> {
             return self.structure();
         }
         let CK_GCM_PARAMS { pIv, ulIvLen, pAAD, ulAADLen, ulTagBits, .. } = self.structure()?;
-        Ok(GcmParamsWithoutIvBits { iv: pIv, iv_len: ulIvLen, aad: pAAD, aad_len: ulAADLen, tag_bits: ulTagBits })
+        Ok(GcmParamsWithoutIvBits {
+            iv: pIv,
+            iv_len: ulIvLen,
+            aad: pAAD,
+            aad_len: ulAADLen,
+            tag_bits: ulTagBits,
+        })
     }
 
     fn gcm(&self, makes_ivs: bool) -> Result<Params> {

@@ -9,7 +9,8 @@ fn caller() -> Caller {
 }
 
 fn read_raw(shape: Shape, pointer: *mut CK_VOID_PTR, len: usize, makes_ivs: bool) -> Result<Params> {
-    let mechanism = CK_MECHANISM { mechanism: 0, pParameter: pointer.cast(), ulParameterLen: len as CK_ULONG };
+    let mechanism =
+        CK_MECHANISM { mechanism: 0, pParameter: pointer.cast(), ulParameterLen: len as CK_ULONG };
     caller().params(&mechanism, shape, makes_ivs)
 }
 
@@ -74,9 +75,12 @@ fn some_shapes_may_be_absent() {
 #[test]
 fn fields_are_not_believed() {
     let mut byte = 0u8;
-    for (pointer, len) in
-        [(ptr::null_mut(), 16), (ptr::null_mut(), CK_ULONG::MAX), (&raw mut byte, CK_ULONG::MAX), (&raw mut byte, 1 << 40)]
-    {
+    for (pointer, len) in [
+        (ptr::null_mut(), 16),
+        (ptr::null_mut(), CK_ULONG::MAX),
+        (&raw mut byte, CK_ULONG::MAX),
+        (&raw mut byte, 1 << 40),
+    ] {
         let mut iv = [0u8; 12];
         let gcm = CK_GCM_PARAMS {
             pIv: iv.as_mut_ptr(),
@@ -98,7 +102,10 @@ fn fields_are_not_believed() {
         };
         refused(read(Shape::Oaep, &mut { oaep }));
         let mut nested = oaep;
-        refused(read(Shape::RsaAesWrap, &mut CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: &mut nested }));
+        refused(read(
+            Shape::RsaAesWrap,
+            &mut CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: &mut nested },
+        ));
         refused(read(
             Shape::Ecdh,
             &mut CK_ECDH1_DERIVE_PARAMS {
@@ -110,7 +117,10 @@ fn fields_are_not_believed() {
             },
         ));
         refused(read(Shape::Data, &mut CK_KEY_DERIVATION_STRING_DATA { pData: pointer, ulLen: len }));
-        refused(read(Shape::EdDsa, &mut CK_EDDSA_PARAMS { phFlag: 0, ulContextDataLen: len, pContextData: pointer }));
+        refused(read(
+            Shape::EdDsa,
+            &mut CK_EDDSA_PARAMS { phFlag: 0, ulContextDataLen: len, pContextData: pointer },
+        ));
         refused(read(
             Shape::SignContext,
             &mut CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant: 0, pContext: pointer, ulContextLen: len },
@@ -124,22 +134,23 @@ fn fields_are_not_believed() {
                 pAdditionalDerivedKeys: ptr::null_mut(),
             };
             if shape == Shape::CloudCounter {
-                let mut cloud = CloudKdfParams { prf: CKM_SHA256_HMAC, field_count: len, fields: pointer.cast() };
+                let mut cloud =
+                    CloudKdfParams { prf: CKM_SHA256_HMAC, field_count: len, fields: pointer.cast() };
                 refused(read_raw(shape, (&raw mut cloud).cast(), size, false));
             } else {
                 refused(read_raw(shape, (&raw mut kdf).cast(), size, false));
             }
-            let mut field = CK_PRF_DATA_PARAM {
-                type_: CK_SP800_108_BYTE_ARRAY,
-                pValue: pointer.cast(),
-                ulValueLen: len,
-            };
+            let mut field =
+                CK_PRF_DATA_PARAM { type_: CK_SP800_108_BYTE_ARRAY, pValue: pointer.cast(), ulValueLen: len };
             kdf.pDataParams = &mut field;
             kdf.ulNumberOfDataParams = 1;
             refused(read(Shape::Counter, &mut kdf));
         }
     }
-    refused(read(Shape::RsaAesWrap, &mut CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: ptr::null_mut() }));
+    refused(read(
+        Shape::RsaAesWrap,
+        &mut CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: ptr::null_mut() },
+    ));
 }
 
 fn gcm(params: Result<Params>) -> Gcm {
@@ -160,13 +171,8 @@ fn gcm_in_both_layouts_writes_its_iv_back() {
         ulAADLen: 6,
         ulTagBits: 128,
     };
-    let mut without = GcmParamsWithoutIvBits {
-        iv: with.pIv,
-        iv_len: 12,
-        aad: with.pAAD,
-        aad_len: 6,
-        tag_bits: 96,
-    };
+    let mut without =
+        GcmParamsWithoutIvBits { iv: with.pIv, iv_len: 12, aad: with.pAAD, aad_len: 6, tag_bits: 96 };
     let (with_at, without_at) = ((&raw mut with).cast(), (&raw mut without).cast());
     for (at, len, tag_bits) in [(with_at, 48, 128), (without_at, 40, 96)] {
         let plain = gcm(read_raw(Shape::Gcm, at, len, false));
@@ -177,7 +183,10 @@ fn gcm_in_both_layouts_writes_its_iv_back() {
     let mut made = gcm(read_raw(Shape::Gcm, with_at, 48, true));
     made.iv_sink.as_mut().unwrap().write(b"0123456789abTOO LONG");
     assert_eq!(&iv, b"0123456789ab");
-    assert!(!gcm(read_raw(Shape::Gcm, with_at, 48, true)).make_iv, "an IV that is not zero is the caller's own");
+    assert!(
+        !gcm(read_raw(Shape::Gcm, with_at, 48, true)).make_iv,
+        "an IV that is not zero is the caller's own"
+    );
     with.pIv = ptr::null_mut();
     let cloud = gcm(read_raw(Shape::CloudGcm, (&raw mut with).cast(), 48, true));
     assert!(cloud.iv.is_empty() && cloud.iv_sink.is_none() && cloud.make_iv);
@@ -197,10 +206,13 @@ fn oaep_and_pss_name_their_hashes() {
         read(Shape::Oaep, &mut { oaep }),
         Ok(Params::Oaep(Oaep { hash: Hash::Sha256, mgf: Hash::Sha1, .. }))
     ));
-    let labelled = CK_RSA_PKCS_OAEP_PARAMS { pSourceData: label.as_mut_ptr().cast(), ulSourceDataLen: 5, ..oaep };
+    let labelled =
+        CK_RSA_PKCS_OAEP_PARAMS { pSourceData: label.as_mut_ptr().cast(), ulSourceDataLen: 5, ..oaep };
     refused(read(Shape::Oaep, &mut { labelled }));
     let specified = CK_RSA_PKCS_OAEP_PARAMS { source: CKZ_DATA_SPECIFIED, ..labelled };
-    assert!(matches!(read(Shape::Oaep, &mut { specified }), Ok(Params::Oaep(oaep)) if oaep.label == b"label"));
+    assert!(
+        matches!(read(Shape::Oaep, &mut { specified }), Ok(Params::Oaep(oaep)) if oaep.label == b"label")
+    );
     refused(read(Shape::Oaep, &mut CK_RSA_PKCS_OAEP_PARAMS { hashAlg: CKM_MD5, ..oaep }));
     refused(read(Shape::Oaep, &mut CK_RSA_PKCS_OAEP_PARAMS { mgf: 77, ..oaep }));
     let mut pss = CK_RSA_PKCS_PSS_PARAMS { hashAlg: CKM_SHA3_512, mgf: CKG_MGF1_SHA3_512, sLen: 64 };
@@ -227,11 +239,7 @@ fn kdfs_after_ecdh() {
 }
 
 fn prf_field<T>(type_: CK_ULONG, value: &mut T) -> CK_PRF_DATA_PARAM {
-    CK_PRF_DATA_PARAM {
-        type_,
-        pValue: ptr::from_mut(value).cast(),
-        ulValueLen: size_of::<T>() as CK_ULONG,
-    }
+    CK_PRF_DATA_PARAM { type_, pValue: ptr::from_mut(value).cast(), ulValueLen: size_of::<T>() as CK_ULONG }
 }
 
 /// The fields, in words.
@@ -266,7 +274,10 @@ fn the_two_dialects_of_sp800_108() {
         ulAdditionalDerivedKeys: 0,
         pAdditionalDerivedKeys: ptr::null_mut(),
     };
-    assert_eq!(words(read(Shape::Counter, &mut standard)), "bytes [1, 2], counter 16 true, length Segments 32");
+    assert_eq!(
+        words(read(Shape::Counter, &mut standard)),
+        "bytes [1, 2], counter 16 true, length Segments 32"
+    );
     standard.ulAdditionalDerivedKeys = 1;
     refused(read(Shape::Counter, &mut standard));
 
@@ -310,7 +321,9 @@ fn ml_kem_writes_ciphertext_and_length_back() {
     kem.sink.write(b"abc");
     assert_eq!((&buffer[..3], params.ciphertext_len), (&b"abc"[..], 3));
     params = MlKemParams { ciphertext: ptr::null_mut(), ciphertext_len: 99 };
-    let Ok(Params::Kem(mut kem)) = read_raw(Shape::Kem, (&raw mut params).cast(), 16, false) else { panic!("no Kem") };
+    let Ok(Params::Kem(mut kem)) = read_raw(Shape::Kem, (&raw mut params).cast(), 16, false) else {
+        panic!("no Kem")
+    };
     assert_eq!((kem.capacity, kem.ciphertext.len()), (None, 0));
     kem.len_sink.write(&768u64.to_ne_bytes());
     assert_eq!(params.ciphertext_len, 768);
@@ -353,7 +366,10 @@ fn small_structures() {
         ulInfoLen: 0,
     };
     let params = read(Shape::Hkdf, &mut hkdf);
-    assert!(matches!(params, Ok(Params::Hkdf(Hkdf { extract: true, expand: false, salt: HkdfSalt::Key(4), .. }))));
+    assert!(matches!(
+        params,
+        Ok(Params::Hkdf(Hkdf { extract: true, expand: false, salt: HkdfSalt::Key(4), .. }))
+    ));
     hkdf.ulSaltType = 3;
     refused(read(Shape::Hkdf, &mut hkdf));
 }
