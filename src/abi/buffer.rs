@@ -127,6 +127,14 @@ impl Caller {
         Ok(if len == 0 { &mut [] } else { unsafe { slice::from_raw_parts_mut(pointer, len) } })
     }
 
+    /// Writes items into an array of the caller's that has room for them and is not NULL.
+    pub fn put<T: Copy>(&self, array: *mut T, items: &[T]) {
+        for (at, item) in items.iter().enumerate() {
+            // SAFETY: within the array that the caller has promised.
+            unsafe { array.add(at).write_unaligned(*item) };
+        }
+    }
+
     /// Section 5.2's rule for a list: `count` counts elements.
     ///
     /// # Errors
@@ -138,10 +146,7 @@ impl Caller {
                 total.set(items.len() as CK_ULONG);
                 fail!(BufferTooSmall, "{} elements are wanted", items.len());
             }
-            for (at, item) in items.iter().enumerate() {
-                // SAFETY: within the caller's array, which has room for at least as many.
-                unsafe { list.add(at).write_unaligned(*item) };
-            }
+            self.put(list, items);
         }
         total.set(items.len() as CK_ULONG);
         Ok(())

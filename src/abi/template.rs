@@ -53,19 +53,17 @@ impl Caller {
         self.nested_template(template, count, 0)
     }
 
-    /// A template to search by. `None` if nothing can match, because it asks for an attribute that no object
-    /// here has: callers look for other vendors' objects and want to hear that there are none.
+    /// A template to search by. One that asks for an attribute which no object here has becomes one that
+    /// nothing matches: callers look for other vendors' objects and want to hear that there are none.
     ///
     /// # Errors
     /// As [`Caller::template`], except for unknown attributes.
-    pub fn search_template(
-        &self,
-        template: *const CK_ATTRIBUTE,
-        count: CK_ULONG,
-    ) -> Result<Option<Attributes>> {
+    pub fn search_template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Attributes> {
         match self.template(template, count) {
-            Err(error) if error.rv() == Rv::AttributeTypeInvalid => Ok(None),
-            attributes => attributes.map(Some),
+            Err(error) if error.rv() == Rv::AttributeTypeInvalid => {
+                Ok(Attributes::new().with(CKA_CLASS, CK_UNAVAILABLE_INFORMATION))
+            }
+            attributes => attributes,
         }
     }
 
@@ -116,23 +114,22 @@ impl Caller {
         })
     }
 
-    /// C_GetAttributeValue: answers every attribute of the template from `read`, whose `None` is an empty
-    /// value.
+    /// C_GetAttributeValue: answers every attribute of the template from `read`.
     ///
     /// # Errors
     /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID and CKR_BUFFER_TOO_SMALL, in this order of
     /// precedence, after all attributes were answered; any other of `read` at once.
-    pub fn answer_template(
+    pub fn answer_template<'v>(
         &self,
         template: *mut CK_ATTRIBUTE,
         count: CK_ULONG,
-        mut read: impl FnMut(AttributeType) -> Result<Option<Value>>,
+        read: impl Fn(AttributeType) -> Result<&'v Value>,
     ) -> Result<()> {
         let mut refusals: [Option<Error>; 3] = [None, None, None];
         for (at, mut attribute) in self.array(template, count, MOST_ATTRIBUTES)?.into_iter().enumerate() {
             let number = standard(attribute.type_);
             let answered = match read(number) {
-                Ok(value) => self.answer(&mut attribute, value.as_ref()),
+                Ok(value) => self.answer(&mut attribute, value),
                 Err(error) => Err(error),
             };
             if let Err(error) = answered {
@@ -152,18 +149,17 @@ impl Caller {
     }
 
     /// Answers one attribute, with the length it has or needs in `ulValueLen`.
-    fn answer(&self, attribute: &mut CK_ATTRIBUTE, value: Option<&Value>) -> Result<()> {
+    fn answer(&self, attribute: &mut CK_ATTRIBUTE, value: &Value) -> Result<()> {
         match value {
-            None => self.give(attribute, &[]),
-            Some(Value::Bool(value)) => self.give(attribute, &[*value as CK_BBOOL]),
-            Some(Value::Ulong(value)) => self.give(attribute, &value.to_ne_bytes()),
-            Some(Value::Bytes(bytes)) => self.give(attribute, bytes),
-            Some(Value::Secret(secret)) => self.give(attribute, secret.expose()),
-            Some(Value::Mechanisms(list)) => {
+            Value::Bool(value) => self.give(attribute, &[*value as CK_BBOOL]),
+            Value::Ulong(value) => self.give(attribute, &value.to_ne_bytes()),
+            Value::Bytes(bytes) => self.give(attribute, bytes),
+            Value::Secret(secret) => self.give(attribute, secret.expose()),
+            Value::Mechanisms(list) => {
                 let bytes: Vec<u8> = list.iter().flat_map(|mechanism| mechanism.to_ne_bytes()).collect();
                 self.give(attribute, &bytes)
             }
-            Some(Value::Template(nested)) => self.give_template(attribute, nested),
+            Value::Template(nested) => self.give_template(attribute, nested),
         }
     }
 
@@ -193,7 +189,7 @@ impl Caller {
             for (at, (number, value)) in nested.iter().enumerate() {
                 let element = array.wrapping_add(at);
                 let mut answer = CK_ATTRIBUTE { type_: number, ..self.read(element)? };
-                if let Err(error) = self.answer(&mut answer, Some(value)) {
+                if let Err(error) = self.answer(&mut answer, value) {
                     answer.ulValueLen = CK_UNAVAILABLE_INFORMATION;
                     too_small.get_or_insert(error.within(attribute::name(number)));
                 }
@@ -374,28 +370,29 @@ mod tests {
     #[test]
     fn a_search_for_the_unknown_matches_nothing() {
         let template = [null(CKA_ID, 0), null(0xCE53_4351, 0)];
-        assert_eq!(caller().search_template(template.as_ptr(), 2).unwrap(), None);
-        assert!(caller().search_template(template.as_ptr(), 1).unwrap().is_some());
+        let nothing = Attributes::new().with(CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
+        assert_eq!(caller().search_template(template.as_ptr(), 2).unwrap(), nothing);
+        assert!(caller().search_template(template.as_ptr(), 1).unwrap().has(CKA_ID));
     }
 
-    fn object(number: AttributeType) -> Result<Option<Value>> {
-        match number {
-            CKA_LABEL => Ok(Some(Value::from(&b"label"[..]))),
-            CKA_TOKEN => Ok(Some(Value::from(true))),
-            CKA_KEY_TYPE => Ok(Some(Value::from(CKK_AES))),
-            CKA_START_DATE => Ok(None),
-            CKA_WRAP_TEMPLATE => {
-                Ok(Some(Value::from(Attributes::new().with(CKA_LABEL, &b"inner"[..]).with(CKA_TOKEN, true))))
-            }
-            CKA_VALUE => fail!(AttributeSensitive),
-            CKA_ISSUER => fail!(DeviceError),
-            _ => fail!(AttributeTypeInvalid),
-        }
+    fn object() -> Attributes {
+        Attributes::new()
+            .with(CKA_LABEL, &b"label"[..])
+            .with(CKA_TOKEN, true)
+            .with(CKA_KEY_TYPE, CKK_AES)
+            .with(CKA_START_DATE, &b""[..])
+            .with(CKA_WRAP_TEMPLATE, Attributes::new().with(CKA_LABEL, &b"inner"[..]).with(CKA_TOKEN, true))
     }
 
     fn answer(template: &mut [CK_ATTRIBUTE]) -> Option<Rv> {
         let count = template.len() as CK_ULONG;
-        caller().answer_template(template.as_mut_ptr(), count, object).err().map(|error| error.rv())
+        let object = object();
+        let read = |number| match number {
+            CKA_VALUE => fail!(AttributeSensitive),
+            CKA_ISSUER => fail!(DeviceError),
+            _ => object.value(number).ok_or(Rv::AttributeTypeInvalid.into()),
+        };
+        caller().answer_template(template.as_mut_ptr(), count, read).err().map(|error| error.rv())
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod session;
 mod sessions;
 mod sign;
 
+pub use dual::Beside;
 pub use module::{Module, SlotInfo};
 pub use operation::Answer;
 pub use session::{Session, SessionInfo};

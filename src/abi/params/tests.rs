@@ -302,8 +302,10 @@ fn the_two_dialects_of_sp800_108() {
     let expected = "counter 32 false, bytes [1, 2], bytes [0], bytes [3], length Keys 32";
     assert_eq!(words(read(Shape::CloudCounter, &mut params)), expected);
     older[3].type_ = cloud::PRF_CONTEXT;
+    params.fields = older.as_mut_ptr();
     refused(read(Shape::CloudCounter, &mut params));
     older[3].type_ = cloud::BYTE_ARRAY;
+    params.fields = older.as_mut_ptr();
     refused(read(Shape::CloudCounter, &mut params));
     width = 33;
     newer[1] = prf_field(cloud::ITERATION_VARIABLE, &mut width);
