@@ -334,7 +334,7 @@ fn permit(current: &Attributes, row: &Row, value: &Value, rules: &Rules, how: Ch
     }
     // A role that was given up and another taken, or taken by a copy, would conflict as two roles at once do.
     let takes_role =
-        *value == Value::Bool(true) && !now && CONFLICTS.iter().any(|row_| row_.names(row.attribute));
+        *value == Value::Bool(true) && !now && CONFLICTS.iter().any(|roles| roles.names(row.attribute));
     if rules.strict && takes_role {
         fail!(TemplateInconsistent, "{name}: a key takes no new role after its creation");
     }
