@@ -20,7 +20,6 @@ pub mod mac;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod params;
-pub mod params;
 mod pkcs8;
 pub mod rsa;
 pub mod secret;
