@@ -370,12 +370,12 @@ fn a_forged_pkcs1_blob_gives_a_key_all_the_same() {
     let mut block = vec![0x11; 256];
     block[..2].copy_from_slice(&[0, 2]);
     block[223] = 0;
-    let faults: [&dyn Fn(&mut Vec<u8>); 5] = [
-        &|block| block[1] = 1,
-        &|block| block[0] = 1,
-        &|block| block[223] = 1,
-        &|block| block[5] = 0,
-        &|block| block[222] = 0,
+    let faults: [fn(&mut [u8]); 5] = [
+        |block| block[1] = 1,
+        |block| block[0] = 1,
+        |block| block[223] = 1,
+        |block| block[5] = 0,
+        |block| block[222] = 0,
     ];
     let unwrap = |block: &[u8], len| {
         let blob = raw.wrap(&pair.public, Params::None, block).unwrap();
