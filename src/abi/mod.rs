@@ -7,3 +7,4 @@ pub mod buffer;
 mod instance;
 pub mod params;
 pub mod template;
+pub mod vendor;

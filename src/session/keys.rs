@@ -141,13 +141,9 @@ impl Session {
         let unwrapping = self
             .key_for(Use::Unwrap, row, unwrapping_key)
             .map_err(|error| wrapping_error(Use::Unwrap, error))?;
-        let template = template::merge(
-            Act::Unwrap,
-            template,
-            unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE),
-            &self.rules(),
-        )
-        .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
+        let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
+        let template = template::merge(Act::Unwrap, template, own, &self.rules())
+            .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
         let mut attributes = template::build(Act::Unwrap, &template, &Attributes::new(), &self.rules())?;
         self.may_write(&attributes)?;
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
@@ -156,7 +152,7 @@ impl Session {
                 let asked = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
                 let value = wrap.unwrap(&unwrapping, params, wrapped, asked.or(kind.fixed_len))?;
                 if asked.is_some_and(|asked| asked != value.len()) {
-                    fail!(TemplateInconsistent, "CKA_VALUE_LEN is not the length of the wrapped key");
+                    fail!(WrappedKeyLenRange, "CKA_VALUE_LEN is not the length of the wrapped key");
                 }
                 Attributes::new().with(CKA_VALUE, value)
             }
@@ -186,13 +182,12 @@ impl Session {
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
         let base = self.key_for(Use::Derive, row, base_key)?;
-        let template = template::merge(
-            Act::Derive,
-            template,
-            base.attributes().template(CKA_DERIVE_TEMPLATE),
-            &self.rules(),
-        )
-        .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
+        let mut template = template::merge(Act::Derive, template, own, &self.rules())
+            .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        if self.rules().strict {
+            template::inherit(&mut template, &[base.attributes()])?;
+        }
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
         let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::mechanism::Mechanism;
-use crate::token::{Config, Slots, Token, TokenInfo, User};
+use crate::token::{Config, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
 pub mod config;
+mod contents;
 mod objects;
 mod pin;
 mod policy;
