@@ -370,12 +370,12 @@ fn a_forged_pkcs1_blob_gives_a_key_all_the_same() {
     let mut block = vec![0x11; 256];
     block[..2].copy_from_slice(&[0, 2]);
     block[223] = 0;
-    let faults: [&dyn Fn(&mut Vec<u8>); 5] = [
-        &|block| block[1] = 1,
-        &|block| block[0] = 1,
-        &|block| block[223] = 1,
-        &|block| block[5] = 0,
-        &|block| block[222] = 0,
+    let faults: [fn(&mut [u8]); 5] = [
+        |block| block[1] = 1,
+        |block| block[0] = 1,
+        |block| block[223] = 1,
+        |block| block[5] = 0,
+        |block| block[222] = 0,
     ];
     let unwrap = |block: &[u8], len| {
         let blob = raw.wrap(&pair.public, Params::None, block).unwrap();
@@ -508,4 +508,32 @@ fn templates_that_make_no_sense_are_refused() {
     refused(CKM_EC_MONTGOMERY_KEY_PAIR_GEN, ec(b"\x2b\x65\x70"), Rv::CurveNotSupported);
     refused(CKM_ML_DSA_KEY_PAIR_GEN, parameter_set(4), Rv::ParameterSetNotSupported);
     refused(CKM_ML_KEM_KEY_PAIR_GEN, Attributes::new(), Rv::TemplateIncomplete);
+}
+
+#[test]
+fn one_key_serves_many_threads() {
+    for (number, key_type) in [
+        (CKM_SHA256_RSA_PKCS, CKK_RSA),
+        (CKM_ECDSA_SHA256, CKK_EC),
+        (CKM_EDDSA, CKK_EC_EDWARDS),
+        (CKM_ML_DSA, CKK_ML_DSA),
+    ] {
+        let (pair, row) = (pair_for(key_type), row(number));
+        let sign = row.sign.unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                let pair = &pair;
+                scope.spawn(move || {
+                    for round in 0..10u8 {
+                        let message = [thread, round];
+                        let mut state = sign.sign(&pair.private, params_for(row)).unwrap();
+                        let mut signature = vec![0; state.signature_len(&pair.private)];
+                        state.one_shot(&pair.private, &message, &mut signature).unwrap();
+                        let mut state = sign.verify(&pair.public, params_for(row)).unwrap();
+                        state.one_shot(&pair.public, &message, &signature).unwrap();
+                    }
+                });
+            }
+        });
+    }
 }
