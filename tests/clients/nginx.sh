@@ -51,6 +51,7 @@ http {
         server_name localhost;
         ssl_certificate $WORK/crt;
         ssl_certificate_key "engine:pkcs11:$key";
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache off;
         ssl_session_tickets off;
         return 200 "\$pid\n";

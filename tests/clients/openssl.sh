@@ -55,6 +55,7 @@ for label in rsa ec; do
     try openssl verify -CAfile "$WORK/$label.crt" "$WORK/$label.crt"
     for version in tls1_2 tls1_3; do
         port=$((port + 1))
+        rm -f "$WORK/server"
         OPENSSL_CONF="$WORK/openssl.cnf" openssl s_server -engine pkcs11 -keyform engine -key "$(key $label)" -cert "$WORK/$label.crt" \
             -accept 127.0.0.1:$port -www -$version >"$WORK/server" 2>&1 &
         server=$!
