@@ -14,7 +14,8 @@ mod vendor {
     use std::{env, fs};
 
     const HEADERS: [&str; 2] = ["include/cloudhsm_pkcs11_vendor_defs.h", "include/coffer.h"];
-    const MADE: &str = "//! Made from include/*.h by `COFFER_REGENERATE=1 cargo check --features bindgen`, not by hand.";
+    const MADE: &str =
+        "//! Made from include/*.h by `COFFER_REGENERATE=1 cargo check --features bindgen`, not by hand.";
 
     /// The constants go where everyone may name them, the structures with pointers where such may stand.
     pub fn generate() {
@@ -34,14 +35,18 @@ mod vendor {
     fn builder(about: &str) -> Builder {
         HEADERS
             .iter()
-            .fold(bindgen::builder(), |builder, header| builder.header(*header).allowlist_file(format!(".*/?{header}")))
+            .fold(bindgen::builder(), |builder, header| {
+                builder.header(*header).allowlist_file(format!(".*/?{header}"))
+            })
             .allowlist_recursively(false)
             .clang_arg("-Iinclude")
             .parse_callbacks(Box::new(Types))
             .layout_tests(false)
             .merge_extern_blocks(true)
             .disable_header_comment()
-            .rustfmt_configuration_file(Some(env::current_dir().expect("the package's folder").join("rustfmt.toml")))
+            .rustfmt_configuration_file(Some(
+                env::current_dir().expect("the package's folder").join("rustfmt.toml"),
+            ))
             .raw_line(format!("//! {about}"))
             .raw_line(MADE)
             .raw_line("#![allow(missing_docs)] // The headers say what each is.")
@@ -62,7 +67,11 @@ mod vendor {
 
     impl ParseCallbacks for Types {
         /// What cryptoki_sys has instead of the standard's types are numbers and pointers.
-        fn blocklisted_type_implements_trait(&self, _name: &str, _trait: DeriveTrait) -> Option<ImplementsTrait> {
+        fn blocklisted_type_implements_trait(
+            &self,
+            _name: &str,
+            _trait: DeriveTrait,
+        ) -> Option<ImplementsTrait> {
             Some(ImplementsTrait::Yes)
         }
 
