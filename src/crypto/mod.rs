@@ -3,11 +3,33 @@
 //! Everything a mechanism computes with is here as an owning type with checked lengths. A key is parsed or
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
+pub mod aes;
+pub mod ccm;
+pub mod cmac;
+pub mod des;
+pub mod digest;
+pub mod ec;
+pub mod edwards;
+pub mod encoding;
+pub mod gcm;
+pub mod hmac;
 mod in_out;
+pub mod kdf;
+pub mod key_wrap;
+pub mod ml_dsa;
+pub mod ml_kem;
+pub mod montgomery;
+mod owned;
+pub mod random;
+pub mod rsa;
+pub mod seal;
 mod secret;
+mod status;
+pub mod xts;
 
 pub use in_out::InOut;
 pub use secret::Secret;
+pub use status::{equal, wipe};
 
 /// Which way a cipher runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,9 +4,20 @@
 //! usage fit and that its policy allows the mechanism, before any of this runs. What is left for a family is
 //! the parameter's sense and the computation.
 
+mod check_value;
+pub mod ec;
+pub mod ecdh;
+pub mod edwards;
 pub mod key;
+pub mod ml_dsa;
+pub mod ml_kem;
 pub mod params;
+mod pkcs8;
+pub mod rsa;
+mod seeded;
+mod signature;
 pub mod table;
+pub mod vendor;
 
 pub use params::{Params, Shape};
 pub use table::{Mechanism, find};
