@@ -34,13 +34,12 @@ static CK_FUNCTION_LIST_3_2_PTR interface_3_2(void)
     return interface_of(name, &version, &interface, 0) == CKR_OK ? interface->pFunctionList : NULL;
 }
 
-static void generate(CK_MECHANISM_TYPE mechanism, CK_ATTRIBUTE_TYPE public_use, CK_ATTRIBUTE_TYPE private_use, CK_OBJECT_HANDLE *public_key,
-                     CK_OBJECT_HANDLE *private_key)
+static void generate(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
     CK_MECHANISM generation = { mechanism, NULL, 0 };
     CK_ML_KEM_PARAMETER_SET_TYPE set = CKP_ML_KEM_768;
-    CK_ATTRIBUTE public_template[] = { NO(CKA_TOKEN), YES(public_use), ATTRIBUTE(CKA_PARAMETER_SET, set) };
-    CK_ATTRIBUTE private_template[] = { NO(CKA_TOKEN), YES(private_use) };
+    CK_ATTRIBUTE public_template[] = { NO(CKA_TOKEN), YES(CKA_ENCAPSULATE), ATTRIBUTE(CKA_PARAMETER_SET, set) };
+    CK_ATTRIBUTE private_template[] = { NO(CKA_TOKEN), YES(CKA_DECAPSULATE) };
 
     must(token.p11->C_GenerateKeyPair(token.session, &generation, public_template, COUNT(public_template), private_template,
                                       COUNT(private_template), public_key, private_key),
@@ -62,7 +61,7 @@ static void by_encapsulation(void)
     CK_OBJECT_HANDLE public_key, private_key, ours, theirs, wrong;
     struct bytes ciphertext = { .length = 0 };
 
-    generate(CKM_ML_KEM_KEY_PAIR_GEN, CKA_ENCAPSULATE, CKA_DECAPSULATE, &public_key, &private_key);
+    generate(CKM_ML_KEM_KEY_PAIR_GEN, &public_key, &private_key);
     must(p11_3_2->C_EncapsulateKey(token.session, &ml_kem, public_key, shared, COUNT(shared), NULL, &ciphertext.length, &ours),
          "C_EncapsulateKey, asking for the length");
     check(ciphertext.length == CIPHERTEXT, "an ML-KEM-768 ciphertext is 1,088 bytes");
@@ -82,22 +81,23 @@ static void by_encapsulation(void)
 
 static void by_derivation(void)
 {
-    struct bytes ciphertext = { .length = CIPHERTEXT };
-    CK_COFFER_ML_KEM_PARAMS parameters = { ciphertext.value, CIPHERTEXT };
+    CK_BYTE ciphertext[CIPHERTEXT];
+    CK_COFFER_ML_KEM_PARAMS parameters = { NULL, 0 };
     CK_MECHANISM vendor = { CKM_COFFER_ML_KEM, &parameters, sizeof parameters }, standard = { CKM_ML_KEM, NULL, 0 };
     CK_ATTRIBUTE shared[] = SHARED_KEY;
     CK_OBJECT_HANDLE public_key, private_key, ours, theirs;
 
-    generate(CKM_COFFER_ML_KEM_KEY_PAIR_GEN, CKA_DERIVE, CKA_DERIVE, &public_key, &private_key);
+    generate(CKM_COFFER_ML_KEM_KEY_PAIR_GEN, &public_key, &private_key);
+    must(token.p11->C_DeriveKey(token.session, &vendor, public_key, shared, COUNT(shared), &ours), "C_DeriveKey, asking for the length");
+    check(parameters.ulCiphertextLen == CIPHERTEXT && ours == CK_INVALID_HANDLE, "the length is written and no key made");
+    parameters.pCiphertext = ciphertext;
     must(token.p11->C_DeriveKey(token.session, &vendor, public_key, shared, COUNT(shared), &ours), "C_DeriveKey with the public key");
     must(token.p11->C_DeriveKey(token.session, &vendor, private_key, shared, COUNT(shared), &theirs), "C_DeriveKey with the private key");
     check(same_key(ours, theirs), "both sides hold the same key");
     puts("the 2.40 list: encapsulated and decapsulated by C_DeriveKey, equal");
 
     if (p11_3_2) {
-        CK_ATTRIBUTE may_decapsulate[] = { YES(CKA_DECAPSULATE) };
-        must(token.p11->C_SetAttributeValue(token.session, private_key, may_decapsulate, 1), "C_SetAttributeValue");
-        must(p11_3_2->C_DecapsulateKey(token.session, &standard, private_key, shared, COUNT(shared), ciphertext.value, CIPHERTEXT, &theirs),
+        must(p11_3_2->C_DecapsulateKey(token.session, &standard, private_key, shared, COUNT(shared), ciphertext, CIPHERTEXT, &theirs),
              "C_DecapsulateKey");
         check(same_key(ours, theirs), "what C_DeriveKey encapsulated, C_DecapsulateKey decapsulates");
         puts("one door's ciphertext through the other: equal");

@@ -113,7 +113,12 @@ fn on_softhsm(program: &str, verdict: SoftHsm) {
     let (more, expected) = match verdict {
         Passes(more) => (more, 0),
         Lacks(more) => (more, NOT_OFFERED),
-        Wrong(why) => return eprintln!("not run: {why}"),
+        Wrong(why) => {
+            // A later release may have it right; what must not be is a crash, or no answer at all.
+            let (code, said) = host.example(program, &[]);
+            assert!(matches!(code, 0 | 1), "{program} ({why}): {said}");
+            return;
+        }
     };
     let (code, said) = host.example(program, more);
     assert_eq!(code, expected, "{program}: {said}");
