@@ -4,16 +4,26 @@
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
 pub mod aes;
+mod arena;
 pub mod ccm;
 pub mod cmac;
 pub mod des;
 pub mod digest;
+pub mod ec;
+pub mod edwards;
+pub mod encoding;
 pub mod gcm;
 pub mod hmac;
 mod in_out;
 pub mod kdf;
 pub mod key_wrap;
+pub mod ml_dsa;
+pub mod ml_kem;
+pub mod montgomery;
+mod owned;
 pub mod random;
+pub mod rsa;
+pub mod seal;
 mod secret;
 mod status;
 pub mod xts;

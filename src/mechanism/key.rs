@@ -3,7 +3,7 @@
 //! A row completes and checks the components of a key that comes from outside (C_CreateObject, C_UnwrapKey,
 //! a derivation), tells its size, and turns a private key into PKCS#8 and back.
 
-use super::secret;
+use super::{ec, edwards, ml_dsa, ml_kem, rsa, secret};
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::{Attributes, Object};
@@ -44,6 +44,37 @@ pub fn kind(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Result<&'static Ke
     }
 }
 
-static ALL: &[&[KeyKind]] = &[secret::KEYS, ASYMMETRIC];
+static ALL: &[&[KeyKind]] = &[secret::KEYS, rsa::KEYS, ec::KEYS, edwards::KEYS, ml_dsa::KEYS, ml_kem::KEYS];
 
-static ASYMMETRIC: &[KeyKind] = &[];
+/// A key's security strength in bits (SP 800-57 part 1, table 2), for comparing a wrapping key with its payload.
+///
+/// # Errors
+/// CKR_KEY_TYPE_INCONSISTENT.
+pub fn strength(key: &Object) -> Result<usize> {
+    let key_type = key.key_type().unwrap_or(CK_UNAVAILABLE_INFORMATION);
+    let size = (kind(key.class(), key_type)?.size)(key)?;
+    Ok(match key_type {
+        CKK_RSA => match size {
+            0..1024 => 0,
+            1024..2048 => 80,
+            2048..3072 => 112,
+            3072..7680 => 128,
+            7680..15360 => 192,
+            _ => 256,
+        },
+        CKK_EC | CKK_EC_EDWARDS | CKK_EC_MONTGOMERY => size / 2,
+        CKK_DES2 => 80,
+        CKK_DES3 => 112,
+        CKK_ML_KEM => match size {
+            800 => 128,
+            1184 => 192,
+            _ => 256,
+        },
+        CKK_ML_DSA => match size {
+            1312 => 128,
+            1952 => 192,
+            _ => 256,
+        },
+        _ => (8 * size).min(256),
+    })
+}

@@ -6,13 +6,25 @@
 
 pub mod aes_aead;
 pub mod aes_stream;
+#[cfg(test)]
+mod asymmetric_tests;
 pub mod blocks;
+mod check_value;
+pub mod ec;
+pub mod ecdh;
+pub mod edwards;
 pub mod kdf;
 pub mod key;
 pub mod key_wrap;
 pub mod mac;
+pub mod ml_dsa;
+pub mod ml_kem;
 pub mod params;
+mod pkcs8;
+pub mod rsa;
 pub mod secret;
+mod seeded;
+mod signature;
 pub mod table;
 pub mod vendor;
 mod whole;

@@ -1,5 +1,6 @@
 //! Secret keys: what each type is made of, and how new ones are made (sections 6.8, 6.10, 6.15, 6.18, 6.22).
 
+use super::check_value::follows;
 use super::key::KeyKind;
 use super::{Generate, Params};
 use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, xts};
@@ -54,20 +55,10 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
     let check_value = if wanted { Some(check_value(value)?) } else { None };
     if let Some(check_value) = check_value {
-        follows(key, CKA_CHECK_VALUE, Value::Bytes(check_value.into()), "CKA_CHECK_VALUE")?;
+        follows(key, CKA_CHECK_VALUE, &check_value[..])?;
     }
     if lengths.fixed().is_none() {
-        follows(key, CKA_VALUE_LEN, Value::Ulong(len as CK_ULONG), "CKA_VALUE_LEN")?;
-    }
-    Ok(())
-}
-
-/// Sets an attribute that follows from the value; a caller who gave it must have given the same.
-fn follows(key: &mut Attributes, attribute: CK_ATTRIBUTE_TYPE, value: Value, name: &str) -> Result<()> {
-    match key.value(attribute) {
-        Some(given) if *given != value => fail!(AttributeValueInvalid, "{name} contradicts CKA_VALUE"),
-        Some(_) => {}
-        None => key.set(attribute, value),
+        follows(key, CKA_VALUE_LEN, len as CK_ULONG)?;
     }
     Ok(())
 }

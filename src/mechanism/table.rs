@@ -10,6 +10,7 @@ use super::mac::{Cmac, Hmac};
 use super::secret::{KeyGen, MAX_LEN};
 use super::vendor::*;
 use super::{Cipher, Derive, Generate, GeneratePair, Kem, Recover, Shape, Sign, Wrap};
+use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
 use cryptoki_sys::*;
 
@@ -318,15 +319,98 @@ static GENERIC: &[Mechanism] = mechanisms! {
 
 // ---- asymmetric ---------------------------------------------------------------------------------------------
 
-static RSA: &[Mechanism] = mechanisms! {};
+const RSA_GENERATED: Keys = bits(&[CKK_RSA], 2048, 8192);
+const RSA_KEYS: Keys = bits(&[CKK_RSA], 1024, 16384);
 
-static EC: &[Mechanism] = mechanisms! {};
+#[rustfmt::skip]
+static RSA: &[Mechanism] = mechanisms! {
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
+    CKM_RSA_X_509, RSA_KEYS, Shape::None, BOTH, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
+    CKM_RSA_PKCS_OAEP, RSA_KEYS, Shape::Oaep, BOTH, { cipher: &rsa::Oaep, wrap: &rsa::Oaep };
+    CKM_RSA_AES_KEY_WRAP, RSA_KEYS, Shape::RsaAesWrap, BOTH, { wrap: &rsa::AesWrap };
+    CKM_SHA1_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha1)) };
+    CKM_SHA224_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha224)) };
+    CKM_SHA256_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha256)) };
+    CKM_SHA384_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha384)) };
+    CKM_SHA512_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha512)) };
+    CKM_SHA3_224_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { sign: &rsa::SignPkcs1(Some(Hash::Sha3_224)) };
+    CKM_SHA3_256_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { sign: &rsa::SignPkcs1(Some(Hash::Sha3_256)) };
+    CKM_SHA3_384_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { sign: &rsa::SignPkcs1(Some(Hash::Sha3_384)) };
+    CKM_SHA3_512_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { sign: &rsa::SignPkcs1(Some(Hash::Sha3_512)) };
+    CKM_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(None) };
+    CKM_SHA1_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(Some(Hash::Sha1)) };
+    CKM_SHA224_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(Some(Hash::Sha224)) };
+    CKM_SHA256_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(Some(Hash::Sha256)) };
+    CKM_SHA384_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(Some(Hash::Sha384)) };
+    CKM_SHA512_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, BOTH, { sign: &rsa::Pss(Some(Hash::Sha512)) };
+    CKM_SHA3_224_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, STANDARD, { sign: &rsa::Pss(Some(Hash::Sha3_224)) };
+    CKM_SHA3_256_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, STANDARD, { sign: &rsa::Pss(Some(Hash::Sha3_256)) };
+    CKM_SHA3_384_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, STANDARD, { sign: &rsa::Pss(Some(Hash::Sha3_384)) };
+    CKM_SHA3_512_RSA_PKCS_PSS, RSA_KEYS, Shape::Pss, STANDARD, { sign: &rsa::Pss(Some(Hash::Sha3_512)) };
+};
 
-static EDWARDS: &[Mechanism] = mechanisms! {};
+const EC_KEYS: Keys = bits(&[CKK_EC], 224, 521);
+const ECDH_KEYS: Keys = bits(&[CKK_EC, CKK_EC_MONTGOMERY], 224, 521);
 
-static ML_DSA: &[Mechanism] = mechanisms! {};
+#[rustfmt::skip]
+static EC: &[Mechanism] = mechanisms! {
+    CKM_EC_KEY_PAIR_GEN, EC_KEYS, Shape::None, BOTH, { generate_pair: &ec::KeyPairGen };
+    CKM_ECDSA, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(None) };
+    CKM_ECDSA_SHA1, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(Some(Hash::Sha1)) };
+    CKM_ECDSA_SHA224, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(Some(Hash::Sha224)) };
+    CKM_ECDSA_SHA256, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(Some(Hash::Sha256)) };
+    CKM_ECDSA_SHA384, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(Some(Hash::Sha384)) };
+    CKM_ECDSA_SHA512, EC_KEYS, Shape::None, BOTH, { sign: &ec::Ecdsa(Some(Hash::Sha512)) };
+    CKM_ECDSA_SHA3_224, EC_KEYS, Shape::None, STANDARD, { sign: &ec::Ecdsa(Some(Hash::Sha3_224)) };
+    CKM_ECDSA_SHA3_256, EC_KEYS, Shape::None, STANDARD, { sign: &ec::Ecdsa(Some(Hash::Sha3_256)) };
+    CKM_ECDSA_SHA3_384, EC_KEYS, Shape::None, STANDARD, { sign: &ec::Ecdsa(Some(Hash::Sha3_384)) };
+    CKM_ECDSA_SHA3_512, EC_KEYS, Shape::None, STANDARD, { sign: &ec::Ecdsa(Some(Hash::Sha3_512)) };
+    CKM_ECDH1_DERIVE, ECDH_KEYS, Shape::Ecdh, BOTH, { derive: &ecdh::Ecdh };
+    CKM_ECDH1_COFACTOR_DERIVE, ECDH_KEYS, Shape::Ecdh, STANDARD, { derive: &ecdh::Ecdh };
+};
 
-static ML_KEM: &[Mechanism] = mechanisms! {};
+const EDWARDS_KEYS: Keys = bits(&[CKK_EC_EDWARDS], 255, 255);
+const MONTGOMERY_KEYS: Keys = bits(&[CKK_EC_MONTGOMERY], 255, 255);
+
+#[rustfmt::skip]
+static EDWARDS: &[Mechanism] = mechanisms! {
+    CKM_EC_EDWARDS_KEY_PAIR_GEN, EDWARDS_KEYS, Shape::None, STANDARD, { generate_pair: &edwards::EdwardsKeyPairGen };
+    CKM_EDDSA, EDWARDS_KEYS, Shape::EdDsa, STANDARD, { sign: &edwards::EdDsa };
+    CKM_CLOUDHSM_EDDSA, EDWARDS_KEYS, Shape::EdDsa, BOTH, { sign: &edwards::EdDsa };
+    CKM_EC_MONTGOMERY_KEY_PAIR_GEN, MONTGOMERY_KEYS, Shape::None, STANDARD, { generate_pair: &edwards::MontgomeryKeyPairGen };
+};
+
+const ML_DSA_KEYS: Keys = bytes(&[CKK_ML_DSA], 1312, 2592);
+
+#[rustfmt::skip]
+static ML_DSA: &[Mechanism] = mechanisms! {
+    CKM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, STANDARD, { generate_pair: &ml_dsa::KeyPairGen };
+    CKM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::MlDsa };
+    CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, BOTH, { generate_pair: &ml_dsa::KeyPairGen };
+    CKM_CLOUDHSM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, BOTH, { sign: &ml_dsa::MlDsa };
+    CKM_CLOUDHSM_EXT_MU_ML_DSA, ML_DSA_KEYS, Shape::None, BOTH, { sign: &ml_dsa::ExternalMu };
+    CKM_HASH_ML_DSA, ML_DSA_KEYS, Shape::HashSignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(None) };
+    CKM_HASH_ML_DSA_SHA224, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha224)) };
+    CKM_HASH_ML_DSA_SHA256, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha256)) };
+    CKM_HASH_ML_DSA_SHA384, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha384)) };
+    CKM_HASH_ML_DSA_SHA512, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha512)) };
+    CKM_HASH_ML_DSA_SHA3_224, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha3_224)) };
+    CKM_HASH_ML_DSA_SHA3_256, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha3_256)) };
+    CKM_HASH_ML_DSA_SHA3_384, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha3_384)) };
+    CKM_HASH_ML_DSA_SHA3_512, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(Some(Hash::Sha3_512)) };
+};
+
+const ML_KEM_KEYS: Keys = bytes(&[CKK_ML_KEM], 800, 1568);
+
+#[rustfmt::skip]
+static ML_KEM: &[Mechanism] = mechanisms! {
+    CKM_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
+    CKM_ML_KEM, ML_KEM_KEYS, Shape::None, STANDARD, { kem: &ml_kem::MlKem };
+    CKM_COFFER_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
+    CKM_COFFER_ML_KEM, ML_KEM_KEYS, Shape::Kem, STANDARD, { derive: &ml_kem::MlKem };
+};
 
 #[cfg(test)]
 mod tests {

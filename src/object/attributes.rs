@@ -39,6 +39,11 @@ impl Value {
         }
     }
 
+    /// Whether it is a byte-like value of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_some_and(<[u8]>::is_empty)
+    }
+
     /// Whether the value is of that kind.
     pub fn is(&self, kind: Kind) -> bool {
         match self {

@@ -15,8 +15,9 @@ const SECRET: u8 = 4;
 const MECHANISMS: u8 = 5;
 const TEMPLATE: u8 = 6;
 
-/// A template in a template in a template is deeper than any rule of the standard needs.
-const MAX_DEPTH: usize = 3;
+/// How deep templates are nested in a key's attributes: a template in a template in a template is deeper than
+/// any rule of the standard needs.
+pub const MAX_DEPTH: usize = 3;
 
 impl Attributes {
     /// Their stored form. It holds secrets if the attributes do.

@@ -5,7 +5,11 @@ mod attributes;
 mod codec;
 #[allow(clippy::module_inception)]
 mod object;
+pub mod schema;
+pub mod template;
 
 pub use attribute::{AttributeType, Kind};
 pub use attributes::{Attributes, Value};
+pub use codec::MAX_DEPTH;
 pub use object::{Handle, Object, Secrets};
+pub use template::Act;

@@ -60,7 +60,10 @@ pub fn running<S: ?Sized>(slot: &mut Option<Operation<S>>) -> Result<&mut Operat
     }
     match slot {
         Some(operation) if operation.needs_login => {
-            fail!(UserNotLoggedIn, "CKA_ALWAYS_AUTHENTICATE: the key wants a context-specific login for each use")
+            fail!(
+                UserNotLoggedIn,
+                "CKA_ALWAYS_AUTHENTICATE: the key wants a context-specific login for each use"
+            )
         }
         Some(operation) => Ok(operation),
         None => fail!(OperationNotInitialized),

@@ -80,7 +80,8 @@ impl Sessions {
     pub fn remove_all(&self, choose: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut removed = Vec::new();
         for shard in &self.shards {
-            removed.extend(shard.0.write().extract_if(|_, session| choose(session)).map(|(_, session)| session));
+            removed
+                .extend(shard.0.write().extract_if(|_, session| choose(session)).map(|(_, session)| session));
         }
         removed
     }

@@ -66,7 +66,8 @@ impl Config {
     pub fn load() -> Result<Config> {
         let mut config = match env::var_os("COFFER_CONF").filter(|path| !path.is_empty()) {
             Some(path) => Config::read(Path::new(&path))?.ok_or_else(|| {
-                Rv::GeneralError.because(format!("COFFER_CONF: {} does not exist", Path::new(&path).display()))
+                Rv::GeneralError
+                    .because(format!("COFFER_CONF: {} does not exist", Path::new(&path).display()))
             })?,
             None => {
                 let user = home("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("coffer/coffer.toml"));

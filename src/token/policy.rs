@@ -2,8 +2,10 @@
 
 use super::config::{Mode, Policy, Profile};
 use crate::error::Result;
-use crate::mechanism::{Mechanism, key, table::Unit};
-use crate::object::Object;
+use crate::mechanism::table::{Offer, Unit};
+use crate::mechanism::{Mechanism, key};
+use crate::object::template::{self, Defaults};
+use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -64,7 +66,8 @@ impl UseRow {
     /// The classes of key that a mechanism uses so.
     pub fn classes(&self, mechanism: &Mechanism) -> &'static [CK_OBJECT_CLASS] {
         // A KEM offered through C_DeriveKey encapsulates to a public key.
-        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM) {
+        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
+        {
             return &[CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
         }
         match self.half {
@@ -110,7 +113,7 @@ impl Rules {
             );
         }
         if self.mode == Mode::Fips {
-            fips(mechanism, usage.protects(), size)?;
+            fips(mechanism, Some(usage), size)?;
         }
         if self.policy == Policy::Strict && matches!(usage, Use::Wrap | Use::Unwrap) {
             strict_wrapping(mechanism)?;
@@ -118,19 +121,30 @@ impl Rules {
         Ok(())
     }
 
-    /// Judges the making of keys.
+    /// Judges the making of keys with these attributes.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
-    pub fn judge_generation(&self, mechanism: &Mechanism, size: usize) -> Result<()> {
-        if self.mode == Mode::Fips { fips(mechanism, true, size) } else { Ok(()) }
+    pub fn judge_generation(&self, mechanism: &Mechanism, attributes: &Attributes) -> Result<()> {
+        let size =
+            attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
+        if self.mode == Mode::Fips { fips(mechanism, None, size as usize) } else { Ok(()) }
+    }
+
+    /// The rules for templates.
+    pub fn for_templates(&self, by_so: bool) -> template::Rules {
+        let defaults = match self.profile {
+            Profile::Standard => Defaults::Standard,
+            Profile::CloudHsm => Defaults::CloudHsm,
+        };
+        template::Rules { defaults, strict: self.policy == Policy::Strict, by_so }
     }
 
     /// Whether a mechanism is offered at all.
     pub fn offers(&self, mechanism: &Mechanism) -> bool {
         let profile = match self.profile {
-            Profile::Standard => crate::mechanism::table::Offer::STANDARD,
-            Profile::CloudHsm => crate::mechanism::table::Offer::CLOUDHSM,
+            Profile::Standard => Offer::STANDARD,
+            Profile::CloudHsm => Offer::CLOUDHSM,
         };
         mechanism.offer.includes(profile)
             && (self.mode == Mode::NonFips || !FIPS.iter().any(|row| row.refuses_all(mechanism)))
@@ -140,6 +154,8 @@ impl Rules {
 /// What fips mode takes of a mechanism: SP 800-131A revision 2, SP 800-140C, FIPS 186-5.
 struct FipsRow {
     mechanisms: &'static [CK_MECHANISM_TYPE],
+    /// The uses the row is about; all if empty.
+    uses: &'static [Use],
     /// Whether old data may still be opened and old signatures verified.
     legacy: bool,
     /// The least key size to protect with, in the unit of the mechanism's row; `usize::MAX` for none.
@@ -148,7 +164,10 @@ struct FipsRow {
 
 impl FipsRow {
     fn refuses_all(&self, mechanism: &Mechanism) -> bool {
-        self.mechanisms.contains(&mechanism.number) && self.least == usize::MAX && !self.legacy
+        self.mechanisms.contains(&mechanism.number)
+            && self.uses.is_empty()
+            && self.least == NEVER
+            && !self.legacy
     }
 }
 
@@ -157,21 +176,26 @@ const NEVER: usize = usize::MAX;
 /// A mechanism that is in no row is taken with every key size of its own row.
 static FIPS: &[FipsRow] = &[
     // Triple DES: encryption, wrapping and MACs ended with 2023.
-    FipsRow {
-        mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN],
-        legacy: false,
-        least: NEVER,
-    },
+    FipsRow { mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN], uses: &[], legacy: false, least: NEVER },
     FipsRow {
         mechanisms: &[CKM_DES3_ECB, CKM_DES3_CBC, CKM_DES3_CBC_PAD, CKM_DES3_CMAC, CKM_DES3_CMAC_GENERAL],
+        uses: &[],
         legacy: true,
         least: NEVER,
     },
-    // RSA PKCS #1 v1.5 as encryption is judged below, since the same number signs; raw RSA is in no standard.
-    FipsRow { mechanisms: &[CKM_RSA_X_509], legacy: false, least: NEVER },
+    // RSA PKCS #1 v1.5 as encryption; as a signature it stays.
+    FipsRow {
+        mechanisms: &[CKM_RSA_PKCS],
+        uses: &[Use::Encrypt, Use::Decrypt, Use::Wrap, Use::Unwrap],
+        legacy: false,
+        least: NEVER,
+    },
+    // Raw RSA is in no standard.
+    FipsRow { mechanisms: &[CKM_RSA_X_509], uses: &[], legacy: false, least: NEVER },
     // SHA-1 signatures.
     FipsRow {
         mechanisms: &[CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1],
+        uses: &[],
         legacy: true,
         least: NEVER,
     },
@@ -193,6 +217,7 @@ static FIPS: &[FipsRow] = &[
             CKM_SHA384_RSA_PKCS_PSS,
             CKM_SHA512_RSA_PKCS_PSS,
         ],
+        uses: &[],
         legacy: true,
         least: 2048,
     },
@@ -206,17 +231,24 @@ static FIPS: &[FipsRow] = &[
             CKM_SHA512_HMAC,
             CKM_GENERIC_SECRET_KEY_GEN,
         ],
+        uses: &[],
         legacy: true,
         least: 14,
     },
 ];
 
-fn fips(mechanism: &Mechanism, protects: bool, size: usize) -> Result<()> {
-    for row in FIPS.iter().filter(|row| row.mechanisms.contains(&mechanism.number)) {
-        if row.least == NEVER && !(row.legacy && !protects) {
+/// `usage` is `None` for the making of keys.
+fn fips(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+    let about = |row: &&FipsRow| {
+        row.mechanisms.contains(&mechanism.number)
+            && (row.uses.is_empty() || usage.is_some_and(|usage| row.uses.contains(&usage)))
+    };
+    let opens = usage.is_some_and(|usage| !usage.protects());
+    for row in FIPS.iter().filter(about).filter(|row| !(row.legacy && opens)) {
+        if row.least == NEVER {
             fail!(MechanismInvalid, "{}: not in a fips token", mechanism.name);
         }
-        if size < row.least && !(row.legacy && !protects) {
+        if size < row.least {
             fail!(KeySizeRange, "{}: at least {} in a fips token", mechanism.name, row.least);
         }
     }
