@@ -193,6 +193,65 @@ mod tests {
         }
     }
 
+    /// The fields of each line of a file of vectors; `-` is no bytes.
+    fn lines(file: &str) -> impl Iterator<Item = (&str, Vec<Vec<u8>>)> {
+        let bytes = |field: &str| if field == "-" { Vec::new() } else { hex::decode(field).unwrap() };
+        file.lines().filter(|line| !line.starts_with('#')).map(move |line| {
+            let (name, fields) = line.split_once(' ').unwrap();
+            (name, fields.split(' ').map(bytes).collect())
+        })
+    }
+
+    #[test]
+    fn cavs_x963() {
+        let mut count = 0;
+        for (name, fields) in lines(include_str!("../../tests/vectors/x963.txt")) {
+            let hash = match name {
+                "SHA-1" => Hash::Sha1,
+                "SHA-224" => Hash::Sha224,
+                "SHA-256" => Hash::Sha256,
+                "SHA-384" => Hash::Sha384,
+                _ => Hash::Sha512,
+            };
+            let [secret, info, key] = &fields[..] else { panic!("{name}: three fields") };
+            assert_eq!(x963(hash, secret, info, key.len()).unwrap().expose(), key, "{name}");
+            count += 1;
+        }
+        assert!(count >= 20);
+    }
+
+    #[test]
+    fn cavs_counter_mode() {
+        let mut count = 0;
+        for (name, fields) in lines(include_str!("../../tests/vectors/sp800_108_counter.txt")) {
+            let [bits, key, before, after, expected] = &fields[..] else { panic!("{name}: five fields") };
+            let prf = match name.split_once('_').unwrap() {
+                ("CMAC", cipher) if cipher.starts_with("AES") => {
+                    Prf::AesCmac(aes::Key::new(key).unwrap().into())
+                }
+                ("CMAC", _) => Prf::Des3Cmac(des::Key::new(key).unwrap().into()),
+                (_, "SHA1") => Prf::Hmac(hmac::Key::new(Hash::Sha1, key).unwrap().into()),
+                (_, "SHA224") => Prf::Hmac(hmac::Key::new(Hash::Sha224, key).unwrap().into()),
+                (_, "SHA256") => Prf::Hmac(hmac::Key::new(Hash::Sha256, key).unwrap().into()),
+                (_, "SHA384") => Prf::Hmac(hmac::Key::new(Hash::Sha384, key).unwrap().into()),
+                (_, _) => Prf::Hmac(hmac::Key::new(Hash::Sha512, key).unwrap().into()),
+            };
+            let counter = Integer { bits: 8 * u32::from(bits[0]), little_endian: false };
+            let got = counter_mode(&prf, before, counter, after, expected.len()).unwrap();
+            assert_eq!(got.expose(), expected, "{name}");
+            count += 1;
+        }
+        assert_eq!(count, 30);
+    }
+
+    #[test]
+    fn a_counter_too_narrow_is_refused() {
+        let prf = Prf::AesCmac(aes::Key::new(&[1; 16]).unwrap().into());
+        let counter = Integer { bits: 8, little_endian: false };
+        assert!(counter_mode(&prf, b"", counter, b"", 255 * 16).is_ok());
+        assert!(counter_mode(&prf, b"", counter, b"", 255 * 16 + 1).is_err());
+    }
+
     #[test]
     fn integers() {
         let big = |bits| Integer { bits, little_endian: false };

@@ -4,6 +4,7 @@
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
 pub mod aes;
+mod arena;
 pub mod ccm;
 pub mod cmac;
 pub mod des;

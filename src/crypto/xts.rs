@@ -100,7 +100,8 @@ mod tests {
 
     fn run(key: &Key, direction: Direction, iv: &[u8; 16], data: &[u8]) -> Vec<u8> {
         let mut out = data.to_vec();
-        let whole = if data.len() % BLOCK == 0 { data.len() } else { (data.len() / BLOCK - 1) * BLOCK };
+        let whole =
+            if data.len().is_multiple_of(BLOCK) { data.len() } else { (data.len() / BLOCK - 1) * BLOCK };
         let mut tweak = key.start(iv);
         let (front, tail) = out.split_at_mut(whole);
         key.blocks(direction, &mut tweak, InOut::in_place(front, whole)).unwrap();

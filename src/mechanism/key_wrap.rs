@@ -207,3 +207,111 @@ impl WholeCipher for Inexact {
         self.0.run(key, io)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::tests::whole;
+    use super::super::secret::tests::key;
+    use super::*;
+    use cryptoki_sys::*;
+
+    const fn kw(padding: Padding, free_iv: bool) -> KeyWrap {
+        KeyWrap { padding, free_iv }
+    }
+
+    #[test]
+    fn every_length_comes_back() {
+        let aes = key(CKK_AES, &[4; 32]);
+        let payload: Vec<u8> = (1..=100).collect();
+        for padding in [Padding::None, Padding::Zeros, Padding::Length, Padding::Pkcs7] {
+            let kw = kw(padding, false);
+            for len in 1..=payload.len() {
+                let payload = &payload[..len];
+                let least = match padding {
+                    Padding::None | Padding::Zeros => 9,
+                    Padding::Pkcs7 => 8,
+                    Padding::Length => 1,
+                };
+                let fits = len >= least && (padding != Padding::None || len % 8 == 0);
+                let blob = Wrap::wrap(&kw, &aes, Params::None, payload);
+                assert_eq!(blob.is_ok(), fits, "{len}");
+                let Ok(blob) = blob else {
+                    assert_eq!(blob.unwrap_err().rv(), Rv::KeySizeRange);
+                    continue;
+                };
+                assert_eq!(blob.len(), kw.wrapped_len(&aes, &Params::None, len).unwrap());
+                let back = Wrap::unwrap(&kw, &aes, Params::None, &blob, Some(len)).unwrap();
+                assert_eq!(back.expose(), payload);
+                for i in 0..blob.len() {
+                    let mut forged = blob.clone();
+                    forged[i] ^= 0x80;
+                    let refused = Wrap::unwrap(&kw, &aes, Params::None, &forged, Some(len)).err().unwrap();
+                    assert_eq!(refused.rv(), Rv::WrappedKeyInvalid);
+                }
+                let refused = Wrap::unwrap(&kw, &aes, Params::None, &blob[1..], None).err().unwrap();
+                assert_eq!(refused.rv(), Rv::WrappedKeyLenRange);
+            }
+        }
+    }
+
+    /// CloudHSM's PKCS5_PAD is RFC 3394 over the padded key: an aligned key gains a block.
+    #[test]
+    fn pkcs7_is_kw_of_the_padded_key() {
+        let aes = key(CKK_AES, &[4; 16]);
+        let blob = Wrap::wrap(&kw(Padding::Pkcs7, false), &aes, Params::None, &[1; 16]).unwrap();
+        let padded = Wrap::unwrap(&kw(Padding::None, false), &aes, Params::None, &blob, None).unwrap();
+        assert_eq!(padded.expose(), [[1; 16].as_slice(), &[8; 8]].concat());
+        // A payload that is no padding at all.
+        let blob = Wrap::wrap(&kw(Padding::None, false), &aes, Params::None, &[9; 24]).unwrap();
+        let refused =
+            Wrap::unwrap(&kw(Padding::Pkcs7, false), &aes, Params::None, &blob, None).err().unwrap();
+        assert_eq!(refused.rv(), Rv::WrappedKeyInvalid);
+    }
+
+    #[test]
+    fn zeros_are_cut_to_the_template_and_checked() {
+        let (aes, kw) = (key(CKK_AES, &[4; 16]), kw(Padding::Zeros, true));
+        let blob = Wrap::wrap(&kw, &aes, Params::None, &[1; 20]).unwrap();
+        let unwrap = |len| Wrap::unwrap(&kw, &aes, Params::None, &blob, len);
+        assert_eq!(unwrap(Some(20)).unwrap().expose(), [1; 20]);
+        for len in [16, 19] {
+            assert_eq!(unwrap(Some(len)).err().unwrap().rv(), Rv::WrappedKeyLenRange, "{len}");
+        }
+    }
+
+    #[test]
+    fn initial_values() {
+        let aes = key(CKK_AES, &[4; 16]);
+        let iv = |iv: &[u8]| Params::Iv(iv.to_vec());
+        let wrap = |kw: KeyWrap, params| Wrap::wrap(&kw, &aes, params, &[1; 16]);
+        let standard = wrap(kw(Padding::None, true), Params::None).unwrap();
+        assert_eq!(wrap(kw(Padding::None, false), iv(&[0xA6; 8])).unwrap(), standard);
+        assert_ne!(wrap(kw(Padding::None, true), iv(&[0xA5; 8])).unwrap(), standard);
+        assert_eq!(
+            wrap(kw(Padding::None, false), iv(&[0xA5; 8])).unwrap_err().rv(),
+            Rv::MechanismParamInvalid
+        );
+        assert!(wrap(kw(Padding::Length, false), iv(&KWP_IV)).is_ok());
+        assert!(wrap(kw(Padding::Length, false), iv(&[0xA6; 4])).is_err());
+    }
+
+    #[test]
+    fn data_through_the_wraps() {
+        let aes = key(CKK_AES, &[4; 16]);
+        for padding in [Padding::Zeros, Padding::Length, Padding::Pkcs7] {
+            let kw = kw(padding, false);
+            for len in [16, 21, 32] {
+                let data = &[7; 32][..len];
+                let there = whole(&kw, Direction::Encrypt, &aes, Params::None, data);
+                if padding == Padding::Zeros && len % 8 != 0 {
+                    assert_eq!(there.unwrap_err().rv(), Rv::DataLenRange);
+                    continue;
+                }
+                let there = there.unwrap();
+                assert_eq!(whole(&kw, Direction::Decrypt, &aes, Params::None, &there).unwrap(), data);
+                let refused = whole(&kw, Direction::Decrypt, &aes, Params::None, &there[8..]).unwrap_err();
+                assert!(matches!(refused.rv(), Rv::EncryptedDataInvalid | Rv::EncryptedDataLenRange));
+            }
+        }
+    }
+}

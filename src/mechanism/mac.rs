@@ -208,3 +208,67 @@ impl<K: CmacKey<N>, const N: usize> Mac for RunningCmac<K, N> {
         Ok(widened(&std::mem::take(&mut self.context).finish(K::of(key)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::secret::tests::key;
+    use super::*;
+    use crate::error::Rv;
+    use cryptoki_sys::*;
+
+    /// Made in one piece and in parts, cut to every length, verified, and refused when wrong.
+    fn check(sign: &dyn Sign, key: &Object, whole: &[u8], message: &[u8]) {
+        for len in 0..=whole.len() + 1 {
+            let params = || Params::Length(len);
+            let Ok(mut state) = sign.sign(key, params()) else {
+                assert!(!(LEAST..=whole.len()).contains(&len));
+                assert_eq!(sign.verify(key, params()).err().unwrap().rv(), Rv::MechanismParamInvalid);
+                continue;
+            };
+            assert_eq!(state.signature_len(key), len);
+            let mut out = vec![0; len];
+            assert_eq!(state.one_shot(key, message, &mut out).unwrap(), len);
+            assert_eq!(out, whole[..len]);
+
+            let mut state = sign.sign(key, params()).unwrap();
+            message.chunks(3).for_each(|part| state.update(key, part).unwrap());
+            state.finish(key, &mut out).unwrap();
+            assert_eq!(out, whole[..len]);
+
+            sign.verify(key, params()).unwrap().one_shot(key, message, &out).unwrap();
+            out[len - 1] ^= 1;
+            let mut state = sign.verify(key, params()).unwrap();
+            state.update(key, message).unwrap();
+            assert_eq!(state.finish(key, &out).unwrap_err().rv(), Rv::SignatureInvalid);
+            let mut state = sign.verify(key, params()).unwrap();
+            let refused = state.one_shot(key, message, &out[1..]).unwrap_err();
+            assert_eq!(refused.rv(), Rv::SignatureLenRange);
+        }
+    }
+
+    #[test]
+    fn hmac_of_one_secret_over_every_hash() {
+        let secret = key(CKK_GENERIC_SECRET, b"Jefe");
+        for hash in Hash::ALL {
+            for message in [&b""[..], b"what do ya want for nothing?"] {
+                let whole = hmac::Key::new(hash, b"Jefe").unwrap().mac(message);
+                check(&Hmac(hash), &secret, &whole, message);
+            }
+        }
+        // RFC 4231, test case 2.
+        let mut out = [0; 32];
+        let mut state = Hmac(Hash::Sha256).sign(&secret, Params::None).unwrap();
+        state.one_shot(&secret, b"what do ya want for nothing?", &mut out).unwrap();
+        assert_eq!(hex::encode(out), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    /// SP 800-38B, appendix D.1, example 2, and D.4 for triple DES.
+    #[test]
+    fn cmac_of_both_ciphers() {
+        let message = hex::decode("6bc1bee22e409f96e93d7e117393172a").unwrap();
+        let aes = key(CKK_AES, &hex::decode("2b7e151628aed2a6abf7158809cf4f3c").unwrap());
+        check(&Cmac::AES, &aes, &hex::decode("070a16b46b4d4144f79bdd9dd04a287c").unwrap(), &message);
+        let des = key(CKK_DES3, &hex::decode("8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5").unwrap());
+        check(&Cmac::DES3, &des, &hex::decode("8e8f293136283797").unwrap(), &message[..8]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Secret keys: what each type is made of, and how new ones are made (sections 6.8, 6.10, 6.15, 6.18, 6.22).
 
+use super::check_value::follows;
 use super::key::KeyKind;
 use super::{Generate, Params};
 use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, xts};
@@ -54,20 +55,10 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
     let check_value = if wanted { Some(check_value(value)?) } else { None };
     if let Some(check_value) = check_value {
-        follows(key, CKA_CHECK_VALUE, Value::Bytes(check_value.into()), "CKA_CHECK_VALUE")?;
+        follows(key, CKA_CHECK_VALUE, &check_value[..])?;
     }
     if lengths.fixed().is_none() {
-        follows(key, CKA_VALUE_LEN, Value::Ulong(len as CK_ULONG), "CKA_VALUE_LEN")?;
-    }
-    Ok(())
-}
-
-/// Sets an attribute that follows from the value; a caller who gave it must have given the same.
-fn follows(key: &mut Attributes, attribute: CK_ATTRIBUTE_TYPE, value: Value, name: &str) -> Result<()> {
-    match key.value(attribute) {
-        Some(given) if *given != value => fail!(AttributeValueInvalid, "{name} contradicts CKA_VALUE"),
-        Some(_) => {}
-        None => key.set(attribute, value),
+        follows(key, CKA_VALUE_LEN, len as CK_ULONG)?;
     }
     Ok(())
 }
@@ -215,5 +206,83 @@ impl Generate for KeyGen {
             Lengths::Fixed(_) => key,
             _ => key.with(CKA_VALUE_LEN, len as CK_ULONG),
         })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::error::Rv;
+    use crate::object::Secrets;
+
+    /// A key object of the sort the families get.
+    pub fn key(key_type: CK_KEY_TYPE, value: &[u8]) -> Object {
+        let attributes = Attributes::new().with(CKA_CLASS, CKO_SECRET_KEY).with(CKA_KEY_TYPE, key_type);
+        let secrets = Attributes::new().with(CKA_VALUE, Value::secret(Secret::from_slice(value)));
+        Object::new(1, attributes, Secrets::opened(secrets))
+    }
+
+    fn completed(key_type: CK_KEY_TYPE, value: &[u8]) -> Result<Attributes> {
+        let mut key = Attributes::new().with(CKA_VALUE, value);
+        let row = KEYS.iter().find(|row| row.key_type == key_type).unwrap();
+        (row.complete)(&mut key)?;
+        Ok(key)
+    }
+
+    #[test]
+    fn check_values() {
+        // FIPS 197's and SP 800-67's own: the zero block under zero keys; SHA-1 of "abc".
+        let cases: [(CK_KEY_TYPE, &[u8], [u8; 3]); 4] = [
+            (CKK_AES, &[0; 16], [0x66, 0xE9, 0x4B]),
+            (CKK_AES, &[0; 32], [0xDC, 0x95, 0xC0]),
+            (CKK_DES3, &[0; 24], [0x8C, 0xA6, 0x4D]),
+            (CKK_GENERIC_SECRET, b"abc", [0xA9, 0x99, 0x3E]),
+        ];
+        for (key_type, value, expected) in cases {
+            assert_eq!(completed(key_type, value).unwrap().bytes(CKA_CHECK_VALUE), Some(&expected[..]));
+        }
+        let mut unwanted = Attributes::new().with(CKA_VALUE, &b"abc"[..]).with(CKA_CHECK_VALUE, &b""[..]);
+        complete_any(&mut unwanted).unwrap();
+        assert_eq!(unwanted.bytes(CKA_CHECK_VALUE), Some(&b""[..]));
+        let mut forged = Attributes::new().with(CKA_VALUE, &b"abc"[..]).with(CKA_CHECK_VALUE, &b"123"[..]);
+        assert_eq!(complete_any(&mut forged).unwrap_err().rv(), Rv::AttributeValueInvalid);
+    }
+
+    #[test]
+    fn lengths() {
+        for (key_type, good) in
+            [(CKK_AES, &[16, 24, 32][..]), (CKK_AES_XTS, &[32, 64]), (CKK_DES2, &[16]), (CKK_DES3, &[24])]
+        {
+            for len in 0..70 {
+                let value: Vec<u8> = (0..len).collect();
+                assert_eq!(completed(key_type, &value).is_ok(), good.contains(&len), "{key_type} {len}");
+            }
+        }
+        assert!(completed(CKK_GENERIC_SECRET, &[]).is_err());
+        assert!(completed(CKK_GENERIC_SECRET, &[1; MAX_LEN + 1]).is_err());
+        assert!(completed(CKK_AES_XTS, &[7; 64]).is_err(), "equal halves");
+        assert_eq!(completed(CKK_AES, &[0; 24]).unwrap().ulong(CKA_VALUE_LEN), Some(24));
+        assert!(!completed(CKK_DES3, &[0; 24]).unwrap().has(CKA_VALUE_LEN));
+    }
+
+    #[test]
+    fn generation() {
+        let template = |len: CK_ULONG| Attributes::new().with(CKA_VALUE_LEN, len);
+        for len in [0, 1, 15, 16, 24, 32, 33, 64, CK_ULONG::MAX] {
+            let made = KeyGen::AES.generate(&Params::None, &template(len));
+            match made {
+                Ok(made) => assert_eq!(made.bytes(CKA_VALUE).unwrap().len() as CK_ULONG, len),
+                Err(error) => {
+                    assert!(![16, 24, 32].contains(&len));
+                    assert_eq!(error.rv(), Rv::KeySizeRange);
+                }
+            }
+        }
+        let without = KeyGen::AES.generate(&Params::None, &Attributes::new());
+        assert_eq!(without.unwrap_err().rv(), Rv::TemplateIncomplete);
+        let des = KeyGen::DES3.generate(&Params::None, &Attributes::new()).unwrap();
+        assert!(des::is_strong(des.bytes(CKA_VALUE).unwrap()) && des.bytes(CKA_VALUE).unwrap().len() == 24);
+        let xts = KeyGen::XTS.generate(&Params::None, &template(64)).unwrap();
+        assert_eq!(xts.bytes(CKA_VALUE).unwrap().len(), 64);
     }
 }

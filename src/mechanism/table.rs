@@ -411,3 +411,36 @@ static ML_KEM: &[Mechanism] = mechanisms! {
     CKM_COFFER_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
     CKM_COFFER_ML_KEM, ML_KEM_KEYS, Shape::Kem, STANDARD, { derive: &ml_kem::MlKem };
 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::key;
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_row_can_do_something_once() {
+        let mut numbers = HashSet::new();
+        for row in all() {
+            assert!(numbers.insert(row.number), "{} stands twice", row.name);
+            assert_ne!(row.flags(), 0, "{} can do nothing", row.name);
+            assert!(row.keys.min <= row.keys.max, "{}", row.name);
+            assert!(std::ptr::eq(find(row.number).unwrap(), row));
+            assert_eq!(row.keys.types.is_empty(), row.digest.is_some(), "{}", row.name);
+        }
+        assert!(find(CKM_VENDOR_DEFINED).is_none());
+    }
+
+    #[test]
+    fn every_key_type_has_its_row() {
+        for row in all() {
+            for &key_type in row.keys.types {
+                let known = [CKO_SECRET_KEY, CKO_PUBLIC_KEY].map(|class| key::kind(class, key_type).is_ok());
+                assert!(known.contains(&true), "{}: {key_type:#x}", row.name);
+            }
+            if let Some(generate) = row.generate {
+                assert!(row.keys.types.contains(&generate.key_type()), "{}", row.name);
+            }
+        }
+    }
+}
