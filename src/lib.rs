@@ -5,6 +5,7 @@ pub mod error;
 pub mod abi;
 pub mod crypto;
 pub mod kernel;
+pub mod log;
 pub mod mechanism;
 pub mod object;
 pub mod session;

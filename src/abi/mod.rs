@@ -1,1 +1,25 @@
-//! abi
+//! The C interface: the only place where the caller's pointers exist.
+//!
+//! [`table`] names the functions of each version of the standard. Each is an [`entry!`](entry) in one of the
+//! files below, by chapter of section 5; its body converts the arguments ([`buffer`], [`template`], [`params`]),
+//! calls down into `session`, and converts the answer back. Checks come in the order of section 5.1: is the
+//! library initialised, the session handle, the arguments, then what the session finds wrong.
+
+pub mod buffer;
+#[macro_use]
+mod entry;
+mod instance;
+pub mod params;
+pub mod table;
+pub mod template;
+pub mod vendor;
+
+mod cipher;
+mod digest;
+mod general;
+mod key;
+mod message;
+mod object;
+mod session;
+mod sign;
+mod slot;

@@ -1,1 +1,4 @@
-//! kernel
+//! The lowest floor: what takes the machine or the system by the hand.
+
+pub mod fork;
+pub mod shared;

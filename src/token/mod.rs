@@ -1,1 +1,15 @@
-//! token
+//! Tokens: slots, users and PINs, the objects, policy and configuration.
+
+pub mod config;
+mod contents;
+mod objects;
+mod pin;
+mod policy;
+mod slots;
+#[allow(clippy::module_inception)]
+mod token;
+
+pub use config::Config;
+pub use policy::{Rules, Use};
+pub use slots::Slots;
+pub use token::{Token, TokenInfo, User};

@@ -1,0 +1,463 @@
+//! AES (FIPS 197) and its plain modes (SP 800-38A).
+
+use super::gcm::{self, Gcm};
+use super::status::{ok, wipe_value};
+use super::{Direction, InOut};
+use crate::error::Result;
+use aws_lc_sys as ffi;
+use once_cell::sync::OnceCell;
+use std::ffi::{c_int, c_uint};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Bytes in a block.
+pub const BLOCK: usize = 16;
+
+/// An expanded key of 128, 192 or 256 bits. One of it serves all threads.
+pub struct Key {
+    bytes: [u8; 32],
+    len: usize,
+    encrypt: ffi::AES_KEY,
+    decrypt: ffi::AES_KEY,
+    ecb: [OnceCell<Ecb>; 2],
+    gcm: [OnceCell<Box<Gcm>>; gcm::TAG_LENGTHS],
+}
+
+impl Key {
+    /// From 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    /// CKR_KEY_SIZE_RANGE.
+    pub fn new(key: &[u8]) -> Result<Key> {
+        if !matches!(key.len(), 16 | 24 | 32) {
+            fail!(KeySizeRange, "{} bytes are no AES key", key.len());
+        }
+        let mut bytes = [0; 32];
+        bytes[..key.len()].copy_from_slice(key);
+        let bits = 8 * key.len() as c_uint;
+        let (mut encrypt, mut decrypt) = (MaybeUninit::zeroed(), MaybeUninit::zeroed());
+        // SAFETY: `key` holds `bits` bits; the functions answer 0 when they have written the schedule, and a
+        // schedule of zeros is a valid value in any case.
+        let (encrypt, decrypt, answers) = unsafe {
+            let answers = (
+                ffi::AES_set_encrypt_key(key.as_ptr(), bits, encrypt.as_mut_ptr()),
+                ffi::AES_set_decrypt_key(key.as_ptr(), bits, decrypt.as_mut_ptr()),
+            );
+            (encrypt.assume_init(), decrypt.assume_init(), answers)
+        };
+        let key =
+            Key { bytes, len: key.len(), encrypt, decrypt, ecb: Default::default(), gcm: Default::default() };
+        ok((answers == (0, 0)).into(), "AES_set_key")?;
+        Ok(key)
+    }
+
+    /// Its length in bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its bytes, for what cannot work from the schedule.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The schedule for encryption.
+    pub(super) fn schedule(&self, direction: Direction) -> *const ffi::AES_KEY {
+        match direction {
+            Direction::Encrypt => &self.encrypt,
+            Direction::Decrypt => &self.decrypt,
+        }
+    }
+
+    /// Encrypts one block in place.
+    pub fn encrypt_block(&self, block: &mut [u8; BLOCK]) {
+        let to = block.as_mut_ptr();
+        // SAFETY: a block and a schedule; in place is allowed.
+        unsafe { ffi::AES_encrypt(to, to, &self.encrypt) }
+    }
+
+    /// ECB.
+    ///
+    /// # Panics
+    /// If the input is not whole blocks or the output has less room.
+    pub fn ecb(&self, direction: Direction, mut io: InOut<'_>) -> Result<()> {
+        let len = whole_blocks(&io);
+        let (from, to) = io.as_ptrs();
+        if len == BLOCK {
+            // SAFETY: both are a block long and either the same or apart.
+            unsafe { ffi::AES_ecb_encrypt(from, to, self.schedule(direction), flag(direction)) };
+            return Ok(());
+        }
+        let ecb = self.ecb[flag(direction) as usize].get_or_try_init(|| Ecb::new(self.bytes(), direction))?;
+        ecb.run(from, to, len)
+    }
+
+    /// CBC; `iv` becomes the last block of ciphertext.
+    ///
+    /// # Panics
+    /// As `ecb`.
+    pub fn cbc(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
+        let len = whole_blocks(&io);
+        let (from, to) = io.as_ptrs();
+        // SAFETY: both are valid for `len`, whole blocks, and either the same or apart.
+        unsafe {
+            ffi::AES_cbc_encrypt(from, to, len, self.schedule(direction), iv.as_mut_ptr(), flag(direction))
+        }
+    }
+
+    /// CTR, both ways.
+    ///
+    /// # Errors
+    /// CKR_DATA_LEN_RANGE if the counter would come to a value for the second time, which would give the key
+    /// stream away.
+    ///
+    /// # Panics
+    /// If the output has less room than the input is long.
+    pub fn ctr(&self, counter: &mut Counter, mut io: InOut<'_>) -> Result<()> {
+        counter.reserve(io.input_len())?;
+        while io.input_len() > 0 {
+            let step = io.input_len().min(counter.until_carry());
+            let mut part = io.split_front(step);
+            let (from, to) = part.as_ptrs();
+            let fixed = counter.block;
+            // SAFETY: both are valid for `step` and either the same or apart; `used` is below a block.
+            unsafe {
+                ffi::AES_ctr128_encrypt(
+                    from,
+                    to,
+                    step,
+                    &self.encrypt,
+                    counter.block.as_mut_ptr(),
+                    counter.stream.as_mut_ptr(),
+                    &mut counter.used,
+                )
+            };
+            counter.restore(&fixed);
+        }
+        Ok(())
+    }
+
+    /// OFB with 128 bits of feedback, both ways. `used` is how much of `iv` as key stream is used up.
+    ///
+    /// # Panics
+    /// If the output has less room than the input is long.
+    pub fn ofb(&self, iv: &mut [u8; BLOCK], used: &mut usize, mut io: InOut<'_>) {
+        assert!(io.capacity() >= io.input_len() && *used < BLOCK);
+        let len = io.input_len();
+        let (from, to) = io.as_ptrs();
+        let mut num = *used as c_int;
+        // SAFETY: both are valid for `len` and either the same or apart; `num` is below a block.
+        unsafe { ffi::AES_ofb128_encrypt(from, to, len, &self.encrypt, iv.as_mut_ptr(), &mut num) };
+        *used = num as usize;
+    }
+
+    /// CFB with 128 bits of feedback. `used` is how much of `iv` as key stream is used up.
+    ///
+    /// # Panics
+    /// As `ofb`.
+    pub fn cfb128(&self, direction: Direction, iv: &mut [u8; BLOCK], used: &mut usize, mut io: InOut<'_>) {
+        assert!(io.capacity() >= io.input_len() && *used < BLOCK);
+        let (len, mode) = (io.input_len(), flag(direction));
+        let (from, to) = io.as_ptrs();
+        let mut num = *used as c_int;
+        // SAFETY: as in `ofb`.
+        unsafe { ffi::AES_cfb128_encrypt(from, to, len, &self.encrypt, iv.as_mut_ptr(), &mut num, mode) };
+        *used = num as usize;
+    }
+
+    /// CFB with 8 bits of feedback.
+    ///
+    /// # Panics
+    /// As `ofb`.
+    pub fn cfb8(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
+        assert!(io.capacity() >= io.input_len());
+        let (len, mode) = (io.input_len(), flag(direction));
+        let (from, to) = io.as_ptrs();
+        // SAFETY: both are valid for `len` and either the same or apart.
+        unsafe { ffi::AES_cfb8_encrypt(from, to, len, &self.encrypt, iv.as_mut_ptr(), &mut 0, mode) };
+    }
+
+    /// GCM with tags of `tag_len` bytes.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID for a length that SP 800-38D does not allow.
+    pub fn gcm(&self, tag_len: usize) -> Result<&Gcm> {
+        let index = gcm::tag_index(tag_len)?;
+        self.gcm[index].get_or_try_init(|| Ok(Box::new(Gcm::new(self.bytes(), tag_len)?))).map(|gcm| &**gcm)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        super::wipe(&mut self.bytes);
+        // SAFETY: plain structures, not used again.
+        unsafe {
+            wipe_value(&mut self.encrypt);
+            wipe_value(&mut self.decrypt);
+        }
+    }
+}
+
+fn flag(direction: Direction) -> c_int {
+    (direction == Direction::Encrypt).into()
+}
+
+fn whole_blocks(io: &InOut<'_>) -> usize {
+    assert!(io.input_len().is_multiple_of(BLOCK) && io.capacity() >= io.input_len());
+    io.input_len()
+}
+
+/// A counter block whose low `bits` bits count, big endian, and never carry into the rest.
+pub struct Counter {
+    bits: u32,
+    block: [u8; BLOCK],
+    stream: [u8; BLOCK],
+    /// Bytes of `stream` that are used up; 0 means all.
+    used: c_uint,
+    /// Blocks that may still be encrypted.
+    left: u128,
+}
+
+impl Counter {
+    /// Starts at `block`.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID unless `bits` is 1 to 128.
+    pub fn new(bits: u32, block: [u8; BLOCK]) -> Result<Counter> {
+        if !(1..=128).contains(&bits) {
+            fail!(MechanismParamInvalid, "ulCounterBits: {bits} is not 1 to 128");
+        }
+        // 2^128 blocks cannot be counted, nor can they be encrypted.
+        let left = 1u128.checked_shl(bits).unwrap_or(u128::MAX);
+        Ok(Counter { bits, block, stream: [0; BLOCK], used: 0, left })
+    }
+
+    fn mask(&self) -> u128 {
+        u128::MAX >> (128 - self.bits)
+    }
+
+    /// Books the blocks that `len` bytes need beyond what is left of the key stream.
+    fn reserve(&mut self, len: usize) -> Result<()> {
+        let stream = (BLOCK - self.used as usize) % BLOCK;
+        let blocks = len.saturating_sub(stream).div_ceil(BLOCK) as u128;
+        match self.left.checked_sub(blocks) {
+            Some(left) => self.left = left,
+            None => fail!(DataLenRange, "the data is longer than a {}-bit counter lasts", self.bits),
+        }
+        Ok(())
+    }
+
+    /// Bytes of key stream before the counting bits come back to zero.
+    fn until_carry(&self) -> usize {
+        let stream = (BLOCK - self.used as usize) % BLOCK;
+        let counter = u128::from_be_bytes(self.block) & self.mask();
+        let blocks = usize::try_from(self.mask() - counter).unwrap_or(usize::MAX).saturating_add(1);
+        blocks.saturating_mul(BLOCK).saturating_add(stream)
+    }
+
+    /// Takes back what the 128-bit addition carried out of the counting bits.
+    fn restore(&mut self, fixed: &[u8; BLOCK]) {
+        let block =
+            u128::from_be_bytes(self.block) & self.mask() | u128::from_be_bytes(*fixed) & !self.mask();
+        self.block = block.to_be_bytes();
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        super::wipe(&mut self.stream);
+    }
+}
+
+/// AWS-LC's many-blocks-at-once ECB, which only its EVP layer reaches.
+struct Ecb(*mut ffi::EVP_CIPHER_CTX);
+
+// SAFETY: owned, and ECB has no state that a call would change: it only reads the schedule.
+unsafe impl Send for Ecb {}
+// SAFETY: as above.
+unsafe impl Sync for Ecb {}
+
+impl Ecb {
+    fn new(key: &[u8], direction: Direction) -> Result<Ecb> {
+        // SAFETY: these only return addresses of statics.
+        let cipher = unsafe {
+            match key.len() {
+                16 => ffi::EVP_aes_128_ecb(),
+                24 => ffi::EVP_aes_192_ecb(),
+                _ => ffi::EVP_aes_256_ecb(),
+            }
+        };
+        // SAFETY: a new context, owned by `this`; the key has the cipher's length.
+        unsafe {
+            let this = Ecb(ffi::EVP_CIPHER_CTX_new());
+            ok((!this.0.is_null()).into(), "EVP_CIPHER_CTX_new")?;
+            let engine = ptr::null_mut();
+            ok(
+                ffi::EVP_CipherInit_ex(this.0, cipher, engine, key.as_ptr(), ptr::null(), flag(direction)),
+                "EVP_CipherInit_ex",
+            )?;
+            Ok(this)
+        }
+    }
+
+    /// `len` is whole blocks, and the caller's pointers are valid for it.
+    fn run(&self, from: *const u8, to: *mut u8, len: usize) -> Result<()> {
+        // SAFETY: by the two callers' checks; equal pointers are allowed.
+        ok(unsafe { ffi::EVP_Cipher(self.0, to, from, len) }, "EVP_Cipher")
+    }
+}
+
+impl Drop for Ecb {
+    fn drop(&mut self) {
+        // SAFETY: owned; it wipes the schedule.
+        unsafe { ffi::EVP_CIPHER_CTX_free(self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
+                         30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
+
+    fn hex(text: &str) -> Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+
+    fn key_256() -> Key {
+        Key::new(&hex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")).unwrap()
+    }
+
+    fn counting() -> [u8; 16] {
+        std::array::from_fn(|i| i as u8)
+    }
+
+    /// SP 800-38A, appendix F: ECB (F.1.5), CBC (F.2.5), CFB8 (F.3.11), CFB128 (F.3.17), OFB (F.4.5), CTR (F.5.5).
+    #[test]
+    fn nist_examples() {
+        let key = key_256();
+        let plain = hex(PLAIN);
+        type Mode<'a> = &'a dyn Fn(&Key, Direction, &mut [u8]);
+        let modes: [(&str, Mode<'_>); 6] = [
+            (
+                "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870\
+                 b6ed21b99ca6f4f9f153e7b1beafed1d23304b7a39f9f3ff067d8d8f9e24ecc7",
+                &|key, direction, data| {
+                    let len = data.len();
+                    key.ecb(direction, InOut::in_place(data, len)).unwrap()
+                },
+            ),
+            (
+                "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d\
+                 39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+                &|key, direction, data| {
+                    let (mut iv, len) = (counting(), data.len());
+                    key.cbc(direction, &mut iv, InOut::in_place(data, len))
+                },
+            ),
+            ("dc1f1a8520a64db55fcc8ac554844e889700", &|key, direction, data| {
+                let (mut iv, len) = (counting(), data.len());
+                key.cfb8(direction, &mut iv, InOut::in_place(data, len))
+            }),
+            (
+                "dc7e84bfda79164b7ecd8486985d386039ffed143b28b1c832113c6331e5407b\
+                 df10132415e54b92a13ed0a8267ae2f975a385741ab9cef82031623d55b1e471",
+                &|key, direction, data| {
+                    let (mut iv, mut used) = (counting(), 0);
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.cfb128(direction, &mut iv, &mut used, InOut::in_place(part, len))
+                    }
+                },
+            ),
+            (
+                "dc7e84bfda79164b7ecd8486985d38604febdc6740d20b3ac88f6ad82a4fb08d\
+                 71ab47a086e86eedf39d1c5bba97c4080126141d67f37be8538f5a8be740e484",
+                &|key, _, data| {
+                    let (mut iv, mut used) = (counting(), 0);
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.ofb(&mut iv, &mut used, InOut::in_place(part, len))
+                    }
+                },
+            ),
+            (
+                "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5\
+                 2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+                &|key, _, data| {
+                    let block = hex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").try_into().unwrap();
+                    let mut counter = Counter::new(32, block).unwrap();
+                    for part in data.chunks_mut(21) {
+                        let len = part.len();
+                        key.ctr(&mut counter, InOut::in_place(part, len)).unwrap()
+                    }
+                },
+            ),
+        ];
+        for (expected, mode) in modes {
+            let expected = hex(expected);
+            let mut data = plain[..expected.len()].to_vec();
+            mode(&key, Direction::Encrypt, &mut data);
+            assert_eq!(hex::encode(&data), hex::encode(&expected));
+            mode(&key, Direction::Decrypt, &mut data);
+            assert_eq!(data, plain[..expected.len()]);
+        }
+    }
+
+    /// Every counter width against blocks made one at a time by the definition, across the wrap.
+    #[test]
+    fn counters_wrap_inside_their_bits() {
+        let key = key_256();
+        for bits in [1, 2, 7, 8, 9, 31, 32, 33, 64, 127, 128] {
+            let mask = u128::MAX >> (128 - bits);
+            let start = 0x0123_4567_89AB_CDEF_0011_2233_4455_6677 & !mask | mask.wrapping_sub(1);
+            let blocks = if bits == 1 { 2 } else { 4 };
+            let mut expected = Vec::new();
+            for i in 0..blocks {
+                let counter = start & !mask | start.wrapping_add(i) & mask;
+                let mut block = counter.to_be_bytes();
+                key.encrypt_block(&mut block);
+                expected.extend_from_slice(&block);
+            }
+            for part in [1, 5, 16, 40, 64] {
+                let mut counter = Counter::new(bits, start.to_be_bytes()).unwrap();
+                let mut data = vec![0; expected.len()];
+                for chunk in data.chunks_mut(part) {
+                    let len = chunk.len();
+                    key.ctr(&mut counter, InOut::in_place(chunk, len)).unwrap();
+                }
+                assert_eq!(data, expected, "{bits} bits by {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_never_comes_round() {
+        let key = key_256();
+        let mut counter = Counter::new(4, [0xFF; 16]).unwrap();
+        let mut data = [0; 257];
+        key.ctr(&mut counter, InOut::in_place(&mut data, 250)).unwrap();
+        key.ctr(&mut counter, InOut::in_place(&mut data, 6)).unwrap();
+        assert!(key.ctr(&mut counter, InOut::in_place(&mut data, 1)).is_err());
+        assert!(key.ctr(&mut Counter::new(4, [0; 16]).unwrap(), InOut::in_place(&mut data, 257)).is_err());
+        assert!(Counter::new(0, [0; 16]).is_err() && Counter::new(129, [0; 16]).is_err());
+    }
+
+    #[test]
+    fn one_block_and_many_are_the_same_ecb() {
+        for len in [16, 24, 32] {
+            let key = Key::new(&vec![3; len]).unwrap();
+            let mut many: Vec<u8> = (0..16 * 20).map(|i| i as u8).collect();
+            let mut single = many.clone();
+            for direction in [Direction::Encrypt, Direction::Decrypt] {
+                let whole = many.len();
+                key.ecb(direction, InOut::in_place(&mut many, whole)).unwrap();
+                single.chunks_mut(16).for_each(|b| key.ecb(direction, InOut::in_place(b, 16)).unwrap());
+                assert_eq!(many, single);
+            }
+        }
+        assert!([0, 15, 17, 33, 64].iter().all(|&len| Key::new(&vec![0; len]).is_err()));
+    }
+}

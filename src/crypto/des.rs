@@ -1,0 +1,190 @@
+//! Triple DES (SP 800-67) in ECB and CBC, with two or three keys.
+
+use super::cmac::BlockCipher;
+use super::status::wipe_value;
+use super::{Direction, InOut, Secret, equal, random};
+use crate::error::Result;
+use aws_lc_sys as ffi;
+
+/// Bytes in a block, and in one DES key.
+pub const BLOCK: usize = 8;
+
+/// An expanded key bundle. One of it serves all threads.
+pub struct Key {
+    schedules: [ffi::DES_key_schedule; 3],
+}
+
+impl Key {
+    /// From 16 bytes (K1, K2; K3 = K1) or 24. The parity bits are ignored.
+    ///
+    /// # Errors
+    /// CKR_KEY_SIZE_RANGE.
+    pub fn new(key: &[u8]) -> Result<Key> {
+        if !matches!(key.len(), 16 | 24) {
+            fail!(KeySizeRange, "{} bytes are no triple DES key", key.len());
+        }
+        let mut this = Key { schedules: Default::default() };
+        for (schedule, part) in this.schedules.iter_mut().zip(key.chunks(BLOCK).cycle()) {
+            // SAFETY: 8 bytes of key, whose alignment is one, and a schedule to write.
+            unsafe { ffi::DES_set_key_unchecked(part.as_ptr().cast(), schedule) }
+        }
+        Ok(this)
+    }
+
+    /// ECB.
+    ///
+    /// # Panics
+    /// If the input is not whole blocks or the output has less room.
+    pub fn ecb(&self, direction: Direction, mut io: InOut<'_>) {
+        let [one, two, three] = &self.schedules;
+        for _ in 0..whole_blocks(&io) / BLOCK {
+            let (from, to) = io.split_front(BLOCK).as_ptrs();
+            let encrypt = (direction == Direction::Encrypt).into();
+            // SAFETY: both are a block long, of alignment one, and either the same or apart.
+            unsafe { ffi::DES_ecb3_encrypt(from.cast(), to.cast(), one, two, three, encrypt) }
+        }
+    }
+
+    /// CBC; `iv` becomes the last block of ciphertext.
+    ///
+    /// # Panics
+    /// As `ecb`.
+    pub fn cbc(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
+        let (len, [one, two, three]) = (whole_blocks(&io), &self.schedules);
+        let (from, to) = io.as_ptrs();
+        let encrypt = (direction == Direction::Encrypt).into();
+        // SAFETY: both are valid for `len`, whole blocks, and either the same or apart.
+        unsafe { ffi::DES_ede3_cbc_encrypt(from, to, len, one, two, three, iv.as_mut_ptr().cast(), encrypt) }
+    }
+}
+
+impl BlockCipher<BLOCK> for Key {
+    const RB: u8 = 0x1B;
+
+    fn encrypt(&self, block: &mut [u8; BLOCK]) {
+        self.ecb(Direction::Encrypt, InOut::in_place(block, BLOCK));
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        // SAFETY: plain structures, not used again.
+        self.schedules.iter_mut().for_each(|schedule| unsafe { wipe_value(schedule) });
+    }
+}
+
+fn whole_blocks(io: &InOut<'_>) -> usize {
+    assert!(io.input_len().is_multiple_of(BLOCK) && io.capacity() >= io.input_len());
+    io.input_len()
+}
+
+/// A new key of `keys` times 8 bytes: odd parity, no weak or semi-weak part, all parts different
+/// (SP 800-67, section 3.3).
+pub fn generate(keys: usize) -> Secret {
+    loop {
+        let mut key = random::secret(keys * BLOCK);
+        set_odd_parity(key.expose_mut());
+        if is_strong(key.expose()) {
+            return key;
+        }
+    }
+}
+
+/// Sets the low bit of every byte so that the byte has an odd number of ones.
+pub fn set_odd_parity(key: &mut [u8]) {
+    for byte in key {
+        *byte = *byte & 0xFE | (((*byte >> 1).count_ones() as u8 & 1) ^ 1);
+    }
+}
+
+/// Whether no two parts are equal and none is weak or semi-weak, parity aside.
+pub fn is_strong(key: &[u8]) -> bool {
+    let mut odd = Secret::from_slice(key);
+    set_odd_parity(odd.expose_mut());
+    let parts: Vec<&[u8]> = odd.expose().chunks(BLOCK).collect();
+    // SAFETY: every part has 8 bytes of alignment one.
+    let weak =
+        |part: &[u8]| part.len() != BLOCK || unsafe { ffi::DES_is_weak_key(part.as_ptr().cast()) } != 0;
+    let distinct = parts.iter().enumerate().all(|(i, a)| parts[..i].iter().all(|b| !equal(a, b)));
+    distinct && !parts.into_iter().any(weak)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::cmac;
+
+    /// SP 800-67, appendix B.1.
+    #[test]
+    fn nist_example() {
+        let key = hex::decode("0123456789abcdef23456789abcdef01456789abcdef0123").unwrap();
+        let key = Key::new(&key).unwrap();
+        let mut data = *b"The qufck brown fox jump";
+        key.ecb(Direction::Encrypt, InOut::in_place(&mut data, 24));
+        assert_eq!(hex::encode(data), "a826fd8ce53b855fcce21c8112256fe668d5c05dd9b6b900");
+        key.ecb(Direction::Decrypt, InOut::in_place(&mut data, 24));
+        assert_eq!(&data, b"The qufck brown fox jump");
+    }
+
+    /// CBC from ECB by its definition, forth and back, in one piece and in two.
+    #[test]
+    fn cbc_is_chained_ecb() {
+        let key = Key::new(generate(3).expose()).unwrap();
+        let plain: Vec<u8> = (0..80).collect();
+        let mut expected = plain.clone();
+        let mut last = [7; 8];
+        for block in expected.chunks_mut(8) {
+            block.iter_mut().zip(&last).for_each(|(b, l)| *b ^= l);
+            key.ecb(Direction::Encrypt, InOut::in_place(block, 8));
+            last.copy_from_slice(block);
+        }
+        for cut in [0, 8, 40] {
+            let mut data = plain.clone();
+            for direction in [Direction::Encrypt, Direction::Decrypt] {
+                let mut iv = [7; 8];
+                let (front, back) = data.split_at_mut(cut);
+                key.cbc(direction, &mut iv, InOut::in_place(front, cut));
+                key.cbc(direction, &mut iv, InOut::in_place(back, 80 - cut));
+                assert_eq!(data, if direction == Direction::Encrypt { &expected[..] } else { &plain[..] });
+            }
+        }
+    }
+
+    /// SP 800-38B, appendix D.4 and D.5 (as NIST corrected them): CMAC with three and two keys.
+    #[test]
+    fn nist_cmac() {
+        let message =
+            hex::decode("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51").unwrap();
+        let three =
+            Key::new(&hex::decode("8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5").unwrap()).unwrap();
+        let two = Key::new(&hex::decode("4cf15134a2850dd58a3d10ba80570d38").unwrap()).unwrap();
+        for (len, with_three, with_two) in [
+            (0, "b7a688e122ffaf95", "bd2ebf9a3ba00361"),
+            (8, "8e8f293136283797", "4ff2ab813c53ce83"),
+            (20, "743ddbe0ce2dc2ed", "62dd1b471902bd4e"),
+            (32, "33e6b1092400eae5", "31b1e431dabc4eb8"),
+        ] {
+            assert_eq!(hex::encode(cmac::mac(&three, &message[..len])), with_three);
+            assert_eq!(hex::encode(cmac::mac(&two, &message[..len])), with_two);
+        }
+    }
+
+    #[test]
+    fn parity_and_strength() {
+        for keys in [2, 3] {
+            let key = generate(keys);
+            assert_eq!(key.len(), 8 * keys);
+            assert!(key.expose().iter().all(|byte| byte.count_ones() % 2 == 1) && is_strong(key.expose()));
+        }
+        let (a, b) = (*b"8 bytes.", *b"other 8.");
+        let weak = [1; 8];
+        assert!(is_strong(&[a, b].concat()));
+        assert!(
+            !is_strong(&[a, a].concat())
+                && !is_strong(&[a, b, a].concat())
+                && !is_strong(&[a, weak].concat())
+        );
+        // The parity bit makes no other key.
+        assert!(!is_strong(&[a, a.map(|byte| byte ^ 1)].concat()));
+    }
+}

@@ -1,0 +1,289 @@
+//! ML-DSA and HashML-DSA (section 6.67).
+
+use super::check_value::identify;
+use super::params::Hedge;
+use super::signature::{Scheme, Signature, check_len, verdict};
+use super::{GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
+use crate::crypto::encoding::{Algorithm, Der, public_key_info};
+use crate::crypto::ml_dsa::{MAX_CONTEXT, MU_LEN, Mu, ParameterSet, PrivateKey, PublicKey};
+use crate::crypto::{Hash, Secret};
+use crate::error::{Result, Rv};
+use crate::object::{Attributes, Object};
+use cryptoki_sys::*;
+
+/// ML-DSA keys of both classes. Their size is the public key's, in bytes.
+pub static KEYS: &[KeyKind] = &[
+    KeyKind {
+        class: CKO_PUBLIC_KEY,
+        key_type: CKK_ML_DSA,
+        fixed_len: None,
+        complete: |key| {
+            let parsed = PublicKey::new(set(key)?, key.need_bytes(CKA_VALUE)?)?;
+            identify(key, info(&parsed))
+        },
+        size: |key| Ok(set(key.attributes())?.public_len()),
+        export: None,
+        import: None,
+    },
+    KeyKind {
+        class: CKO_PRIVATE_KEY,
+        key_type: CKK_ML_DSA,
+        fixed_len: None,
+        complete: |key| {
+            let parsed = parse(set(key)?, key)?;
+            seeded::complete(key, parsed.expanded())?;
+            identify(key, info(&parsed))
+        },
+        size: |key| Ok(set(key.attributes())?.public_len()),
+        export: Some(export),
+        import: Some(import),
+    },
+];
+
+fn set(key: &Attributes) -> Result<ParameterSet> {
+    match key.need_ulong(CKA_PARAMETER_SET)? {
+        CKP_ML_DSA_44 => Ok(ParameterSet::MlDsa44),
+        CKP_ML_DSA_65 => Ok(ParameterSet::MlDsa65),
+        CKP_ML_DSA_87 => Ok(ParameterSet::MlDsa87),
+        other => fail!(ParameterSetNotSupported, "CKA_PARAMETER_SET: {other}"),
+    }
+}
+
+const fn number(set: ParameterSet) -> CK_ULONG {
+    match set {
+        ParameterSet::MlDsa44 => CKP_ML_DSA_44,
+        ParameterSet::MlDsa65 => CKP_ML_DSA_65,
+        ParameterSet::MlDsa87 => CKP_ML_DSA_87,
+    }
+}
+
+fn parse(set: ParameterSet, secrets: &Attributes) -> Result<PrivateKey> {
+    seeded::parse(
+        secrets,
+        |seed| PrivateKey::from_seed(set, seed),
+        |expanded| PrivateKey::from_expanded(set, expanded),
+    )
+}
+
+fn public(key: &Object) -> Result<&PublicKey> {
+    key.prepared(|key| PublicKey::new(set(key.attributes())?, key.bytes(CKA_VALUE)?))
+}
+
+fn private(key: &Object) -> Result<&PrivateKey> {
+    key.prepared(|key| parse(set(key.attributes())?, key.secrets()?))
+}
+
+/// SubjectPublicKeyInfo (RFC 9881, section 4).
+fn info(key: &PublicKey) -> Vec<u8> {
+    public_key_info(Algorithm::new(key.set().oid()), Der::Bits(&key.bytes()))
+}
+
+fn export(key: &Object) -> Result<Secret> {
+    let key = private(key)?;
+    Ok(seeded::export(key.set().oid(), key.seed(), &key.expanded()))
+}
+
+fn import(pkcs8: &[u8]) -> Result<Attributes> {
+    for set in ParameterSet::ALL {
+        if let Ok(key) = seeded::import(set.oid(), pkcs8) {
+            return Ok(key.with(CKA_PARAMETER_SET, number(set)));
+        }
+    }
+    Err(super::pkcs8::malformed())
+}
+
+/// CKM_ML_DSA_KEY_PAIR_GEN.
+pub struct KeyPairGen;
+
+impl GeneratePair for KeyPairGen {
+    fn key_type(&self) -> CK_KEY_TYPE {
+        CKK_ML_DSA
+    }
+
+    fn generate(&self, public: &Attributes, _: &Attributes) -> Result<(Attributes, Attributes)> {
+        let set = set(public)?;
+        let key = PrivateKey::generate(set)?;
+        let mut public = Attributes::new().with(CKA_PARAMETER_SET, number(set)).with(CKA_VALUE, key.bytes());
+        let mut private =
+            Attributes::new().with(CKA_PARAMETER_SET, number(set)).with(CKA_VALUE, key.expanded());
+        if let Some(seed) = key.seed() {
+            private.set(CKA_SEED, seed);
+        }
+        identify(&mut public, info(&key))?;
+        identify(&mut private, info(&key))?;
+        Ok((public, private))
+    }
+}
+
+/// CKM_ML_DSA.
+pub struct MlDsa;
+
+/// CKM_HASH_ML_DSA, of the caller's digest with the parameter's hash, and CKM_HASH_ML_DSA_*.
+pub struct HashMlDsa(pub Option<Hash>);
+
+/// Signing and verifying the 64-byte mu that the caller computed (FIPS 204, algorithm 7, line 6).
+pub struct ExternalMu;
+
+/// The context and the hash. AWS-LC only signs with fresh randomness, so who must have it without is refused;
+/// a verification does not care.
+fn read(params: Params, signing: bool) -> Result<(Vec<u8>, Option<Hash>)> {
+    match params {
+        Params::None => Ok((Vec::new(), None)),
+        Params::SignContext { hedge: Hedge::Deterministic, .. } if signing => {
+            fail!(MechanismParamInvalid, "deterministic ML-DSA signatures are not supported")
+        }
+        Params::SignContext { context, .. } if context.len() > MAX_CONTEXT => {
+            fail!(MechanismParamInvalid, "the context is longer than {MAX_CONTEXT} bytes")
+        }
+        Params::SignContext { context, hash, .. } => Ok((context, hash)),
+        _ => Err(wrong_shape()),
+    }
+}
+
+impl Sign for MlDsa {
+    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+        let (context, _) = read(params, true)?;
+        Ok(Box::new(Streaming(Some(private(key)?.mu(&context)?))))
+    }
+
+    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+        let (context, _) = read(params, false)?;
+        Ok(Box::new(Streaming(Some(public(key)?.mu(&context)?))))
+    }
+}
+
+impl HashMlDsa {
+    fn scheme(&self, params: Params, signing: bool) -> Result<Prehash> {
+        let (context, given) = read(params, signing)?;
+        match self.0.or(given) {
+            Some(hash) => Ok(Prehash { hash, context }),
+            None => fail!(MechanismParamInvalid, "CKM_HASH_ML_DSA needs a hash"),
+        }
+    }
+}
+
+impl Sign for HashMlDsa {
+    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+        private(key)?;
+        Ok(Signature::new(self.scheme(params, true)?, self.0))
+    }
+
+    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+        public(key)?;
+        Ok(Signature::new(self.scheme(params, false)?, self.0))
+    }
+}
+
+impl Sign for ExternalMu {
+    fn sign(&self, key: &Object, _: Params) -> Result<Box<dyn SignState>> {
+        private(key)?;
+        Ok(Signature::new(ExternalMu, None))
+    }
+
+    fn verify(&self, key: &Object, _: Params) -> Result<Box<dyn VerifyState>> {
+        public(key)?;
+        Ok(Signature::new(ExternalMu, None))
+    }
+}
+
+fn signature_len(key: &Object) -> usize {
+    private(key).map_or(0, |key| key.set().signature_len())
+}
+
+fn sign(key: &Object, mu: &[u8; MU_LEN], out: &mut [u8]) -> Result<usize> {
+    let key = private(key)?;
+    key.sign(mu, out)?;
+    Ok(key.set().signature_len())
+}
+
+fn verify(key: &Object, mu: &[u8; MU_LEN], signature: &[u8]) -> Result<()> {
+    let key = public(key)?;
+    check_len(signature, key.set().signature_len())?;
+    verdict(key.verify(mu, signature)?)
+}
+
+/// HashML-DSA of a digest.
+struct Prehash {
+    hash: Hash,
+    context: Vec<u8>,
+}
+
+impl Prehash {
+    fn mu(&self, key: &PublicKey, digest: &[u8]) -> Result<[u8; MU_LEN]> {
+        if digest.len() != self.hash.output_len() {
+            fail!(DataLenRange, "{} bytes are no digest of {:?}", digest.len(), self.hash);
+        }
+        key.prehash_mu(&self.context, self.hash, digest)
+    }
+}
+
+impl Scheme for Prehash {
+    fn len(&self, key: &Object) -> usize {
+        signature_len(key)
+    }
+
+    fn sign(&self, key: &Object, digest: &[u8], out: &mut [u8]) -> Result<usize> {
+        sign(key, &self.mu(private(key)?, digest)?, out)
+    }
+
+    fn verify(&self, key: &Object, digest: &[u8], signature: &[u8]) -> Result<()> {
+        verify(key, &self.mu(public(key)?, digest)?, signature)
+    }
+}
+
+fn as_mu(input: &[u8]) -> Result<&[u8; MU_LEN]> {
+    input.try_into().map_err(|_| Rv::DataLenRange.because("mu has 64 bytes"))
+}
+
+impl Scheme for ExternalMu {
+    fn len(&self, key: &Object) -> usize {
+        signature_len(key)
+    }
+
+    fn sign(&self, key: &Object, mu: &[u8], out: &mut [u8]) -> Result<usize> {
+        sign(key, as_mu(mu)?, out)
+    }
+
+    fn verify(&self, key: &Object, mu: &[u8], signature: &[u8]) -> Result<()> {
+        verify(key, as_mu(mu)?, signature)
+    }
+}
+
+/// ML-DSA itself: the message goes into mu as it comes.
+struct Streaming(Option<Mu>);
+
+impl Streaming {
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        let Some(mu) = &mut self.0 else { fail!(OperationNotInitialized) };
+        mu.update(data);
+        Ok(())
+    }
+
+    fn mu(&mut self) -> Result<[u8; MU_LEN]> {
+        self.0.take().map(Mu::finish).ok_or_else(|| Rv::OperationNotInitialized.into())
+    }
+}
+
+impl SignState for Streaming {
+    fn update(&mut self, _: &Object, data: &[u8]) -> Result<()> {
+        self.take(data)
+    }
+
+    fn signature_len(&self, key: &Object) -> usize {
+        signature_len(key)
+    }
+
+    fn finish(&mut self, key: &Object, out: &mut [u8]) -> Result<usize> {
+        sign(key, &self.mu()?, out)
+    }
+}
+
+impl VerifyState for Streaming {
+    fn update(&mut self, _: &Object, data: &[u8]) -> Result<()> {
+        self.take(data)
+    }
+
+    fn finish(&mut self, key: &Object, signature: &[u8]) -> Result<()> {
+        verify(key, &self.mu()?, signature)
+    }
+}

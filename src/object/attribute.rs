@@ -1,0 +1,168 @@
+//! The attributes: number, name and kind, each once.
+
+use cryptoki_sys::*;
+use std::fmt;
+
+/// An attribute's number (CK_ATTRIBUTE_TYPE).
+pub type AttributeType = CK_ATTRIBUTE_TYPE;
+
+/// What an attribute's value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// CK_BBOOL.
+    Bool,
+    /// CK_ULONG or one of its aliases.
+    Ulong,
+    /// Any bytes.
+    Bytes,
+    /// A big integer: unsigned, most significant byte first, leading zeros allowed and dropped.
+    Integer,
+    /// RFC 2279 string, not terminated.
+    Text,
+    /// CK_DATE: eight digits, or empty.
+    Date,
+    /// An array of CK_MECHANISM_TYPE.
+    Mechanisms,
+    /// An array of CK_ATTRIBUTE.
+    Template,
+}
+
+macro_rules! attributes {
+    ($($name:ident $kind:ident;)*) => {
+        /// The kind of an attribute's value; `None` for numbers the module does not know.
+        pub const fn kind(attribute: AttributeType) -> Option<Kind> {
+            match attribute {
+                $($name => Some(Kind::$kind),)*
+                _ => None,
+            }
+        }
+
+        const fn known_name(attribute: AttributeType) -> Option<&'static str> {
+            match attribute {
+                $($name => Some(stringify!($name)),)*
+                _ => None,
+            }
+        }
+
+        /// Every attribute the module knows.
+        pub const ALL: &[AttributeType] = &[$($name),*];
+    };
+}
+
+attributes! {
+    CKA_CLASS Ulong;
+    CKA_TOKEN Bool;
+    CKA_PRIVATE Bool;
+    CKA_LABEL Text;
+    CKA_UNIQUE_ID Text;
+    CKA_APPLICATION Text;
+    CKA_VALUE Bytes;
+    CKA_OBJECT_ID Bytes;
+
+    CKA_CERTIFICATE_TYPE Ulong;
+    CKA_ISSUER Bytes;
+    CKA_SERIAL_NUMBER Bytes;
+    CKA_AC_ISSUER Bytes;
+    CKA_OWNER Bytes;
+    CKA_ATTR_TYPES Bytes;
+    CKA_TRUSTED Bool;
+    CKA_CERTIFICATE_CATEGORY Ulong;
+    CKA_JAVA_MIDP_SECURITY_DOMAIN Ulong;
+    CKA_URL Text;
+    CKA_HASH_OF_SUBJECT_PUBLIC_KEY Bytes;
+    CKA_HASH_OF_ISSUER_PUBLIC_KEY Bytes;
+    CKA_NAME_HASH_ALGORITHM Ulong;
+    CKA_CHECK_VALUE Bytes;
+
+    CKA_KEY_TYPE Ulong;
+    CKA_SUBJECT Bytes;
+    CKA_ID Bytes;
+    CKA_SENSITIVE Bool;
+    CKA_ENCRYPT Bool;
+    CKA_DECRYPT Bool;
+    CKA_WRAP Bool;
+    CKA_UNWRAP Bool;
+    CKA_SIGN Bool;
+    CKA_SIGN_RECOVER Bool;
+    CKA_VERIFY Bool;
+    CKA_VERIFY_RECOVER Bool;
+    CKA_DERIVE Bool;
+    CKA_ENCAPSULATE Bool;
+    CKA_DECAPSULATE Bool;
+    CKA_START_DATE Date;
+    CKA_END_DATE Date;
+
+    CKA_MODULUS Integer;
+    CKA_MODULUS_BITS Ulong;
+    CKA_PUBLIC_EXPONENT Integer;
+    CKA_PRIVATE_EXPONENT Integer;
+    CKA_PRIME_1 Integer;
+    CKA_PRIME_2 Integer;
+    CKA_EXPONENT_1 Integer;
+    CKA_EXPONENT_2 Integer;
+    CKA_COEFFICIENT Integer;
+    CKA_PUBLIC_KEY_INFO Bytes;
+
+    CKA_PRIME Integer;
+    CKA_SUBPRIME Integer;
+    CKA_BASE Integer;
+    CKA_PRIME_BITS Ulong;
+    CKA_SUBPRIME_BITS Ulong;
+    CKA_VALUE_BITS Ulong;
+    CKA_VALUE_LEN Ulong;
+    CKA_EXTRACTABLE Bool;
+    CKA_LOCAL Bool;
+    CKA_NEVER_EXTRACTABLE Bool;
+    CKA_ALWAYS_SENSITIVE Bool;
+    CKA_KEY_GEN_MECHANISM Ulong;
+    CKA_MODIFIABLE Bool;
+    CKA_COPYABLE Bool;
+    CKA_DESTROYABLE Bool;
+
+    CKA_EC_PARAMS Bytes;
+    CKA_EC_POINT Bytes;
+    CKA_ALWAYS_AUTHENTICATE Bool;
+    CKA_WRAP_WITH_TRUSTED Bool;
+    CKA_WRAP_TEMPLATE Template;
+    CKA_UNWRAP_TEMPLATE Template;
+    CKA_DERIVE_TEMPLATE Template;
+    CKA_ENCAPSULATE_TEMPLATE Template;
+    CKA_DECAPSULATE_TEMPLATE Template;
+    CKA_ALLOWED_MECHANISMS Mechanisms;
+
+    CKA_PARAMETER_SET Ulong;
+    CKA_SEED Bytes;
+
+    CKA_HW_FEATURE_TYPE Ulong;
+    CKA_RESET_ON_INIT Bool;
+    CKA_HAS_RESET Bool;
+    CKA_MECHANISM_TYPE Ulong;
+    CKA_PROFILE_ID Ulong;
+
+    CKA_OBJECT_VALIDATION_FLAGS Ulong;
+    CKA_VALIDATION_TYPE Ulong;
+    CKA_VALIDATION_VERSION Bytes;
+    CKA_VALIDATION_LEVEL Ulong;
+    CKA_VALIDATION_MODULE_ID Text;
+    CKA_VALIDATION_FLAG Ulong;
+    CKA_VALIDATION_AUTHORITY_TYPE Ulong;
+    CKA_VALIDATION_COUNTRY Text;
+    CKA_VALIDATION_CERTIFICATE_IDENTIFIER Text;
+    CKA_VALIDATION_CERTIFICATE_URI Text;
+    CKA_VALIDATION_VENDOR_URI Text;
+    CKA_VALIDATION_PROFILE Text;
+}
+
+/// An attribute's name, or its number in hexadecimal.
+pub fn name(attribute: AttributeType) -> impl fmt::Display {
+    struct Name(AttributeType);
+    impl fmt::Display for Name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match known_name(self.0) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "attribute {:#x}", self.0),
+            }
+        }
+    }
+    Name(attribute)
+}

@@ -1,0 +1,88 @@
+//! What of an object can be seen: by C_GetAttributeValue, C_FindObjects, C_WrapKey's template.
+
+use crate::crypto::Secret;
+use crate::error::Result;
+use crate::object::schema::{self, Absent};
+use crate::object::{AttributeType, Attributes, Object, Value, attribute};
+use cryptoki_sys::*;
+use std::sync::LazyLock;
+use zeroize::Zeroize;
+
+/// Whether footnote 7 guards an attribute of such objects: then it is kept with the secrets.
+pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribute: AttributeType) -> bool {
+    let is_secret = |schema: schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
+    key_type.is_some() && schema::candidates(Some(class), key_type).any(is_secret)
+}
+
+/// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
+pub fn take_secrets(object: &mut Attributes) -> Attributes {
+    let class = object.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
+    let key_type = object.ulong(CKA_KEY_TYPE);
+    let mut secrets = object.split_off(|attribute| is_secret(class, key_type, attribute));
+    let numbers: Vec<AttributeType> = secrets.iter().map(|(attribute, _)| attribute).collect();
+    for attribute in numbers {
+        match secrets.remove(attribute) {
+            Some(Value::Bytes(mut bytes)) => {
+                secrets.set(attribute, Secret::from_slice(&bytes));
+                bytes.zeroize();
+            }
+            Some(other) => secrets.set(attribute, other),
+            None => {}
+        }
+    }
+    secrets
+}
+
+/// Whether an attribute of an object can be revealed at all (section 5.7.5).
+///
+/// # Errors
+/// CKR_ATTRIBUTE_SENSITIVE if footnote 7 forbids it, CKR_ATTRIBUTE_TYPE_INVALID if such objects have no such
+/// attribute.
+pub fn readable(object: &Attributes, attribute: AttributeType) -> Result<()> {
+    default_of(object, attribute).map(drop)
+}
+
+/// Checks as [`readable`] does and tells the default.
+fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
+    let Some(row) = schema::of(object).ok().and_then(|schema| schema.find(attribute)) else {
+        fail!(AttributeTypeInvalid, "{}: not of this class and type", attribute::name(attribute));
+    };
+    if row.notes.has(7) && (object.is_true(CKA_SENSITIVE) || !object.is_true(CKA_EXTRACTABLE)) {
+        fail!(AttributeSensitive, "{}: the key is sensitive or not extractable", attribute::name(attribute));
+    }
+    Ok(row.absent)
+}
+
+/// An attribute's value for the application (section 5.7.5).
+///
+/// # Errors
+/// As [`readable`]; CKR_ATTRIBUTE_TYPE_INVALID also if this object has no such attribute;
+/// CKR_DEVICE_ERROR if the stored form was tampered with.
+pub fn value(object: &Object, attribute: AttributeType) -> Result<&Value> {
+    static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::from(&[][..]));
+    let absent = default_of(object.attributes(), attribute)?;
+    if let Some(value) = object.attributes().value(attribute) {
+        return Ok(value);
+    }
+    if is_secret(object.class(), object.key_type(), attribute)
+        && let Some(value) = object.secrets()?.value(attribute)
+    {
+        return Ok(value);
+    }
+    match absent {
+        Absent::Empty => Ok(&EMPTY),
+        _ => fail!(AttributeTypeInvalid, "{}: the object has none", attribute::name(attribute)),
+    }
+}
+
+/// Whether an object has all that a template asks for (sections 5.7.7 and 5.18). `object` is what
+/// [`Object::attributes`] gives: what is secret never matches.
+pub fn matches(object: &Attributes, template: &Attributes) -> bool {
+    template.iter().all(|(attribute, wanted)| match object.value(attribute) {
+        Some(Value::Secret(_)) => false,
+        Some(value) => value == wanted,
+        None => {
+            wanted.is_empty() && default_of(object, attribute).is_ok_and(|absent| absent == Absent::Empty)
+        }
+    })
+}

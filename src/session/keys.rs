@@ -1,0 +1,278 @@
+//! C_GenerateKey, C_GenerateKeyPair, C_WrapKey, C_UnwrapKey, C_DeriveKey (section 5.18).
+
+use super::operation::Answer;
+use super::session::Session;
+use crate::crypto::Secret;
+use crate::error::{Error, Result, Rv};
+use crate::mechanism::{Mechanism, Params, Wanted, key};
+use crate::object::template::{self, Act};
+use crate::object::{Attributes, Handle, Object, Value};
+use crate::token::{Use, config::Policy};
+use cryptoki_sys::*;
+
+impl Session {
+    /// C_GenerateKey.
+    ///
+    /// # Errors
+    /// What the mechanism, its parameter or the template is wrong by; CKR_SESSION_READ_ONLY;
+    /// CKR_USER_NOT_LOGGED_IN.
+    pub fn generate_key(
+        &self,
+        row: &'static Mechanism,
+        params: Params,
+        template: &Attributes,
+    ) -> Result<Handle> {
+        let Some(generator) = row.generate else { fail!(MechanismInvalid, "{} generates no key", row.name) };
+        let implied = implied(CKO_SECRET_KEY, generator.key_type());
+        let mut attributes = template::build(Act::Generate, template, &implied, &self.rules())?;
+        self.may_write(&attributes)?;
+        attributes.extend(generator.generate(&params, &attributes)?);
+        let attributes = self.finish(Act::Generate, row, attributes, None)?;
+        self.token().policy().judge_generation(row, &attributes)?;
+        self.token().create(self.handle(), attributes)
+    }
+
+    /// C_GenerateKeyPair: the public and the private key, both or none.
+    ///
+    /// # Errors
+    /// As [`Session::generate_key`].
+    pub fn generate_key_pair(
+        &self,
+        row: &'static Mechanism,
+        _: Params,
+        public: &Attributes,
+        private: &Attributes,
+    ) -> Result<(Handle, Handle)> {
+        let Some(generator) = row.generate_pair else {
+            fail!(MechanismInvalid, "{} generates no pair", row.name)
+        };
+        let key_type = generator.key_type();
+        let rules = self.rules();
+        let mut public = template::build(Act::Generate, public, &implied(CKO_PUBLIC_KEY, key_type), &rules)
+            .map_err(|error| error.within("public key"))?;
+        let mut private =
+            template::build(Act::Generate, private, &implied(CKO_PRIVATE_KEY, key_type), &rules)
+                .map_err(|error| error.within("private key"))?;
+        self.may_write(&public)?;
+        self.may_write(&private)?;
+        self.token().policy().judge_generation(row, &public)?;
+        let (public_values, private_values) = generator.generate(&public, &private)?;
+        public.extend(public_values);
+        private.extend(private_values);
+        let public = self.finish(Act::Generate, row, public, None)?;
+        let private = self.finish(Act::Generate, row, private, None)?;
+        self.token().create_pair(self.handle(), public, private)
+    }
+
+    /// C_WrapKey. `out` is `None` if only the length is asked for.
+    ///
+    /// # Errors
+    /// CKR_WRAPPING_KEY_*, CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE, CKR_KEY_HANDLE_INVALID ...
+    pub fn wrap_key(
+        &self,
+        row: &'static Mechanism,
+        params: Params,
+        wrapping_key: Handle,
+        key: Handle,
+        out: Option<&mut [u8]>,
+    ) -> Result<Answer> {
+        let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
+        let wrapping =
+            self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
+        let key = self.key(key)?;
+        self.may_leave(&wrapping, &key)?;
+        let payload = match key.class() {
+            CKO_SECRET_KEY => key.secret_copy()?,
+            CKO_PRIVATE_KEY if wrap.takes_private_keys() => export(&key)?,
+            class => fail!(KeyNotWrappable, "{} does not wrap keys of class {class:#x}", row.name),
+        };
+        let len = wrap.wrapped_len(&wrapping, &params, payload.len())?;
+        match out {
+            None => Ok(Answer::Query(len)),
+            Some(out) if out.len() < len => Ok(Answer::TooSmall(len)),
+            Some(out) => {
+                let wrapped = wrap.wrap(&wrapping, params, payload.expose())?;
+                out[..wrapped.len()].copy_from_slice(&wrapped);
+                Ok(Answer::Done(wrapped.len()))
+            }
+        }
+    }
+
+    /// Whether `key` may be wrapped with `wrapping`.
+    fn may_leave(&self, wrapping: &Object, key: &Object) -> Result<()> {
+        if !key.is_true(CKA_EXTRACTABLE) {
+            fail!(KeyUnextractable, "CKA_EXTRACTABLE of the key is not set");
+        }
+        if key.is_true(CKA_WRAP_WITH_TRUSTED) && !wrapping.is_true(CKA_TRUSTED) {
+            fail!(
+                KeyNotWrappable,
+                "CKA_WRAP_WITH_TRUSTED is set on the key, CKA_TRUSTED not on the wrapping key"
+            );
+        }
+        if let Some(wanted) = wrapping.attributes().template(CKA_WRAP_TEMPLATE)
+            && !template::matches(key.attributes(), wanted)
+        {
+            fail!(KeyHandleInvalid, "CKA_WRAP_TEMPLATE of the wrapping key does not admit the key");
+        }
+        if self.token().policy().policy == Policy::Strict {
+            if wrapping.handle() == key.handle() {
+                fail!(KeyNotWrappable, "the strict policy wraps no key with itself");
+            }
+            if key::strength(wrapping)? < key::strength(key)? {
+                fail!(WrappingKeySizeRange, "the strict policy wraps no key with a weaker one");
+            }
+        }
+        Ok(())
+    }
+
+    /// C_UnwrapKey.
+    ///
+    /// # Errors
+    /// CKR_UNWRAPPING_KEY_*, CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE, CKR_TEMPLATE_INCONSISTENT ...
+    pub fn unwrap_key(
+        &self,
+        row: &'static Mechanism,
+        params: Params,
+        unwrapping_key: Handle,
+        wrapped: &[u8],
+        template: &Attributes,
+    ) -> Result<Handle> {
+        let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
+        let unwrapping = self
+            .key_for(Use::Unwrap, row, unwrapping_key)
+            .map_err(|error| wrapping_error(Use::Unwrap, error))?;
+        let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
+        let template = template::merge(Act::Unwrap, template, own, &self.rules())
+            .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
+        let mut attributes = template::build(Act::Unwrap, &template, &Attributes::new(), &self.rules())?;
+        self.may_write(&attributes)?;
+        let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
+        let values = match (kind.class, kind.import) {
+            (CKO_SECRET_KEY, _) => {
+                let asked = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
+                let value = wrap.unwrap(&unwrapping, params, wrapped, asked.or(kind.fixed_len))?;
+                if asked.is_some_and(|asked| asked != value.len()) {
+                    fail!(WrappedKeyLenRange, "CKA_VALUE_LEN is not the length of the wrapped key");
+                }
+                Attributes::new().with(CKA_VALUE, value)
+            }
+            (CKO_PRIVATE_KEY, Some(import)) if wrap.takes_private_keys() => {
+                let value = wrap.unwrap(&unwrapping, params, wrapped, None)?;
+                import(value.expose()).map_err(|error| error.recode(Rv::WrappedKeyInvalid))?
+            }
+            (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {} unwraps no class {class:#x}", row.name),
+        };
+        attributes.extend(values);
+        let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(|error| {
+            if error.rv() == Rv::KeySizeRange { error.recode(Rv::WrappedKeyLenRange) } else { error }
+        })?;
+        self.token().create(self.handle(), attributes)
+    }
+
+    /// C_DeriveKey. `None` if the mechanism only told a length through its parameter.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_TEMPLATE_* ...
+    pub fn derive_key(
+        &self,
+        row: &'static Mechanism,
+        params: Params,
+        base_key: Handle,
+        template: &Attributes,
+    ) -> Result<Handle> {
+        let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
+        let base = self.key_for(Use::Derive, row, base_key)?;
+        let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
+        let mut template = template::merge(Act::Derive, template, own, &self.rules())
+            .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        if self.rules().strict {
+            template::inherit(&mut template, &[base.attributes()])?;
+        }
+        let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
+        let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
+        self.create_secret(Act::Derive, row, attributes, value, Some(&base))
+    }
+
+    /// The attributes of a secret that a derivation or a KEM is to give, and what is wanted of its value. A
+    /// template that says nothing else asks for a generic secret.
+    pub(super) fn new_secret(&self, act: Act, template: &Attributes) -> Result<(Attributes, Wanted)> {
+        let mut template = template.clone();
+        template.set_default(CKA_CLASS, CKO_SECRET_KEY);
+        if template.ulong(CKA_CLASS) == Some(CKO_SECRET_KEY) {
+            template.set_default(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
+        }
+        let attributes = template::build(act, &template, &Attributes::new(), &self.rules())?;
+        self.may_write(&attributes)?;
+        let len = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
+        let wanted = match (attributes.need_ulong(CKA_CLASS)?, attributes.ulong(CKA_KEY_TYPE)) {
+            (CKO_SECRET_KEY, Some(key_type)) => {
+                let fixed = key::kind(CKO_SECRET_KEY, key_type)?.fixed_len;
+                if let (Some(len), Some(fixed)) = (len, fixed)
+                    && len != fixed
+                {
+                    fail!(TemplateInconsistent, "CKA_VALUE_LEN: keys of this type have {fixed} bytes");
+                }
+                Wanted { key_type, len: len.or(fixed) }
+            }
+            (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {class:#x} cannot be derived"),
+        };
+        Ok((attributes, wanted))
+    }
+
+    /// Makes the object of a derived secret.
+    pub(super) fn create_secret(
+        &self,
+        act: Act,
+        row: &Mechanism,
+        mut attributes: Attributes,
+        value: Secret,
+        base: Option<&Object>,
+    ) -> Result<Handle> {
+        attributes.set(CKA_VALUE, Value::secret(value));
+        let attributes = self.finish(act, row, attributes, base)?;
+        self.token().create(self.handle(), attributes)
+    }
+
+    /// Checks a new key's components, adds what follows from them, and writes down where it came from.
+    fn finish(
+        &self,
+        act: Act,
+        row: &Mechanism,
+        mut attributes: Attributes,
+        base: Option<&Object>,
+    ) -> Result<Attributes> {
+        let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
+        (kind.complete)(&mut attributes)?;
+        let bases: Vec<&Attributes> = base.map(Object::attributes).into_iter().collect();
+        template::history(act, row.number, &mut attributes, &bases, &self.rules());
+        template::settle(&mut attributes)?;
+        Ok(attributes)
+    }
+}
+
+fn implied(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Attributes {
+    Attributes::new().with(CKA_CLASS, class).with(CKA_KEY_TYPE, key_type)
+}
+
+/// A private key as PKCS#8.
+fn export(key: &Object) -> Result<Secret> {
+    let key_type = key.key_type().unwrap_or(CK_UNAVAILABLE_INFORMATION);
+    match key::kind(key.class(), key_type)?.export {
+        Some(export) => export(key),
+        None => fail!(KeyNotWrappable, "keys of type {key_type:#x} have no form to be wrapped in"),
+    }
+}
+
+/// C_WrapKey and C_UnwrapKey have words of their own for a wrong wrapping key.
+fn wrapping_error(usage: Use, error: Error) -> Error {
+    let rv = match (usage, error.rv()) {
+        (Use::Wrap, Rv::KeyHandleInvalid) => Rv::WrappingKeyHandleInvalid,
+        (Use::Wrap, Rv::KeySizeRange) => Rv::WrappingKeySizeRange,
+        (Use::Wrap, Rv::KeyTypeInconsistent) => Rv::WrappingKeyTypeInconsistent,
+        (_, Rv::KeyHandleInvalid) => Rv::UnwrappingKeyHandleInvalid,
+        (_, Rv::KeySizeRange) => Rv::UnwrappingKeySizeRange,
+        (_, Rv::KeyTypeInconsistent) => Rv::UnwrappingKeyTypeInconsistent,
+        (_, rv) => rv,
+    };
+    error.recode(rv)
+}

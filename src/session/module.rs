@@ -1,0 +1,149 @@
+//! What C_Initialize makes: the tokens and the open sessions.
+
+use super::SessionHandle;
+use super::session::Session;
+use super::sessions::Sessions;
+use crate::error::Result;
+use crate::mechanism::Mechanism;
+use crate::token::{Config, Slots, TokenInfo};
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+/// CK_SLOT_INFO, as far as slots differ.
+pub struct SlotInfo {
+    /// What the slot is called.
+    pub description: String,
+    /// CKF_*.
+    pub flags: CK_FLAGS,
+}
+
+/// An initialised library.
+pub struct Module {
+    slots: Slots,
+    sessions: Sessions,
+}
+
+impl Module {
+    /// C_Initialize.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED: the token directory cannot be used, and why.
+    pub fn new(config: Config) -> Result<Module> {
+        Ok(Module { slots: Slots::new(config)?, sessions: Sessions::new() })
+    }
+
+    /// C_GetSlotList: every slot has a token, the last one perhaps a token still to be initialised.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR.
+    pub fn slots(&self) -> Result<Vec<CK_SLOT_ID>> {
+        self.slots.list()
+    }
+
+    /// The slot whose token is still to be initialised.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID if the profile shows none.
+    pub fn free_slot(&self) -> Result<CK_SLOT_ID> {
+        self.slots.free()
+    }
+
+    /// C_GetSlotInfo.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID.
+    pub fn slot_info(&self, slot: CK_SLOT_ID) -> Result<SlotInfo> {
+        self.slots.token(slot)?;
+        Ok(SlotInfo { description: format!("Coffer slot {slot}"), flags: CKF_TOKEN_PRESENT })
+    }
+
+    /// C_GetTokenInfo.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED.
+    pub fn token_info(&self, slot: CK_SLOT_ID) -> Result<TokenInfo> {
+        self.slots.token(slot)?.info()
+    }
+
+    /// C_GetMechanismList.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID.
+    pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
+        Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
+    }
+
+    /// C_GetMechanismInfo.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
+    pub fn mechanism(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
+        self.slots.token(slot)?.mechanism(number)
+    }
+
+    /// C_InitToken. `label` has been cut of its padding.
+    ///
+    /// # Errors
+    /// CKR_SESSION_EXISTS, CKR_PIN_INCORRECT (of a token that has an SO), CKR_PIN_LEN_RANGE, CKR_PIN_LOCKED.
+    pub fn init_token(&self, slot: CK_SLOT_ID, so_pin: &[u8], label: &str) -> Result<()> {
+        let token = self.slots.token(slot)?;
+        token.initialise(so_pin, label)
+    }
+
+    /// C_OpenSession.
+    ///
+    /// # Errors
+    /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
+    pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<SessionHandle> {
+        let token = self.slots.token(slot)?;
+        if flags & CKF_SERIAL_SESSION == 0 {
+            fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
+        }
+        let read_write = flags & CKF_RW_SESSION != 0;
+        token.session_opened(read_write)?;
+        let handle = self.sessions.next_handle();
+        self.sessions.insert(Arc::new(Session::new(handle, token, read_write)));
+        Ok(handle)
+    }
+
+    /// An open session.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn session(&self, handle: SessionHandle) -> Result<Arc<Session>> {
+        self.sessions.find(handle)
+    }
+
+    /// C_CloseSession: ends its operations, destroys its objects; the last one of a token logs out.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn close_session(&self, handle: SessionHandle) -> Result<()> {
+        let session = self.sessions.remove(handle)?;
+        session.close();
+        session.token().session_closed(handle, session.is_read_write());
+        Ok(())
+    }
+
+    /// C_CloseAllSessions.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID.
+    pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
+        let token = self.slots.token(slot)?;
+        self.close_where(|session| Arc::ptr_eq(session.token(), &token));
+        Ok(())
+    }
+
+    /// What C_Finalize does before the module goes: every session ends, every token logs out.
+    pub fn close_everything(&self) {
+        self.close_where(|_| true);
+    }
+
+    fn close_where(&self, choose: impl Fn(&Session) -> bool) {
+        for session in self.sessions.remove_all(choose) {
+            session.close();
+            session.token().session_closed(session.handle(), session.is_read_write());
+        }
+    }
+}

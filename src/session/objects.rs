@@ -1,0 +1,107 @@
+//! C_CreateObject, C_CopyObject, C_DestroyObject, C_GetObjectSize, C_GetAttributeValue, C_SetAttributeValue
+//! (section 5.7).
+
+use super::session::Session;
+use crate::error::Result;
+use crate::mechanism::key;
+use crate::object::template::{self, Act};
+use crate::object::{Attributes, Handle, Object};
+use crate::token::User;
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+impl Session {
+    /// Whether this session may make or change an object with these attributes.
+    ///
+    /// # Errors
+    /// CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN.
+    pub(super) fn may_write(&self, attributes: &Attributes) -> Result<()> {
+        if attributes.is_true(CKA_TOKEN) {
+            if !self.is_read_write() {
+                fail!(SessionReadOnly, "a token object takes a read/write session");
+            }
+            // Token objects are sealed or authenticated with keys that a login opens.
+            if self.token().user().is_none() {
+                fail!(UserNotLoggedIn, "writing a token object takes a login");
+            }
+        }
+        if attributes.is_true(CKA_PRIVATE) && self.token().user() != Some(User::Normal) {
+            fail!(UserNotLoggedIn, "CKA_PRIVATE: a private object takes a login as user");
+        }
+        Ok(())
+    }
+
+    /// The rules for templates in this session.
+    pub(super) fn rules(&self) -> template::Rules {
+        self.token().policy().for_templates(self.token().user() == Some(User::So))
+    }
+
+    /// An object by its handle.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID.
+    pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
+        self.token().refresh()?;
+        self.token().object(handle)
+    }
+
+    /// C_CreateObject.
+    ///
+    /// # Errors
+    /// What the template is wrong by; CKR_SESSION_READ_ONLY; CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_MEMORY.
+    pub fn create_object(&self, template: &Attributes) -> Result<Handle> {
+        let mut attributes = template::build(Act::Create, template, &Attributes::new(), &self.rules())?;
+        self.may_write(&attributes)?;
+        if let Some(key_type) = attributes.ulong(CKA_KEY_TYPE) {
+            let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, key_type)?;
+            (kind.complete)(&mut attributes)?;
+            template::history(Act::Create, CK_UNAVAILABLE_INFORMATION, &mut attributes, &[], &self.rules());
+        }
+        template::settle(&mut attributes)?;
+        self.token().create(self.handle(), attributes)
+    }
+
+    /// C_CopyObject.
+    ///
+    /// # Errors
+    /// CKR_ACTION_PROHIBITED unless CKA_COPYABLE; as [`Session::create_object`].
+    pub fn copy_object(&self, handle: Handle, template: &Attributes) -> Result<Handle> {
+        let object = self.object(handle)?;
+        let attributes = template::copy(object.attributes(), template, &self.rules())?;
+        self.may_write(&attributes)?;
+        self.token().copy(self.handle(), &object, attributes)
+    }
+
+    /// C_DestroyObject.
+    ///
+    /// # Errors
+    /// CKR_ACTION_PROHIBITED unless CKA_DESTROYABLE; CKR_SESSION_READ_ONLY; CKR_OBJECT_HANDLE_INVALID.
+    pub fn destroy_object(&self, handle: Handle) -> Result<()> {
+        let object = self.object(handle)?;
+        self.may_write(object.attributes())?;
+        if !object.is_true(CKA_DESTROYABLE) {
+            fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
+        }
+        self.token().destroy(handle)
+    }
+
+    /// C_GetObjectSize: bytes of the object's stored form.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID.
+    pub fn object_size(&self, handle: Handle) -> Result<usize> {
+        let object = self.object(handle)?;
+        Ok(object.attributes().encode().len() + object.secrets()?.encode().len())
+    }
+
+    /// C_SetAttributeValue: all of `changes` or none.
+    ///
+    /// # Errors
+    /// CKR_ATTRIBUTE_READ_ONLY, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY ...
+    pub fn set_attributes(&self, handle: Handle, changes: &Attributes) -> Result<()> {
+        let object = self.object(handle)?;
+        self.may_write(object.attributes())?;
+        let attributes = template::set(object.attributes(), changes, &self.rules())?;
+        self.token().change(&object, attributes)
+    }
+}

@@ -1,0 +1,118 @@
+//! What all running operations share: the key they began with, and how they end.
+
+use super::session::Session;
+use crate::crypto::Secret;
+use crate::error::{Result, Rv};
+use crate::mechanism::Mechanism;
+use crate::object::{Handle, Object, attribute};
+use crate::token::Use;
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+/// The outcome of a function that fills a buffer of the caller's (section 5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// So many bytes were written; the operation is over.
+    Done(usize),
+    /// The caller gave no buffer: so many bytes will be needed at most. The operation goes on.
+    Query(usize),
+    /// The caller's buffer is too small: so many bytes are needed. The operation goes on.
+    TooSmall(usize),
+}
+
+impl Answer {
+    /// Whether the operation is over.
+    pub fn is_done(self) -> bool {
+        matches!(self, Answer::Done(_))
+    }
+}
+
+/// A running operation: its key, held so that no token lock is taken while computing, and its state.
+pub struct Operation<S: ?Sized> {
+    /// The version of the key that the operation began with.
+    pub key: Arc<Object>,
+    /// CKA_ALWAYS_AUTHENTICATE: the next use needs a context-specific login first.
+    pub needs_login: bool,
+    /// Whether data has come in pieces, so that the one-shot function is no longer allowed.
+    pub in_parts: bool,
+    /// Output that was computed but did not fit, kept for the next call.
+    pub pending: Option<Secret>,
+    /// The mechanism's state.
+    pub state: Box<S>,
+}
+
+impl<S: ?Sized> Operation<S> {
+    /// An operation that has just begun.
+    pub fn new(key: Arc<Object>, state: Box<S>) -> Operation<S> {
+        let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
+        Operation { key, needs_login, in_parts: false, pending: None, state }
+    }
+}
+
+/// The running operation of a kind, ready for a call.
+///
+/// # Errors
+/// CKR_OPERATION_NOT_INITIALIZED, also if the key was destroyed or its user logged out since;
+/// CKR_USER_NOT_LOGGED_IN if the key wants a login of its own.
+pub fn running<S: ?Sized>(slot: &mut Option<Operation<S>>) -> Result<&mut Operation<S>> {
+    if slot.as_ref().is_some_and(|operation| operation.key.is_revoked()) {
+        *slot = None;
+    }
+    match slot {
+        Some(operation) if operation.needs_login => {
+            fail!(
+                UserNotLoggedIn,
+                "CKA_ALWAYS_AUTHENTICATE: the key wants a context-specific login for each use"
+            )
+        }
+        Some(operation) => Ok(operation),
+        None => fail!(OperationNotInitialized),
+    }
+}
+
+/// Ends the operation on any error but those after which section 5.2 keeps it alive, and when it is done.
+pub fn settle<S: ?Sized>(slot: &mut Option<Operation<S>>, answer: Result<Answer>) -> Result<Answer> {
+    match &answer {
+        Ok(answer) if !answer.is_done() => {}
+        Err(error) if error.rv() == Rv::UserNotLoggedIn => {}
+        _ => *slot = None,
+    }
+    answer
+}
+
+impl Session {
+    /// The key for an operation, judged: it is there, of the right class and type, allows this use and this
+    /// mechanism, its dates hold, its size is in the mechanism's range and the token's policy agrees.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
+    /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
+    pub(super) fn key_for(&self, usage: Use, mechanism: &Mechanism, handle: Handle) -> Result<Arc<Object>> {
+        let key = self.key(handle)?;
+        judge(self, usage, mechanism, &key)?;
+        Ok(key)
+    }
+}
+
+fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> Result<()> {
+    let row = usage.row();
+    let (class, name) = (key.class(), mechanism.name);
+    if !row.classes(mechanism).contains(&class) {
+        fail!(KeyTypeInconsistent, "{name} takes no key of class {class:#x} to {}", row.verb);
+    }
+    if !key.key_type().is_some_and(|key_type| mechanism.keys.types.contains(&key_type)) {
+        fail!(KeyTypeInconsistent, "{name} takes no key of type {:#x}", key.key_type().unwrap_or(0));
+    }
+    if let Some(permission) = row.permission
+        && !key.is_true(permission)
+    {
+        fail!(KeyFunctionNotPermitted, "{} is not set on the key", attribute::name(permission));
+    }
+    if let Some(allowed) = key.attributes().mechanisms(CKA_ALLOWED_MECHANISMS)
+        && !allowed.is_empty()
+        && !allowed.contains(&mechanism.number)
+    {
+        fail!(MechanismInvalid, "CKA_ALLOWED_MECHANISMS of the key does not list {name}");
+    }
+    session.token().policy().judge(usage, mechanism, key)
+}

@@ -1,0 +1,251 @@
+//! One session: its rights, its login and its running operations (section 5.6).
+
+use super::SessionHandle;
+use super::digest::Digesting;
+use super::find::Finding;
+use super::operation::Operation;
+use crate::error::Result;
+use crate::mechanism::{CipherState, SignState, VerifyState};
+use crate::mechanism::{Mechanism, Recover};
+use crate::object::{Handle, Object};
+use crate::token::{Token, User};
+use cryptoki_sys::*;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// CK_SESSION_INFO.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionInfo {
+    /// The slot of its token.
+    pub slot: CK_SLOT_ID,
+    /// CKS_*.
+    pub state: CK_STATE,
+    /// CKF_SERIAL_SESSION and, of a read/write session, CKF_RW_SESSION.
+    pub flags: CK_FLAGS,
+}
+
+/// The running operations of a session, at most one of each kind.
+#[derive(Default)]
+pub(super) struct Running {
+    pub(super) find: Option<Finding>,
+    pub(super) digest: Option<Digesting>,
+    pub(super) encrypt: Option<Operation<dyn CipherState>>,
+    pub(super) decrypt: Option<Operation<dyn CipherState>>,
+    pub(super) sign: Option<Operation<dyn SignState>>,
+    pub(super) verify: Option<Operation<dyn VerifyState>>,
+    /// The signature that C_VerifySignatureInit gave for `verify`.
+    pub(super) signature: Option<Vec<u8>>,
+    pub(super) sign_recover: Option<Operation<&'static dyn Recover>>,
+    pub(super) verify_recover: Option<Operation<&'static dyn Recover>>,
+}
+
+const RECENT: usize = 4;
+
+/// The keys last used, so that beginning an operation with one of them does not take the token's lock.
+#[derive(Default)]
+struct Recent {
+    keys: [Option<Arc<Object>>; RECENT],
+    next: usize,
+}
+
+impl Recent {
+    fn find(&self, handle: Handle) -> Option<&Arc<Object>> {
+        self.keys.iter().flatten().find(|key| key.handle() == handle && key.is_current())
+    }
+
+    fn remember(&mut self, key: Arc<Object>) {
+        let old = self.keys.iter().position(|slot| slot.as_ref().is_none_or(|key| !key.is_current()));
+        let at = old.unwrap_or(self.next);
+        self.next = (at + 1) % RECENT;
+        self.keys[at] = Some(key);
+    }
+}
+
+/// A session with a token.
+pub struct Session {
+    handle: SessionHandle,
+    token: Arc<Token>,
+    read_write: bool,
+    closed: AtomicBool,
+    running: Mutex<Running>,
+    recent: Mutex<Recent>,
+}
+
+impl Session {
+    pub(super) fn new(handle: SessionHandle, token: Arc<Token>, read_write: bool) -> Session {
+        Session {
+            handle,
+            token,
+            read_write,
+            closed: AtomicBool::new(false),
+            running: Mutex::default(),
+            recent: Mutex::default(),
+        }
+    }
+
+    /// Its handle.
+    pub fn handle(&self) -> SessionHandle {
+        self.handle
+    }
+
+    /// Its token.
+    pub fn token(&self) -> &Arc<Token> {
+        &self.token
+    }
+
+    /// Whether it may write token objects.
+    pub fn is_read_write(&self) -> bool {
+        self.read_write
+    }
+
+    /// What C_GetSessionInfo tells.
+    pub fn info(&self) -> SessionInfo {
+        let state = match (self.token.user(), self.read_write) {
+            (None, false) => CKS_RO_PUBLIC_SESSION,
+            (None, true) => CKS_RW_PUBLIC_SESSION,
+            (Some(User::Normal), false) => CKS_RO_USER_FUNCTIONS,
+            (Some(User::Normal), true) => CKS_RW_USER_FUNCTIONS,
+            (Some(User::So), _) => CKS_RW_SO_FUNCTIONS,
+        };
+        let flags = CKF_SERIAL_SESSION | if self.read_write { CKF_RW_SESSION } else { 0 };
+        SessionInfo { slot: self.token.slot(), state, flags }
+    }
+
+    /// The running operations. Held while one computes: a session does one thing at a time.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID if the session was closed meanwhile.
+    pub(super) fn running(&self) -> Result<MutexGuard<'_, Running>> {
+        let running = self.running.lock();
+        if self.closed.load(Ordering::Acquire) {
+            fail!(SessionHandleInvalid, "session {} was closed", self.handle);
+        }
+        Ok(running)
+    }
+
+    /// Ends all operations, for good.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        *self.running.lock() = Running::default();
+        *self.recent.lock() = Recent::default();
+    }
+
+    /// A key by its handle.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID if there is none that this session may see.
+    pub(super) fn key(&self, handle: Handle) -> Result<Arc<Object>> {
+        self.token.refresh()?;
+        let mut recent = self.recent.lock();
+        if let Some(key) = recent.find(handle) {
+            return Ok(key.clone());
+        }
+        let key =
+            self.token.object(handle).map_err(|error| error.recode(crate::error::Rv::KeyHandleInvalid))?;
+        recent.remember(key.clone());
+        Ok(key)
+    }
+
+    /// The row of a mechanism that the token offers.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID.
+    pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
+        self.token.mechanism(number)
+    }
+
+    /// C_Login, C_LoginUser. `name` is empty for the one user that C_Login knows.
+    ///
+    /// # Errors
+    /// CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+    /// CKR_USER_PIN_NOT_INITIALIZED, CKR_SESSION_READ_ONLY_EXISTS, CKR_OPERATION_NOT_INITIALIZED for a
+    /// context-specific login with nothing that waits for one.
+    pub fn login(&self, user_type: CK_USER_TYPE, name: &[u8], pin: &[u8]) -> Result<()> {
+        match user_type {
+            CKU_USER => self.token.login(User::Normal, name, pin),
+            CKU_SO => self.token.login(User::So, name, pin),
+            CKU_CONTEXT_SPECIFIC => {
+                let mut running = self.running()?;
+                let Running { encrypt, decrypt, sign, verify, sign_recover, verify_recover, .. } =
+                    &mut *running;
+                let mut waiting = [
+                    encrypt.as_mut().map(|operation| &mut operation.needs_login),
+                    decrypt.as_mut().map(|operation| &mut operation.needs_login),
+                    sign.as_mut().map(|operation| &mut operation.needs_login),
+                    verify.as_mut().map(|operation| &mut operation.needs_login),
+                    sign_recover.as_mut().map(|operation| &mut operation.needs_login),
+                    verify_recover.as_mut().map(|operation| &mut operation.needs_login),
+                ];
+                if !waiting.iter().flatten().any(|needs_login| **needs_login) {
+                    fail!(OperationNotInitialized, "nothing waits for a context-specific login");
+                }
+                self.token.verify_pin(pin)?;
+                waiting.iter_mut().flatten().for_each(|needs_login| **needs_login = false);
+                Ok(())
+            }
+            _ => fail!(UserTypeInvalid, "user type {user_type}"),
+        }
+    }
+
+    /// C_Logout: all sessions with the token go back to their public state.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN.
+    pub fn logout(&self) -> Result<()> {
+        self.token.logout()
+    }
+
+    /// C_InitPIN.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless the SO is, CKR_PIN_LEN_RANGE, CKR_PIN_INVALID.
+    pub fn init_pin(&self, pin: &[u8]) -> Result<()> {
+        self.token.init_pin(pin)
+    }
+
+    /// C_SetPIN: the SO's if the SO is logged in, else the user's.
+    ///
+    /// # Errors
+    /// CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_PIN_LEN_RANGE, CKR_SESSION_READ_ONLY.
+    pub fn set_pin(&self, old: &[u8], new: &[u8]) -> Result<()> {
+        if !self.read_write {
+            fail!(SessionReadOnly, "changing a PIN takes a read/write session");
+        }
+        self.token.set_pin(old, new)
+    }
+
+    /// C_SessionCancel: ends the operations that `flags` name (CKF_*; 0 ends none).
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn cancel(&self, flags: CK_FLAGS) -> Result<()> {
+        let mut running = self.running()?;
+        let named = |flag: CK_FLAGS| flags & flag != 0;
+        if named(CKF_FIND_OBJECTS) {
+            running.find = None;
+        }
+        if named(CKF_DIGEST) {
+            running.digest = None;
+        }
+        if named(CKF_ENCRYPT) {
+            running.encrypt = None;
+        }
+        if named(CKF_DECRYPT) {
+            running.decrypt = None;
+        }
+        if named(CKF_SIGN) {
+            running.sign = None;
+        }
+        if named(CKF_VERIFY) {
+            (running.verify, running.signature) = (None, None);
+        }
+        if named(CKF_SIGN_RECOVER) {
+            running.sign_recover = None;
+        }
+        if named(CKF_VERIFY_RECOVER) {
+            running.verify_recover = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! A token's objects: kept in step with the storage, made, changed and destroyed.
+
+use super::objects::{Home, Objects, present};
+use super::token::{Login, Opened, Token, UNSEEN, User};
+use crate::crypto::{Secret, random};
+use crate::error::Result;
+use crate::object::{Attributes, Handle, Object, Secrets, template};
+use crate::storage::{Changes, ObjectId, Put, Revision};
+use cryptoki_sys::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Token {
+    /// Takes in what other processes changed. Costs two loads when nothing did.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR if the storage cannot be read or was tampered with.
+    pub fn refresh(&self) -> Result<()> {
+        let opened = match &*self.opened.read() {
+            Some(opened) if opened.sealed.mark() != self.seen.load(Ordering::Acquire) => opened.clone(),
+            _ => return Ok(()),
+        };
+        let login = self.login.read();
+        let replaced = self.load(&opened, login.as_ref())?;
+        drop(login);
+        if replaced {
+            // Nobody may be logged in, which is as well.
+            let _ = self.logout();
+        }
+        Ok(())
+    }
+
+    /// Brings `objects` up to date. True if the token is another one now.
+    fn load(&self, opened: &Opened, login: Option<&Login>) -> Result<bool> {
+        let mut objects = self.objects.write();
+        // Read before loading: a commit in between is loaded twice rather than missed.
+        let mark = opened.sealed.mark();
+        let since = objects.revision().filter(|_| self.seen.load(Ordering::Acquire) != UNSEEN);
+        let changes = opened.sealed.load(since, login.map(|login| &*login.keys))?;
+        let replaced = changes.replaced;
+        self.apply(&mut objects, changes, login)?;
+        self.seen.store(mark, Ordering::Release);
+        Ok(replaced)
+    }
+
+    fn apply(&self, objects: &mut Objects, changes: Changes, login: Option<&Login>) -> Result<()> {
+        if changes.complete {
+            let there: HashSet<ObjectId> = changes.stored.iter().map(|stored| stored.id).collect();
+            objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
+        }
+        for id in &changes.deleted {
+            if let Some(handle) = objects.handle_of(id) {
+                objects.remove(handle);
+            }
+        }
+        // The SO holds the token key but has no private objects.
+        let sees_private = login.is_some_and(|login| login.user == User::Normal);
+        for stored in changes.stored {
+            let home = Home::Stored(stored.id, stored.revision);
+            let handle = objects.handle_of(&stored.id);
+            if handle.is_some_and(|handle| objects.get(handle).is_some_and(|(_, there)| there == home)) {
+                continue;
+            }
+            let attributes = Attributes::decode(stored.attributes.expose())?;
+            if attributes.is_true(CKA_PRIVATE) && !sees_private {
+                continue;
+            }
+            match handle.and_then(|handle| objects.get(handle)) {
+                Some((old, _)) => {
+                    let new = Arc::new(old.with_attributes(attributes));
+                    objects.replace(new, home);
+                }
+                None => {
+                    let open = Box::new(move || Attributes::decode(stored.open_secrets()?.expose()));
+                    let object = Object::new(self.next_handle(), attributes, Secrets::sealed(open));
+                    objects.insert(Arc::new(object), home);
+                }
+            }
+        }
+        objects.set_revision(changes.revision);
+        Ok(())
+    }
+
+    fn next_handle(&self) -> Handle {
+        self.handles.fetch_add(1, Ordering::Relaxed) as Handle
+    }
+
+    fn visible(&self, object: &Object) -> bool {
+        !object.is_private() || self.user() == Some(User::Normal)
+    }
+
+    /// An object that the application may see.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID.
+    pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
+        let objects = self.objects.read();
+        let object = objects.get(handle).map(|(object, _)| object).filter(|object| self.visible(object));
+        present(object, handle).cloned()
+    }
+
+    /// All objects that the application may see and that match, in ascending order.
+    pub fn find(&self, template: &Attributes) -> Vec<Handle> {
+        self.objects.read().find(template, |object| self.visible(object))
+    }
+
+    /// Makes an object: a token object is on disk when this returns, a session object ends with `session`.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN, and as the storage.
+    pub fn create(&self, session: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
+        Ok(self.create_all(session, vec![attributes])?[0])
+    }
+
+    /// Makes two objects, or none.
+    ///
+    /// # Errors
+    /// As [`Token::create`].
+    pub fn create_pair(
+        &self,
+        session: CK_SESSION_HANDLE,
+        public: Attributes,
+        private: Attributes,
+    ) -> Result<(Handle, Handle)> {
+        let handles = self.create_all(session, vec![public, private])?;
+        Ok((handles[0], handles[1]))
+    }
+
+    fn create_all(&self, session: CK_SESSION_HANDLE, new: Vec<Attributes>) -> Result<Vec<Handle>> {
+        let drafts: Vec<(Object, ObjectId)> = new
+            .into_iter()
+            .map(|mut attributes| {
+                let id: ObjectId = random::array();
+                attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+                let secrets = template::take_secrets(&mut attributes);
+                (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
+            })
+            .collect();
+        self.keep(session, drafts)
+    }
+
+    /// C_CopyObject, once the copy's attributes are judged.
+    ///
+    /// # Errors
+    /// As [`Token::create`].
+    pub fn copy(
+        &self,
+        session: CK_SESSION_HANDLE,
+        object: &Object,
+        mut attributes: Attributes,
+    ) -> Result<Handle> {
+        let id: ObjectId = random::array();
+        attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+        Ok(self.keep(session, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
+    }
+
+    /// Stores those that are token objects and shows all.
+    fn keep(&self, session: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
+        let login = self.login.read();
+        let mut records = Vec::new();
+        for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
+            records.push(Record::of(object, *id, None)?);
+        }
+        let revision = match records.is_empty() {
+            true => 0,
+            false => self.commit(login.as_ref(), &records, &[])?,
+        };
+        let mut objects = self.objects.write();
+        let mut handles = Vec::with_capacity(drafts.len());
+        for (object, id) in drafts {
+            handles.push(object.handle());
+            let home = if object.is_token() { Home::Stored(id, revision) } else { Home::Session(session) };
+            // Another thread's refresh may have brought it already, under a handle of its own.
+            if let Some(handle) = objects.handle_of(&id) {
+                objects.remove(handle);
+            }
+            objects.insert(Arc::new(object), home);
+        }
+        Ok(handles)
+    }
+
+    fn commit(&self, login: Option<&Login>, records: &[Record], deletes: &[ObjectId]) -> Result<Revision> {
+        let Some(login) = login else { fail!(UserNotLoggedIn, "writing a token object takes a login") };
+        let puts: Vec<Put<'_>> = records.iter().map(Record::put).collect();
+        self.initialised()?.sealed.commit(&login.keys, &puts, deletes)
+    }
+
+    /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID if another thread or process was faster; as the storage.
+    pub fn change(&self, object: &Object, attributes: Attributes) -> Result<()> {
+        let login = self.login.read();
+        let home = {
+            let objects = self.objects.read();
+            let (there, home) = present(objects.get(object.handle()), object.handle())?;
+            if !std::ptr::eq(&**there, object) {
+                fail!(FunctionFailed, "the object was changed meanwhile; try again");
+            }
+            home
+        };
+        let new = object.with_attributes(attributes);
+        let home = match home {
+            Home::Session(_) => home,
+            Home::Stored(id, revision) => {
+                let record = Record::of(&new, id, Some(revision))?;
+                Home::Stored(id, self.commit(login.as_ref(), &[record], &[])?)
+            }
+        };
+        self.objects.write().replace(Arc::new(new), home);
+        Ok(())
+    }
+
+    /// C_DestroyObject, once it is allowed.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID; as the storage.
+    pub fn destroy(&self, handle: Handle) -> Result<()> {
+        let login = self.login.read();
+        let home = present(self.objects.read().get(handle), handle)?.1;
+        if let Home::Stored(id, _) = home {
+            self.commit(login.as_ref(), &[], &[id])?;
+        }
+        self.objects.write().remove(handle);
+        Ok(())
+    }
+}
+
+/// An object as the storage takes it.
+struct Record {
+    id: ObjectId,
+    class: u64,
+    private: bool,
+    attributes: Secret,
+    secrets: Secret,
+    expected: Option<Revision>,
+}
+
+impl Record {
+    fn of(object: &Object, id: ObjectId, expected: Option<Revision>) -> Result<Record> {
+        Ok(Record {
+            id,
+            class: object.class() as u64,
+            private: object.is_private(),
+            attributes: object.attributes().encode(),
+            secrets: object.secrets()?.encode(),
+            expected,
+        })
+    }
+
+    fn put(&self) -> Put<'_> {
+        Put {
+            id: self.id,
+            class: self.class,
+            private: self.private,
+            attributes: self.attributes.expose(),
+            secrets: self.secrets.expose(),
+            expected: self.expected,
+        }
+    }
+}
+
+/// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
+fn unique_id(id: &ObjectId) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}

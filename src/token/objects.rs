@@ -1,0 +1,166 @@
+//! The objects of a token in memory, by handle, and an index for C_FindObjects.
+
+use crate::error::Result;
+use crate::object::{AttributeType, Attributes, Handle, Object, Value, template};
+use crate::storage::{ObjectId, Revision};
+use cryptoki_sys::*;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// Where an object lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// In the session that made it.
+    Session(CK_SESSION_HANDLE),
+    /// In the storage, under this name, as this commit wrote it.
+    Stored(ObjectId, Revision),
+}
+
+struct Entry {
+    object: Arc<Object>,
+    home: Home,
+}
+
+/// All objects of a token that this process knows, whoever may see them.
+#[derive(Default)]
+pub struct Objects {
+    entries: BTreeMap<Handle, Entry>,
+    stored: HashMap<ObjectId, Handle>,
+    index: Index,
+    revision: Option<Revision>,
+}
+
+impl Objects {
+    /// The commit up to which the stored objects are here.
+    pub fn revision(&self) -> Option<Revision> {
+        self.revision
+    }
+
+    pub fn set_revision(&mut self, revision: Revision) {
+        self.revision = Some(revision);
+    }
+
+    pub fn insert(&mut self, object: Arc<Object>, home: Home) {
+        let handle = object.handle();
+        self.index.add(&object);
+        if let Home::Stored(id, _) = home {
+            self.stored.insert(id, handle);
+        }
+        self.entries.insert(handle, Entry { object, home });
+    }
+
+    pub fn get(&self, handle: Handle) -> Option<(&Arc<Object>, Home)> {
+        self.entries.get(&handle).map(|entry| (&entry.object, entry.home))
+    }
+
+    pub fn handle_of(&self, id: &ObjectId) -> Option<Handle> {
+        self.stored.get(id).copied()
+    }
+
+    /// Puts a newer version in the place of the one with its handle.
+    pub fn replace(&mut self, object: Arc<Object>, home: Home) {
+        if let Some(entry) = self.entries.get_mut(&object.handle()) {
+            self.index.drop(&entry.object);
+            entry.object.supersede();
+            self.index.add(&object);
+            (entry.object, entry.home) = (object, home);
+        }
+    }
+
+    /// Takes an object out and ends its handle.
+    pub fn remove(&mut self, handle: Handle) {
+        if let Some(entry) = self.entries.remove(&handle) {
+            self.index.drop(&entry.object);
+            if let Home::Stored(id, _) = entry.home {
+                self.stored.remove(&id);
+            }
+            entry.object.revoke();
+        }
+    }
+
+    /// Takes out all that `choose` says.
+    pub fn remove_where(&mut self, choose: impl Fn(&Object, Home) -> bool) {
+        let chosen: Vec<Handle> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| choose(&entry.object, entry.home))
+            .map(|(handle, _)| *handle)
+            .collect();
+        chosen.into_iter().for_each(|handle| self.remove(handle));
+    }
+
+    /// The handles of all objects that match and that `visible` lets through, in ascending order.
+    pub fn find(&self, template: &Attributes, visible: impl Fn(&Object) -> bool) -> Vec<Handle> {
+        let fits = |object: &Object| visible(object) && template::matches(object.attributes(), template);
+        match self.index.candidates(template) {
+            Some(handles) => {
+                let objects = handles.iter().filter_map(|handle| self.get(*handle));
+                objects.filter(|(object, _)| fits(object)).map(|(object, _)| object.handle()).collect()
+            }
+            None => self
+                .entries
+                .values()
+                .filter(|entry| fits(&entry.object))
+                .map(|entry| entry.object.handle())
+                .collect(),
+        }
+    }
+}
+
+/// Handles by the value of the attributes that searches name most. Keyed by a hash: `find` compares anyway.
+#[derive(Default)]
+struct Index {
+    hasher: RandomState,
+    handles: HashMap<u64, Vec<Handle>>,
+}
+
+const INDEXED: [AttributeType; 4] = [CKA_UNIQUE_ID, CKA_LABEL, CKA_ID, CKA_MODULUS];
+
+impl Index {
+    fn key(&self, attribute: AttributeType, value: &Value) -> Option<u64> {
+        let bytes = value.as_bytes().filter(|bytes| !bytes.is_empty())?;
+        Some(self.hasher.hash_one((attribute, bytes)))
+    }
+
+    fn keys(&self, attributes: &Attributes) -> Vec<u64> {
+        let values = INDEXED.iter().filter_map(|name| Some((*name, attributes.value(*name)?)));
+        values.filter_map(|(name, value)| self.key(name, value)).collect()
+    }
+
+    fn add(&mut self, object: &Object) {
+        for key in self.keys(object.attributes()) {
+            let handles = self.handles.entry(key).or_default();
+            if let Err(at) = handles.binary_search(&object.handle()) {
+                handles.insert(at, object.handle());
+            }
+        }
+    }
+
+    fn drop(&mut self, object: &Object) {
+        for key in self.keys(object.attributes()) {
+            if let Some(handles) = self.handles.get_mut(&key) {
+                handles.retain(|handle| *handle != object.handle());
+                if handles.is_empty() {
+                    self.handles.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The handles that can match; `None` if the template names nothing indexed.
+    fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
+        let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.value(*name)?));
+        keys.map(|key| self.handles.get(&key).map_or(&[][..], Vec::as_slice))
+            .min_by_key(|handles| handles.len())
+    }
+}
+
+/// The object that must be there.
+pub fn present<T>(object: Option<T>, handle: Handle) -> Result<T> {
+    match object {
+        Some(object) => Ok(object),
+        None => fail!(ObjectHandleInvalid, "no object {handle}"),
+    }
+}

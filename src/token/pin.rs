@@ -1,0 +1,90 @@
+//! PINs: their form and lengths.
+
+use super::config::{Mode, Profile};
+use super::policy::Rules;
+use super::token::User;
+use crate::error::Result;
+use std::str;
+
+/// A PIN as it was given, taken apart.
+pub struct Pin<'a> {
+    /// The user's name; empty for the one user that PKCS#11 knows.
+    pub name: String,
+    /// What proves that it is that user.
+    pub secret: &'a [u8],
+}
+
+/// The most bytes a PIN may have: enough for a passphrase, and a bound for the key derivation.
+const LONGEST: usize = 255;
+/// The most characters of a CloudHSM user's name.
+const LONGEST_NAME: usize = 31;
+
+impl<'a> Pin<'a> {
+    /// In the cloudhsm profile a user's PIN is `user:password`, the name in any case; elsewhere all of it is
+    /// secret. `name` is what C_LoginUser gave and then leaves the PIN whole.
+    ///
+    /// # Errors
+    /// CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_ARGUMENTS_BAD for a name that is no text.
+    pub fn parse(user: User, name: &[u8], pin: &'a [u8], profile: Profile) -> Result<Pin<'a>> {
+        if pin.len() > LONGEST + 1 + LONGEST_NAME {
+            fail!(PinLenRange, "a PIN has at most {LONGEST} bytes");
+        }
+        let (name, secret) = match (user, profile) {
+            (User::Normal, Profile::CloudHsm) if name.is_empty() => {
+                match pin.iter().position(|byte| *byte == b':') {
+                    Some(colon) => (&pin[..colon], &pin[colon + 1..]),
+                    None => fail!(PinInvalid, "the cloudhsm profile takes user:password as PIN"),
+                }
+            }
+            _ => (name, pin),
+        };
+        let Ok(name) = str::from_utf8(name) else { fail!(ArgumentsBad, "the user's name is not UTF-8") };
+        if name.len() > LONGEST_NAME || name.chars().any(|c| !(c.is_alphanumeric() || "_-.@".contains(c))) {
+            fail!(PinInvalid, "a user's name has at most {LONGEST_NAME} letters, digits and _-.@");
+        }
+        Ok(Pin { name: name.to_lowercase(), secret })
+    }
+}
+
+/// The shortest and longest PIN of a token, in bytes.
+pub fn lengths(rules: &Rules) -> (usize, usize) {
+    match (rules.profile, rules.mode) {
+        (Profile::CloudHsm, _) => (7, 32),
+        (_, Mode::Fips) => (8, LONGEST),
+        _ => (4, LONGEST),
+    }
+}
+
+/// Checks a PIN that is to be set.
+///
+/// # Errors
+/// CKR_PIN_LEN_RANGE.
+pub fn check(pin: &[u8], rules: &Rules) -> Result<()> {
+    let (shortest, longest) = lengths(rules);
+    if !(shortest..=longest).contains(&pin.len()) {
+        fail!(PinLenRange, "a PIN of this token has {shortest} to {longest} bytes");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Rv;
+
+    #[test]
+    fn a_cloudhsm_pin_names_its_user() {
+        let pin = Pin::parse(User::Normal, b"", b"Crypto_User:pass:word", Profile::CloudHsm).unwrap();
+        assert_eq!((pin.name.as_str(), pin.secret), ("crypto_user", &b"pass:word"[..]));
+        let bare = Pin::parse(User::Normal, b"", b"password", Profile::CloudHsm).map(drop).unwrap_err();
+        assert_eq!(bare.rv(), Rv::PinInvalid);
+    }
+
+    #[test]
+    fn elsewhere_a_pin_is_all_secret() {
+        let pin = Pin::parse(User::Normal, b"", b"a:b", Profile::Standard).unwrap();
+        assert_eq!((pin.name.as_str(), pin.secret), ("", &b"a:b"[..]));
+        let so = Pin::parse(User::So, b"", b"a:b", Profile::CloudHsm).unwrap();
+        assert_eq!(so.secret, b"a:b");
+    }
+}

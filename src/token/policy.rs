@@ -1,0 +1,321 @@
+//! What a token refuses: one table of uses, one of what fips mode takes.
+
+use super::config::{Mode, Policy, Profile};
+use crate::error::Result;
+use crate::mechanism::table::{Offer, Unit};
+use crate::mechanism::{Mechanism, key};
+use crate::object::template::{self, Defaults};
+use crate::object::{Attributes, Object};
+use cryptoki_sys::*;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a key is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Use {
+    Encrypt,
+    Decrypt,
+    Sign,
+    SignRecover,
+    Verify,
+    VerifyRecover,
+    Wrap,
+    Unwrap,
+    Derive,
+    Encapsulate,
+    Decapsulate,
+}
+
+/// What a use asks of the key.
+pub struct UseRow {
+    /// The attribute that permits it.
+    pub permission: Option<CK_ATTRIBUTE_TYPE>,
+    /// The word for it in messages.
+    pub verb: &'static str,
+    /// The half of a key pair that does it.
+    half: CK_OBJECT_CLASS,
+}
+
+impl Use {
+    /// The table of uses.
+    pub fn row(self) -> UseRow {
+        let (permission, verb, half) = match self {
+            Use::Encrypt => (CKA_ENCRYPT, "encrypt", CKO_PUBLIC_KEY),
+            Use::Decrypt => (CKA_DECRYPT, "decrypt", CKO_PRIVATE_KEY),
+            Use::Sign => (CKA_SIGN, "sign", CKO_PRIVATE_KEY),
+            Use::SignRecover => (CKA_SIGN_RECOVER, "sign with recovery", CKO_PRIVATE_KEY),
+            Use::Verify => (CKA_VERIFY, "verify", CKO_PUBLIC_KEY),
+            Use::VerifyRecover => (CKA_VERIFY_RECOVER, "verify with recovery", CKO_PUBLIC_KEY),
+            Use::Wrap => (CKA_WRAP, "wrap", CKO_PUBLIC_KEY),
+            Use::Unwrap => (CKA_UNWRAP, "unwrap", CKO_PRIVATE_KEY),
+            Use::Derive => (CKA_DERIVE, "derive", CKO_PRIVATE_KEY),
+            Use::Encapsulate => (CKA_ENCAPSULATE, "encapsulate", CKO_PUBLIC_KEY),
+            Use::Decapsulate => (CKA_DECAPSULATE, "decapsulate", CKO_PRIVATE_KEY),
+        };
+        UseRow { permission: Some(permission), verb, half }
+    }
+
+    /// Whether the use makes something new to protect, rather than opening what is there: SP 800-131A lets
+    /// old algorithms open what they once closed.
+    fn protects(self) -> bool {
+        matches!(self, Use::Encrypt | Use::Sign | Use::SignRecover | Use::Wrap | Use::Encapsulate)
+    }
+}
+
+impl UseRow {
+    /// The classes of key that a mechanism uses so.
+    pub fn classes(&self, mechanism: &Mechanism) -> &'static [CK_OBJECT_CLASS] {
+        // A KEM offered through C_DeriveKey encapsulates to a public key.
+        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
+        {
+            return &[CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
+        }
+        match self.half {
+            CKO_PUBLIC_KEY => &[CKO_PUBLIC_KEY, CKO_SECRET_KEY],
+            _ => &[CKO_PRIVATE_KEY, CKO_SECRET_KEY],
+        }
+    }
+}
+
+/// The rules of one token, under the module's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Of the module.
+    pub profile: Profile,
+    /// The stricter of the module's and the token's.
+    pub policy: Policy,
+    /// Of the token.
+    pub mode: Mode,
+}
+
+impl Rules {
+    /// Judges a use of a key with a mechanism.
+    ///
+    /// # Errors
+    /// CKR_KEY_SIZE_RANGE (wrapping: CKR_WRAPPING_KEY_SIZE_RANGE), CKR_MECHANISM_INVALID,
+    /// CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
+    pub fn judge(&self, usage: Use, mechanism: &Mechanism, used: &Object) -> Result<()> {
+        let attributes = used.attributes();
+        if attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE) {
+            within_dates(attributes.bytes(CKA_START_DATE), attributes.bytes(CKA_END_DATE))?;
+        }
+        let Some(key_type) = used.key_type() else { fail!(KeyTypeInconsistent) };
+        let size = (key::kind(used.class(), key_type)?.size)(used)?;
+        let range = mechanism.keys;
+        if range.unit != Unit::None && !(range.min..=range.max).contains(&size) {
+            fail!(
+                KeySizeRange,
+                "{}: the key has {size}, allowed are {} to {} {:?}",
+                mechanism.name,
+                range.min,
+                range.max,
+                range.unit
+            );
+        }
+        if self.mode == Mode::Fips {
+            fips(mechanism, Some(usage), size)?;
+        }
+        if self.policy == Policy::Strict && matches!(usage, Use::Wrap | Use::Unwrap) {
+            strict_wrapping(mechanism)?;
+        }
+        Ok(())
+    }
+
+    /// Judges the making of keys with these attributes.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
+    pub fn judge_generation(&self, mechanism: &Mechanism, attributes: &Attributes) -> Result<()> {
+        let size =
+            attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
+        if self.mode == Mode::Fips { fips(mechanism, None, size as usize) } else { Ok(()) }
+    }
+
+    /// The rules for templates.
+    pub fn for_templates(&self, by_so: bool) -> template::Rules {
+        let defaults = match self.profile {
+            Profile::Standard => Defaults::Standard,
+            Profile::CloudHsm => Defaults::CloudHsm,
+        };
+        template::Rules { defaults, strict: self.policy == Policy::Strict, by_so }
+    }
+
+    /// Whether a mechanism is offered at all.
+    pub fn offers(&self, mechanism: &Mechanism) -> bool {
+        let profile = match self.profile {
+            Profile::Standard => Offer::STANDARD,
+            Profile::CloudHsm => Offer::CLOUDHSM,
+        };
+        mechanism.offer.includes(profile)
+            && (self.mode == Mode::NonFips || !FIPS.iter().any(|row| row.refuses_all(mechanism)))
+    }
+}
+
+/// What fips mode takes of a mechanism: SP 800-131A revision 2, SP 800-140C, FIPS 186-5.
+struct FipsRow {
+    mechanisms: &'static [CK_MECHANISM_TYPE],
+    /// The uses the row is about; all if empty.
+    uses: &'static [Use],
+    /// Whether old data may still be opened and old signatures verified.
+    legacy: bool,
+    /// The least key size to protect with, in the unit of the mechanism's row; `usize::MAX` for none.
+    least: usize,
+}
+
+impl FipsRow {
+    fn refuses_all(&self, mechanism: &Mechanism) -> bool {
+        self.mechanisms.contains(&mechanism.number)
+            && self.uses.is_empty()
+            && self.least == NEVER
+            && !self.legacy
+    }
+}
+
+const NEVER: usize = usize::MAX;
+
+/// A mechanism that is in no row is taken with every key size of its own row.
+static FIPS: &[FipsRow] = &[
+    // Triple DES: encryption, wrapping and MACs ended with 2023.
+    FipsRow { mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN], uses: &[], legacy: false, least: NEVER },
+    FipsRow {
+        mechanisms: &[CKM_DES3_ECB, CKM_DES3_CBC, CKM_DES3_CBC_PAD, CKM_DES3_CMAC, CKM_DES3_CMAC_GENERAL],
+        uses: &[],
+        legacy: true,
+        least: NEVER,
+    },
+    // RSA PKCS #1 v1.5 as encryption; as a signature it stays.
+    FipsRow {
+        mechanisms: &[CKM_RSA_PKCS],
+        uses: &[Use::Encrypt, Use::Decrypt, Use::Wrap, Use::Unwrap],
+        legacy: false,
+        least: NEVER,
+    },
+    // Raw RSA is in no standard.
+    FipsRow { mechanisms: &[CKM_RSA_X_509], uses: &[], legacy: false, least: NEVER },
+    // SHA-1 signatures.
+    FipsRow {
+        mechanisms: &[CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1],
+        uses: &[],
+        legacy: true,
+        least: NEVER,
+    },
+    // RSA below 2048 bits.
+    FipsRow {
+        mechanisms: &[
+            CKM_RSA_PKCS_KEY_PAIR_GEN,
+            CKM_RSA_X9_31_KEY_PAIR_GEN,
+            CKM_RSA_PKCS,
+            CKM_RSA_PKCS_OAEP,
+            CKM_RSA_PKCS_PSS,
+            CKM_RSA_AES_KEY_WRAP,
+            CKM_SHA224_RSA_PKCS,
+            CKM_SHA256_RSA_PKCS,
+            CKM_SHA384_RSA_PKCS,
+            CKM_SHA512_RSA_PKCS,
+            CKM_SHA224_RSA_PKCS_PSS,
+            CKM_SHA256_RSA_PKCS_PSS,
+            CKM_SHA384_RSA_PKCS_PSS,
+            CKM_SHA512_RSA_PKCS_PSS,
+        ],
+        uses: &[],
+        legacy: true,
+        least: 2048,
+    },
+    // HMAC keys below 112 bits.
+    FipsRow {
+        mechanisms: &[
+            CKM_SHA_1_HMAC,
+            CKM_SHA224_HMAC,
+            CKM_SHA256_HMAC,
+            CKM_SHA384_HMAC,
+            CKM_SHA512_HMAC,
+            CKM_GENERIC_SECRET_KEY_GEN,
+        ],
+        uses: &[],
+        legacy: true,
+        least: 14,
+    },
+];
+
+/// `usage` is `None` for the making of keys.
+fn fips(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+    let about = |row: &&FipsRow| {
+        row.mechanisms.contains(&mechanism.number)
+            && (row.uses.is_empty() || usage.is_some_and(|usage| row.uses.contains(&usage)))
+    };
+    let opens = usage.is_some_and(|usage| !usage.protects());
+    for row in FIPS.iter().filter(about).filter(|row| !(row.legacy && opens)) {
+        if row.least == NEVER {
+            fail!(MechanismInvalid, "{}: not in a fips token", mechanism.name);
+        }
+        if size < row.least {
+            fail!(KeySizeRange, "{}: at least {} in a fips token", mechanism.name, row.least);
+        }
+    }
+    Ok(())
+}
+
+/// Wrapping that does not authenticate what it wraps.
+fn strict_wrapping(mechanism: &Mechanism) -> Result<()> {
+    const UNAUTHENTICATED: &[CK_MECHANISM_TYPE] =
+        &[CKM_AES_CBC_PAD, CKM_DES3_CBC_PAD, CKM_RSA_PKCS, CKM_RSA_X_509, CKM_AES_CTR];
+    if UNAUTHENTICATED.contains(&mechanism.number) {
+        fail!(MechanismInvalid, "{}: the strict policy wraps only with authentication", mechanism.name);
+    }
+    Ok(())
+}
+
+/// CKA_START_DATE and CKA_END_DATE, both included, in UTC.
+fn within_dates(start: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
+    let today = today();
+    let set = |date: Option<&[u8]>| date.filter(|date| date.len() == 8).map(<[u8]>::to_vec);
+    if set(start).is_some_and(|start| start > today) {
+        fail!(KeyFunctionNotPermitted, "CKA_START_DATE of the key lies ahead");
+    }
+    if set(end).is_some_and(|end| end < today) {
+        fail!(KeyFunctionNotPermitted, "CKA_END_DATE of the key is over");
+    }
+    Ok(())
+}
+
+/// Today as CK_DATE's eight digits.
+fn today() -> Vec<u8> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (year, month, day) = civil(seconds / 86_400);
+    format!("{year:04}{month:02}{day:02}").into_bytes()
+}
+
+/// The Gregorian date of a day since 1970-01-01. Years are counted from March, so the leap day comes last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(19_782), (2024, 2, 29));
+        assert_eq!(civil(19_783), (2024, 3, 1));
+        assert_eq!(civil(20_453), (2025, 12, 31));
+    }
+
+    #[test]
+    fn dates_include_both_ends() {
+        let today = today();
+        assert!(within_dates(Some(&today), Some(&today)).is_ok());
+        assert!(within_dates(Some(b"29990101"), None).is_err());
+        assert!(within_dates(None, Some(b"20010101")).is_err());
+        assert!(within_dates(Some(b""), Some(b"")).is_ok());
+    }
+}

@@ -1,0 +1,355 @@
+//! One token: who is logged in, and its objects, kept in step with the storage.
+
+use super::config::{Config, Mode, Policy};
+use super::objects::{Home, Objects};
+use super::pin::{self, Pin};
+use super::policy::Rules;
+use crate::error::Result;
+use crate::mechanism::{self, Mechanism};
+use crate::storage::{Info, Keys, NewToken, Place, Role, Sealed};
+use cryptoki_sys::*;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Who is logged in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum User {
+    /// CKU_USER.
+    Normal,
+    /// CKU_SO.
+    So,
+}
+
+/// CK_TOKEN_INFO, as far as tokens differ.
+pub struct TokenInfo {
+    /// Empty of a token that is not initialised.
+    pub label: String,
+    /// Sixteen hexadecimal digits.
+    pub serial: String,
+    /// "fips" or "non-fips".
+    pub model: String,
+    /// CKF_*.
+    pub flags: CK_FLAGS,
+    /// Sessions this application has open, and how many of them are read/write.
+    pub sessions: (usize, usize),
+    /// Shortest and longest PIN in bytes.
+    pub pin_len: (usize, usize),
+}
+
+#[derive(Default)]
+struct OpenSessions {
+    read_only: usize,
+    read_write: usize,
+}
+
+/// The opened storage of an initialised token and the rules its meta record sets.
+pub(super) struct Opened {
+    pub(super) sealed: Arc<Sealed>,
+    rules: Rules,
+}
+
+/// A login: what it opened.
+pub(super) struct Login {
+    pub(super) user: User,
+    pub(super) keys: Arc<Keys>,
+}
+
+/// The token in one slot.
+pub struct Token {
+    pub(super) slot: u32,
+    config: Arc<Config>,
+    place: Arc<Place>,
+    pub(super) handles: Arc<AtomicU64>,
+    sessions: Mutex<OpenSessions>,
+    pub(super) opened: RwLock<Option<Arc<Opened>>>,
+    pub(super) login: RwLock<Option<Login>>,
+    /// What `login` says, for a look without a lock: 0 nobody, 1 the user, 2 the SO.
+    user: AtomicU8,
+    pub(super) objects: RwLock<Objects>,
+    /// The storage's change mark up to which `objects` is current; `UNSEEN` before the first load.
+    pub(super) seen: AtomicU64,
+}
+
+pub(super) const UNSEEN: u64 = u64::MAX;
+
+impl Token {
+    pub(super) fn new(slot: u32, config: Arc<Config>, place: Arc<Place>, handles: Arc<AtomicU64>) -> Token {
+        Token {
+            slot,
+            config,
+            place,
+            handles,
+            sessions: Mutex::default(),
+            opened: RwLock::default(),
+            login: RwLock::default(),
+            user: AtomicU8::new(0),
+            objects: RwLock::default(),
+            seen: AtomicU64::new(UNSEEN),
+        }
+    }
+
+    /// Its slot.
+    pub fn slot(&self) -> CK_SLOT_ID {
+        self.slot.into()
+    }
+
+    /// Who is logged in: for all sessions of the application alike.
+    pub fn user(&self) -> Option<User> {
+        match self.user.load(Ordering::Acquire) {
+            1 => Some(User::Normal),
+            2 => Some(User::So),
+            _ => None,
+        }
+    }
+
+    /// The rules of this token.
+    pub fn policy(&self) -> Rules {
+        match &*self.opened.read() {
+            Some(opened) => opened.rules,
+            None => self.rules_for(self.config.policy, self.config.mode),
+        }
+    }
+
+    fn rules_for(&self, policy: Policy, mode: Mode) -> Rules {
+        Rules { profile: self.config.profile, policy: policy.max(self.config.policy), mode }
+    }
+
+    /// The rows of the mechanisms it offers.
+    pub fn mechanisms(&self) -> impl Iterator<Item = &'static Mechanism> {
+        let rules = self.policy();
+        mechanism::table::all().filter(move |row| rules.offers(row))
+    }
+
+    /// The row of one of them.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID.
+    pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
+        match mechanism::find(number) {
+            Some(row) if self.policy().offers(row) => Ok(row),
+            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
+            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        }
+    }
+
+    /// The storage of an initialised token, opened at first need.
+    fn opened(&self) -> Result<Option<Arc<Opened>>> {
+        if let Some(opened) = &*self.opened.read() {
+            return Ok(Some(opened.clone()));
+        }
+        let mut slot = self.opened.write();
+        if slot.is_none() {
+            let Some(storage) = self.place.open(self.slot)? else { return Ok(None) };
+            *slot = Some(Arc::new(self.admit(Sealed::open(storage)?)?));
+        }
+        Ok(slot.clone())
+    }
+
+    fn admit(&self, sealed: Sealed) -> Result<Opened> {
+        let rules = self.rules_of(&sealed.info()?);
+        Ok(Opened { sealed: Arc::new(sealed), rules })
+    }
+
+    fn rules_of(&self, info: &Info) -> Rules {
+        let (mode, policy) = traits::decode(info.traits);
+        self.rules_for(policy, mode)
+    }
+
+    pub(super) fn initialised(&self) -> Result<Arc<Opened>> {
+        match self.opened()? {
+            Some(opened) => Ok(opened),
+            None => fail!(TokenNotRecognized, "the token in slot {} is not initialised", self.slot),
+        }
+    }
+
+    /// What C_GetTokenInfo tells.
+    ///
+    /// # Errors
+    /// CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
+    pub fn info(&self) -> Result<TokenInfo> {
+        let sessions = self.sessions.lock();
+        let sessions = (sessions.read_only + sessions.read_write, sessions.read_write);
+        let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
+        let pin_len = pin::lengths(&self.policy());
+        let Some(opened) = self.opened()? else {
+            let model = mode_name(self.config.mode).to_string();
+            return Ok(TokenInfo {
+                label: String::new(),
+                serial: String::new(),
+                model,
+                flags,
+                sessions,
+                pin_len,
+            });
+        };
+        let info = opened.sealed.info()?;
+        flags |= CKF_TOKEN_INITIALIZED;
+        let states = [
+            (info.user_pin_set, CKF_USER_PIN_INITIALIZED),
+            (info.user_tries.count_low(), CKF_USER_PIN_COUNT_LOW),
+            (info.user_tries.final_try(), CKF_USER_PIN_FINAL_TRY),
+            (info.user_tries.locked(), CKF_USER_PIN_LOCKED),
+            (info.so_tries.count_low(), CKF_SO_PIN_COUNT_LOW),
+            (info.so_tries.final_try(), CKF_SO_PIN_FINAL_TRY),
+            (info.so_tries.locked(), CKF_SO_PIN_LOCKED),
+            (info.write_protected, CKF_WRITE_PROTECTED),
+        ];
+        flags |= states.iter().filter(|(is, _)| *is).fold(0, |flags, (_, flag)| flags | flag);
+        let model = mode_name(opened.rules.mode).to_string();
+        Ok(TokenInfo { label: info.label, serial: info.serial, model, flags, sessions, pin_len })
+    }
+
+    // ---- sessions ----
+
+    /// Counts a new session in.
+    pub(crate) fn session_opened(&self, read_write: bool) -> Result<()> {
+        self.initialised()?;
+        let mut sessions = self.sessions.lock();
+        match read_write {
+            false if self.user() == Some(User::So) => fail!(SessionReadWriteSoExists),
+            false => sessions.read_only += 1,
+            true => sessions.read_write += 1,
+        }
+        Ok(())
+    }
+
+    /// Counts a session out and destroys its objects; the last one logs out.
+    pub(crate) fn session_closed(&self, handle: CK_SESSION_HANDLE, read_write: bool) {
+        self.objects.write().remove_where(|_, home| home == Home::Session(handle));
+        let mut sessions = self.sessions.lock();
+        match read_write {
+            true => sessions.read_write -= 1,
+            false => sessions.read_only -= 1,
+        }
+        if sessions.read_only + sessions.read_write == 0 {
+            // Nobody logged in is the usual case here.
+            let _ = self.logout();
+        }
+    }
+
+    // ---- initialisation, users and PINs ----
+
+    /// C_InitToken.
+    pub(crate) fn initialise(&self, so_pin: &[u8], label: &str) -> Result<()> {
+        let sessions = self.sessions.lock();
+        if sessions.read_only + sessions.read_write > 0 {
+            fail!(SessionExists, "a session with the token is open");
+        }
+        let existing = self.opened()?;
+        let traits = traits::encode(self.config.mode, self.config.policy);
+        let new = NewToken { label, traits, approved_kdf: self.config.mode == Mode::Fips, so_pin };
+        match existing {
+            Some(opened) => {
+                // The PIN of an SO there is need only be right, whatever lengths the rules want today.
+                opened.sealed.reinitialise(&new)?;
+                let sealed = opened.sealed.clone();
+                let rules = self.rules_of(&sealed.info()?);
+                *self.opened.write() = Some(Arc::new(Opened { sealed, rules }));
+            }
+            None => {
+                pin::check(so_pin, &self.policy())?;
+                let sealed = Sealed::create(&self.place, self.slot, &new)?;
+                *self.opened.write() = Some(Arc::new(self.admit(sealed)?));
+            }
+        }
+        self.objects.write().remove_where(|_, _| true);
+        self.seen.store(UNSEEN, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn login(&self, user: User, name: &[u8], pin: &[u8]) -> Result<()> {
+        let opened = self.initialised()?;
+        let sessions = self.sessions.lock();
+        match self.user() {
+            Some(who) if who == user => fail!(UserAlreadyLoggedIn),
+            Some(_) => fail!(UserAnotherAlreadyLoggedIn),
+            None if user == User::So && sessions.read_only > 0 => fail!(SessionReadOnlyExists),
+            None => {}
+        }
+        let pin = Pin::parse(user, name, pin, self.config.profile)?;
+        let keys = opened.sealed.login(role(user), &pin.name, pin.secret)?;
+        *self.login.write() = Some(Login { user, keys: Arc::new(keys) });
+        self.seen.store(UNSEEN, Ordering::Release);
+        self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
+        // What is stored shows only now, or is found to be forged.
+        self.refresh().inspect_err(|_| {
+            let _ = self.logout();
+        })
+    }
+
+    /// Checks the user's PIN once more (CKU_CONTEXT_SPECIFIC).
+    pub(crate) fn verify_pin(&self, pin: &[u8]) -> Result<()> {
+        let Some(user) = self.user() else { fail!(UserNotLoggedIn) };
+        let pin = Pin::parse(user, b"", pin, self.config.profile)?;
+        self.initialised()?.sealed.login(role(user), &pin.name, pin.secret).map(drop)
+    }
+
+    pub(crate) fn logout(&self) -> Result<()> {
+        let mut login = self.login.write();
+        if login.take().is_none() {
+            fail!(UserNotLoggedIn, "nobody is logged in");
+        }
+        self.user.store(0, Ordering::Release);
+        // Private session objects end with the login, and the handles of the stored ones for good.
+        self.objects.write().remove_where(|object, _| object.is_private());
+        Ok(())
+    }
+
+    pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
+        let login = self.login.read();
+        let Some(Login { user: User::So, keys }) = &*login else {
+            fail!(UserNotLoggedIn, "only the SO sets the user's PIN")
+        };
+        let opened = self.initialised()?;
+        let pin = Pin::parse(User::Normal, b"", pin, self.config.profile)?;
+        pin::check(pin.secret, &opened.rules)?;
+        opened.sealed.init_pin(keys, &pin.name, pin.secret)
+    }
+
+    pub(crate) fn set_pin(&self, old: &[u8], new: &[u8]) -> Result<()> {
+        let user = self.user().unwrap_or(User::Normal);
+        let opened = self.initialised()?;
+        let (old, new) = (
+            Pin::parse(user, b"", old, self.config.profile)?,
+            Pin::parse(user, b"", new, self.config.profile)?,
+        );
+        if old.name != new.name {
+            fail!(PinInvalid, "the new PIN names another user");
+        }
+        pin::check(new.secret, &opened.rules)?;
+        opened.sealed.set_pin(role(user), &old.name, old.secret, new.secret)
+    }
+}
+
+fn role(user: User) -> Role {
+    match user {
+        User::Normal => Role::User,
+        User::So => Role::So,
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Fips => "fips",
+        Mode::NonFips => "non-fips",
+    }
+}
+
+/// The bits that the storage keeps with the token for life.
+mod traits {
+    use super::{Mode, Policy};
+
+    const FIPS: u32 = 1;
+    const STRICT: u32 = 2;
+
+    pub fn encode(mode: Mode, policy: Policy) -> u32 {
+        let fips = if mode == Mode::Fips { FIPS } else { 0 };
+        fips | if policy == Policy::Strict { STRICT } else { 0 }
+    }
+
+    pub fn decode(traits: u32) -> (Mode, Policy) {
+        let mode = if traits & FIPS != 0 { Mode::Fips } else { Mode::NonFips };
+        (mode, if traits & STRICT != 0 { Policy::Strict } else { Policy::Spec })
+    }
+}
