@@ -3,7 +3,7 @@
 use super::operation::{Answer, Operation, running, settle};
 use super::session::{Running, Session};
 use crate::crypto::{Direction, InOut, Secret};
-use crate::error::Result;
+use crate::error::{Result, Rv};
 use crate::mechanism::{CipherState, Mechanism, Params};
 use crate::object::{Handle, Object};
 use crate::token::Use;
@@ -127,6 +127,13 @@ fn step(
     bound: impl Fn(&dyn CipherState, &Object, usize) -> usize,
     compute: impl Fn(&mut dyn CipherState, &Object, InOut<'_>) -> Result<usize>,
 ) -> Result<Answer> {
+    // C_Decrypt has an older word for what the message functions call CKR_AEAD_DECRYPT_FAILED.
+    let compute = |state: &mut dyn CipherState, key: &Object, io: InOut<'_>| {
+        compute(state, key, io).map_err(|error| match error.rv() {
+            Rv::AeadDecryptFailed => error.recode(Rv::EncryptedDataInvalid),
+            _ => error,
+        })
+    };
     let operation = running(slot)?;
     if operation.pending.is_none() {
         let bound = bound(&*operation.state, &operation.key, io.input_len());
