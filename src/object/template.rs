@@ -215,7 +215,9 @@ fn demand_one(object: &Attributes, schema: &Schema) -> Result<()> {
 
 /// Puts the defaults in.
 fn fill_in(act: Act, object: &mut Attributes, schema: &Schema, rules: &Rules) {
-    let uses_given = USES.iter().any(|usage| object.has(*usage));
+    // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
+    let secret_key = schema.class.number == CKO_SECRET_KEY;
+    let uses_given = USES.iter().any(|usage| object.has(*usage) && (secret_key || *usage != CKA_DERIVE));
     for row in schema.rows() {
         if row.absent == Absent::Empty {
             drop_empty(object, row.attribute);
