@@ -180,7 +180,10 @@ fn a_key_without_uses_gets_its_types_and_a_key_with_some_no_more() {
     let uses = |key: Attributes| USES.iter().copied().filter(|usage| key.is_true(*usage)).collect::<Vec<_>>();
     assert_eq!(uses(generate(Attributes::new(), &SPEC).unwrap()), [CKA_ENCRYPT, CKA_DECRYPT]);
     assert_eq!(uses(generate(attributes! { CKA_WRAP: true }, &SPEC).unwrap()), [CKA_WRAP]);
-    assert_eq!(uses(generate(attributes! { CKA_ENCRYPT: false }, &SPEC).unwrap()), []);
+    assert_eq!(
+        uses(generate(attributes! { CKA_ENCRYPT: false }, &SPEC).unwrap()),
+        Vec::<CK_ATTRIBUTE_TYPE>::new()
+    );
     let rsa = build(Act::Unwrap, &private(CKK_RSA), &Attributes::new(), &SPEC).unwrap();
     assert_eq!(uses(rsa), [CKA_DECRYPT, CKA_SIGN]);
     // facts of CloudHSM: what C_GenerateKey makes signs and verifies; nothing else is granted.
@@ -188,7 +191,7 @@ fn a_key_without_uses_gets_its_types_and_a_key_with_some_no_more() {
     let wrapping = attributes! { CKA_WRAP: true, CKA_ENCRYPT: false };
     assert_eq!(uses(generate(wrapping, &CLOUDHSM).unwrap()), [CKA_SIGN, CKA_VERIFY, CKA_WRAP]);
     let rsa = build(Act::Unwrap, &private(CKK_RSA), &Attributes::new(), &CLOUDHSM).unwrap();
-    assert_eq!(uses(rsa), []);
+    assert_eq!(uses(rsa), Vec::<CK_ATTRIBUTE_TYPE>::new());
 }
 
 #[test]
