@@ -92,7 +92,7 @@ impl Caller {
         let len_out = self.out(len)?;
         let claimed = if buffer.is_null() { 0 } else { self.read(len)? };
         // A claim past the address space ("as much as you like") is cut to what can be there.
-        let most = (isize::MAX as usize).min(usize::MAX - buffer.addr());
+        let most = MOST_MEMORY.min(usize::MAX - buffer.addr());
         let capacity = usize::try_from(claimed).unwrap_or(most).min(most);
         Ok(Output { buffer: NonNull::new(buffer), capacity, len: len_out })
     }
@@ -152,6 +152,9 @@ impl Caller {
         Ok(())
     }
 }
+
+/// No buffer is longer: a process has 2^47 bytes of addresses unless it asks for more.
+const MOST_MEMORY: usize = 1 << 47;
 
 /// How many elements of `size` bytes there are, if that many can be there at all.
 fn extent<T>(pointer: *const T, count: CK_ULONG, size: usize) -> Result<usize> {
