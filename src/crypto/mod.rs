@@ -4,6 +4,7 @@
 //! expanded once and then shared by all threads (`Send + Sync`); a running computation is its own value.
 
 mod in_out;
+pub mod seal;
 mod secret;
 
 pub use in_out::InOut;

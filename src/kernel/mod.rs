@@ -1,1 +1,3 @@
-//! kernel
+//! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
+
+pub mod shared;
