@@ -104,7 +104,8 @@ impl Hmac {
         // SAFETY: HMAC_CTX_init makes it a valid value; the key is valid for its length.
         unsafe {
             HMAC_CTX_init(context.as_mut_ptr());
-            let ok = HMAC_Init_ex(context.as_mut_ptr(), key.as_ptr().cast(), key.len(), EVP_sha256(), null_mut());
+            let ok =
+                HMAC_Init_ex(context.as_mut_ptr(), key.as_ptr().cast(), key.len(), EVP_sha256(), null_mut());
             assert_eq!(ok, 1, "HMAC-SHA256 takes every key");
             Hmac(context.assume_init())
         }
@@ -280,7 +281,10 @@ impl KemPair {
         let mut out = vec![0; KEM_PUBLIC];
         let mut len = out.len();
         // SAFETY: `out` is valid for `len`.
-        check(unsafe { EVP_PKEY_get_raw_public_key(self.0.0, out.as_mut_ptr(), &mut len) }, "ML-KEM public key")?;
+        check(
+            unsafe { EVP_PKEY_get_raw_public_key(self.0.0, out.as_mut_ptr(), &mut len) },
+            "ML-KEM public key",
+        )?;
         Ok(out)
     }
 
@@ -351,7 +355,7 @@ mod tests {
         assert_eq!(
             hex::encode(out),
             "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc\
-             a49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"[..128]
+             49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"
         );
     }
 

@@ -51,9 +51,9 @@ impl SharedCounter {
         self.cell().load(Ordering::Acquire)
     }
 
-    /// Sets the value. The callers see to it that one writes at a time.
-    pub fn set(&self, value: u64) {
-        self.cell().store(value, Ordering::Release);
+    /// Goes from `value` to `next`; false, and nothing done, if another was quicker.
+    pub fn advance(&self, value: u64, next: u64) -> bool {
+        self.cell().compare_exchange(value, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -85,7 +85,8 @@ mod tests {
     fn two_mappings_share_the_value() {
         let file = tempfile::tempfile().unwrap();
         let (a, b) = (SharedCounter::map(&file).unwrap(), SharedCounter::map(&file).unwrap());
-        a.set(7);
+        assert!(a.advance(0, 7));
+        assert!(!b.advance(0, 8));
         assert_eq!(b.value(), 7);
         assert_eq!(SharedCounter::map(&file).unwrap().value(), 7, "mapping again keeps it");
         assert_eq!(file.metadata().unwrap().len(), SIZE as u64);

@@ -1,0 +1,100 @@
+//! A token in memory: for tests, and for tokens that are to be gone with the process.
+
+use super::*;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Default)]
+struct State {
+    revision: Revision,
+    horizon: Revision,
+    records: BTreeMap<Key, (Revision, Option<Bytes>)>,
+}
+
+/// Clones share one token, as processes share a file.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<(AtomicU64, Mutex<State>)>);
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Memory {
+        Memory::default()
+    }
+}
+
+impl View for State {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn record(&self, key: &[u8]) -> Result<Option<Record>> {
+        Ok(self.records.get(key).and_then(|(revision, value)| {
+            let value = Some(value.clone()?);
+            Some(Record { key: key.to_vec(), revision: *revision, value })
+        }))
+    }
+}
+
+impl State {
+    fn forget_old_deletions(&mut self) {
+        let mut deletions: Vec<_> =
+            self.records.iter().filter(|(_, (_, value))| value.is_none()).map(|(_, (at, _))| *at).collect();
+        if deletions.len() > TOMBSTONES {
+            deletions.sort_unstable();
+            self.horizon = deletions[deletions.len() - TOMBSTONES / 2];
+            let horizon = self.horizon;
+            self.records.retain(|_, (at, value)| value.is_some() || *at > horizon);
+        }
+    }
+}
+
+impl Storage for Memory {
+    fn stamp(&self) -> Stamp {
+        Stamp(self.0.0.load(Ordering::Acquire))
+    }
+
+    fn load(&self, since: Revision) -> Result<Changes> {
+        let state = self.0.1.lock();
+        let complete = since < state.horizon || since == Revision(0);
+        let wanted =
+            |at: Revision, value: &Option<Bytes>| if complete { value.is_some() } else { at > since };
+        let mut records: Vec<_> = (state.records.iter())
+            .filter(|(_, (at, value))| wanted(*at, value))
+            .map(|(key, (at, value))| Record { key: key.clone(), revision: *at, value: value.clone() })
+            .collect();
+        records.sort_by_key(|record| record.revision);
+        Ok(Changes { upto: state.revision, stamp: self.stamp(), records, complete })
+    }
+
+    fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {
+        work(&*self.0.1.lock())
+    }
+
+    fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
+        let mut state = self.0.1.lock();
+        let batch = work(&*state)?;
+        if batch.is_empty() {
+            return Ok(state.revision);
+        }
+        state.revision = state.revision.next();
+        let revision = state.revision;
+        if batch.clear {
+            state.records.clear();
+            state.horizon = revision;
+        }
+        for (key, value) in batch.writes {
+            if value.is_some() || state.records.contains_key(&key) {
+                state.records.insert(key, (revision, value));
+            }
+        }
+        state.forget_old_deletions();
+        self.0.0.fetch_add(2, Ordering::Release);
+        Ok(revision)
+    }
+
+    fn write_protected(&self) -> bool {
+        false
+    }
+}
