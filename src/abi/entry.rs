@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL; those of `compute`.
-    pub fn into_output(
+    pub fn output_of(
         &self,
         output: *mut CK_BYTE,
         output_len: *mut CK_ULONG,

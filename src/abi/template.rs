@@ -177,8 +177,8 @@ impl Caller {
                 fail!(BufferTooSmall, "{} bytes are wanted", bytes.len());
             }
             // No longer than what is written: callers may state room that is not all theirs.
-            let room = self.filled(attribute.pValue.cast(), bytes.len() as CK_ULONG)?;
-            room.copy_from_slice(bytes);
+            let len = bytes.len() as CK_ULONG;
+            self.fill(attribute.pValue.cast(), len, |room| room.copy_from_slice(bytes))?;
         }
         attribute.ulValueLen = bytes.len() as CK_ULONG;
         Ok(())
