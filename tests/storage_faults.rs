@@ -15,6 +15,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const CHEAP: Kdf = Kdf::Argon2id { memory: 8, passes: 1, lanes: 1 };
 const OLD: ObjectId = [1; 16];
@@ -90,7 +91,13 @@ fn play(scenario: &str, dir: &Path) -> Result<()> {
     if scenario == "init" {
         return Place::open(dir)?.create(2, |storage| Sealed::create(storage, &new_token()));
     }
+    if scenario == "fork" {
+        return fork_and_leave(dir);
+    }
     let token = open(dir)?;
+    if scenario == "read-only" {
+        return read_only(dir, &token);
+    }
     if scenario == "reinit" {
         return token.reinitialise(&new_token());
     }
@@ -114,6 +121,43 @@ fn play(scenario: &str, dir: &Path) -> Result<()> {
         other => panic!("no scenario {other}"),
     };
     assert!(matches!(done, Commit::Done(_)));
+    Ok(())
+}
+
+/// The daemon's way: the parent has the token open, forks and ends; the child opens it anew and works.
+fn fork_and_leave(dir: &Path) -> Result<()> {
+    let parents = open(dir)?;
+    parents.login(Role::User, "", b"1234")?;
+    // SAFETY: no other thread of this process is inside the storage or holds a lock of it.
+    if unsafe { libc::fork() } != 0 {
+        // SAFETY: ends the process as a daemon's parent does, without closing anything.
+        unsafe { libc::_exit(0) };
+    }
+    let work = || -> Result<()> {
+        parents.into_storage().abandon()?;
+        let token = open(dir)?;
+        let (user, _) = token.login(Role::User, "", b"1234")?;
+        for _ in 0..100 {
+            put(&token, &user, object_id(), true, None, b"of the child", b"x")?;
+        }
+        Ok(())
+    };
+    let outcome = work().map_or_else(|error| error.to_string(), |()| "done".into());
+    fs::write(dir.join("outcome.tmp"), outcome).unwrap();
+    fs::rename(dir.join("outcome.tmp"), dir.join("outcome")).unwrap();
+    // SAFETY: the child's end; the harness's other threads do not exist here.
+    unsafe { libc::_exit(0) }
+}
+
+/// In a mount that cannot be written.
+fn read_only(dir: &Path, token: &Sealed<Sqlite>) -> Result<()> {
+    assert!(token.info()?.write_protected);
+    let (user, loaded) = token.login(Role::User, "", b"1234")?;
+    assert_eq!(contents(token, &user, &loaded)?.len(), 2);
+    assert_eq!(token.login(Role::User, "", b"1235").map(drop).unwrap_err().rv(), Rv::PinIncorrect);
+    let put = put(token, &user, NEW, true, None, b"new", b"");
+    assert_eq!(put.map(drop).unwrap_err().rv(), Rv::TokenWriteProtected);
+    assert!(Place::open(dir)?.create(2, |storage| Sealed::create(storage, &new_token())).is_err());
     Ok(())
 }
 
@@ -360,10 +404,54 @@ fn processes_write_at_once_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_forked_child_works_on_when_its_parent_is_gone() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("tokens");
+    make(&dir).unwrap();
+    assert_eq!(run("fork", &dir, None), Some(0));
+    // Opening and closing here makes SQLite clean up, if it believes that nobody else is there.
+    let mut ours = 0;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.join("outcome").exists() {
+        assert!(Instant::now() < deadline, "the child died or hangs");
+        let token = open(&dir).unwrap();
+        let (user, _) = token.login(Role::User, "", b"1234").unwrap();
+        put(&token, &user, object_id(), true, None, b"of the test", b"x").unwrap();
+        ours += 1;
+    }
+    assert_eq!(fs::read_to_string(dir.join("outcome")).unwrap(), "done");
+    assert_eq!(open(&dir).unwrap().login(Role::User, "", b"1234").unwrap().1.stored.len(), 102 + ours);
+}
+
+#[test]
+fn a_read_only_mount_opens_for_reading() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("tokens");
+    make(&dir).unwrap();
+    let mount = "mount --bind \"$COFFER_DIR\" \"$COFFER_DIR\" && mount -o remount,bind,ro \"$COFFER_DIR\"";
+    let unshare = |then: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &format!("{mount} && {then}")]).env("COFFER_DIR", &dir);
+        command.env("COFFER_SCENARIO", "read-only").status().is_ok_and(|status| status.success())
+    };
+    if !unshare("true") {
+        eprintln!("SKIPPED: no right to mount");
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    assert!(unshare(&format!("exec {} --exact child --nocapture", this.display())));
+}
+
+#[test]
 fn a_crowd_of_connections_never_guesses_more_than_the_limit() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("tokens");
     make(&dir).unwrap();
+    // Slow enough that all guesses are under way together.
+    let slow = NewToken { kdf: Kdf::Pbkdf2 { iterations: 100_000 }, ..new_token() };
+    let token = open(&dir).unwrap();
+    token.reinitialise(&slow).unwrap();
+    token.init_pin(&token.login(Role::So, "", b"so-pin").unwrap().0, "", b"1234").unwrap();
     let wrong = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..32 {
