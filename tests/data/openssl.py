@@ -109,6 +109,7 @@ def ml_dsa():
     for kind in [mldsa.MLDSA44PrivateKey, mldsa.MLDSA65PrivateKey, mldsa.MLDSA87PrivateKey]:
         seed = os.urandom(32)
         public = kind.from_seed_bytes(seed).public_key().public_bytes_raw()
+        yield kind.__name__[5:7], "KEY", seed, public
         tr = hashlib.shake_256(public).digest(64)
         for name, last in OIDS.items():
             if name in HASHES:
@@ -116,7 +117,7 @@ def ml_dsa():
                 oid = bytes.fromhex("06096086480165030402") + bytes([last])
                 digest = hashlib.new(name.lower(), message).digest()
                 full = bytes([1, len(context)]) + context + oid + digest
-                yield kind.__name__[5:7], name, seed, public, context, message, hashlib.shake_256(tr + full).digest(64)
+                yield kind.__name__[5:7], name, context, message, hashlib.shake_256(tr + full).digest(64)
 
 
 SIGNED = "OpenSSL's RSA-2048 key (n, e, d, p, q, dp, dq, qInv), then scheme, hash and its parts, MGF1 with the same hash:"
@@ -124,4 +125,4 @@ write("rsa_openssl.txt", f"{SIGNED} message and signature; label, message and ci
 write("rsa_aes_wrap.txt", "The same key form, then payload type, OAEP hash, AES bits, payload, EC point, wrapped key.", rsa_aes_wrap())
 write("ecdh_kdf.txt", "KDF, hash, curve, private value, peer's point, shared info, derived key.", ecdh())
 write("des3_pad.txt", "DES3-CBC with PKCS #7 padding: key, IV, plaintext, ciphertext.", des3_pad())
-write("ml_dsa_mu.txt", "HashML-DSA by its definition: set, hash, seed, public key, context, message, mu.", ml_dsa())
+write("ml_dsa_mu.txt", "HashML-DSA by its definition: set and key (seed, public key), then set, hash, context, message, mu.", ml_dsa())
