@@ -172,6 +172,45 @@ impl Run {
         self.gives(CKF_DECRYPT, mechanism, s.decrypt_parts(mechanism, key, cipher, 7), plain.to_vec(), &case);
     }
 
+    /// A secret key of C_UnwrapKey, of the length that the blob or `len` says.
+    pub fn unwrapped(
+        &self,
+        mechanism: &Mechanism,
+        key: CK_OBJECT_HANDLE,
+        wrapped: &[u8],
+        len: Option<usize>,
+    ) -> Result<Vec<u8>> {
+        let mut template = vec![
+            Attr::class(CKO_SECRET_KEY),
+            Attr::key_type(CKK_GENERIC_SECRET),
+            Attr::bool(CKA_SENSITIVE, false),
+            Attr::bool(CKA_EXTRACTABLE, true),
+        ];
+        template.extend(len.map(|len| Attr::ulong(CKA_VALUE_LEN, len as CK_ULONG)));
+        self.value(self.session().unwrap(mechanism, key, wrapped, &template))
+    }
+
+    /// A secret key of this value, wrapped.
+    pub fn wrapped(&self, mechanism: &Mechanism, key: CK_OBJECT_HANDLE, payload: &[u8]) -> Result<Vec<u8>> {
+        let secret = self.secret(CKK_GENERIC_SECRET, payload, &[])?;
+        let wrapped = self.session().wrap(mechanism, key, secret);
+        self.session().destroy(secret)?;
+        wrapped
+    }
+
+    /// A secret key's value and `wrapped` belong together.
+    pub fn wraps(
+        &self,
+        mechanism: &Mechanism,
+        key: CK_OBJECT_HANDLE,
+        payload: &[u8],
+        wrapped: &[u8],
+        case: impl Display,
+    ) {
+        self.gives(CKF_WRAP, mechanism, self.wrapped(mechanism, key, payload), wrapped.to_vec(), &case);
+        self.gives(CKF_UNWRAP, mechanism, self.unwrapped(mechanism, key, wrapped, None), payload.to_vec(), &case);
+    }
+
     /// A signature of which no vector can be given, because it is random, is verified by a mechanism that has vectors.
     pub fn signs(&self, mechanism: &Mechanism, private: CK_OBJECT_HANDLE, verifier: (&Mechanism, CK_OBJECT_HANDLE), data: (&[u8], &[u8]), case: impl Display) {
         let s = self.session();
@@ -215,5 +254,5 @@ pub fn bytes(field: &str) -> Vec<u8> {
 /// Every case with COFFER_LONG=1; else one in `stride`, at another place of each group.
 pub fn sampled<T>(group: usize, cases: Vec<T>, stride: usize) -> impl Iterator<Item = T> {
     let long = std::env::var_os("COFFER_LONG").is_some();
-    cases.into_iter().enumerate().filter(move |(n, _)| long || (n + group) % stride == 0).map(|(_, case)| case)
+    cases.into_iter().enumerate().filter(move |(n, _)| long || (n + group).is_multiple_of(stride)).map(|(_, case)| case)
 }
