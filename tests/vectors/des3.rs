@@ -6,7 +6,7 @@ use pkcs11_conformance::client::cryptoki_sys::*;
 
 sets! {
     modes: 160 tests, 0 skipped;
-    cbc_pad: 30 tests, 0 skipped;
+    cbc_pad: 54 tests, 0 skipped;
 }
 
 fn key(run: &Run, value: &[u8]) -> CK_OBJECT_HANDLE {
