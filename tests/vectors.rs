@@ -14,6 +14,8 @@ mod vectors {
     mod aes;
     mod des3;
     mod digest;
+    mod ec;
+    mod edwards;
     mod kdf;
     mod mac;
     mod numbers;
@@ -33,6 +35,8 @@ mod vectors {
             aes::SETS,
             des3::SETS,
             digest::SETS,
+            ec::SETS,
+            edwards::SETS,
             kdf::SETS,
             mac::SETS,
             rsa::SETS,
