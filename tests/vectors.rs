@@ -18,6 +18,8 @@ mod vectors {
     mod edwards;
     mod kdf;
     mod mac;
+    mod ml_dsa;
+    mod ml_kem;
     mod numbers;
     mod rsa;
     mod rsa_wrap;
@@ -39,6 +41,8 @@ mod vectors {
             edwards::SETS,
             kdf::SETS,
             mac::SETS,
+            ml_dsa::SETS,
+            ml_kem::SETS,
             rsa::SETS,
             rsa_wrap::SETS,
             wrap::SETS,

