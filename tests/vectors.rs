@@ -16,6 +16,7 @@ mod vectors {
     mod digest;
     mod ec;
     mod edwards;
+    mod generate;
     mod kdf;
     mod mac;
     mod ml_dsa;
@@ -39,6 +40,7 @@ mod vectors {
             digest::SETS,
             ec::SETS,
             edwards::SETS,
+            generate::SETS,
             kdf::SETS,
             mac::SETS,
             ml_dsa::SETS,

