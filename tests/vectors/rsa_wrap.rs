@@ -8,7 +8,7 @@ use pkcs11_conformance::client::cryptoki_sys::*;
 use pkcs11_conformance::client::{Attr, Mechanism};
 
 sets! {
-    openssl: 40 tests, 0 skipped;
+    openssl: 60 tests, 0 skipped;
 }
 
 /// Keys out of each blob, then wrapped by us and unwrapped again: the AES key in a blob is random, and what unwraps
