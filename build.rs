@@ -1,8 +1,14 @@
-//! A plain build generates nothing. With the feature `bindgen` the Rust side of the vendor headers is made anew and must
-//! be what is committed; COFFER_REGENERATE=1 writes it instead.
+//! How the shared library is linked. A plain build generates nothing; with the feature `bindgen` the Rust side of the
+//! vendor headers is made anew and must be what is committed; COFFER_REGENERATE=1 writes it instead.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux" || os == "freebsd") {
+        // The function lists must name this library's functions, also beside another module's in the global scope.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+        // Threads end after dlclose, and their destructors (AWS-LC's too) are this library's code.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
     #[cfg(feature = "bindgen")]
     vendor::generate();
 }
