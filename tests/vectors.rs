@@ -60,7 +60,8 @@ mod vectors {
     #[test]
     fn every_operation_of_every_row_is_shown() {
         let shown: BTreeSet<_> = all().flat_map(|set| set.shown()).copied().collect();
-        let bits = |flags: CK_FLAGS| (0..CK_FLAGS::BITS).map(|bit| 1 << bit).filter(move |bit| flags & bit != 0);
+        let bits =
+            |flags: CK_FLAGS| (0..CK_FLAGS::BITS).map(|bit| 1 << bit).filter(move |bit| flags & bit != 0);
         let missing: Vec<_> = table::all()
             .flat_map(|row| bits(row.flags() & OPERATIONS).map(move |bit| (row, bit)))
             .filter(|(row, bit)| !shown.contains(&(row.number, *bit)))

@@ -52,7 +52,11 @@ fn public(run: &Run, curve: Curve, point: &[u8]) -> Result<CK_OBJECT_HANDLE> {
 
 fn private(run: &Run, curve: Curve, value: &[u8]) -> Result<CK_OBJECT_HANDLE> {
     let uses = [CKA_SIGN, CKA_DERIVE].map(|usage| Attr::bool(usage, true));
-    run.object(CKO_PRIVATE_KEY, CKK_EC, &[&[params(curve), Attr::bytes(CKA_VALUE, value)], &uses[..]].concat())
+    run.object(
+        CKO_PRIVATE_KEY,
+        CKK_EC,
+        &[&[params(curve), Attr::bytes(CKA_VALUE, value)], &uses[..]].concat(),
+    )
 }
 
 /// r and s out of DER, as the standard wants them; `None` for what cannot be told in that form.
@@ -110,7 +114,9 @@ fn ecdsa(run: &Run) {
 
 fn ecdsa_nist(run: &Run) {
     for line in lines(include_str!("../data/ecdsa.txt")) {
-        let [curve, hash, verdict] = line[0].split(',').collect::<Vec<_>>()[..] else { panic!("{}", line[0]) };
+        let [curve, hash, verdict] = line[0].split(',').collect::<Vec<_>>()[..] else {
+            panic!("{}", line[0])
+        };
         let curve = match curve {
             "P-224" => Curve::P224,
             "P-256" => Curve::P256,
@@ -147,7 +153,12 @@ fn ecdsa_sign(run: &Run) {
 }
 
 /// A generic secret of an agreement, of `len` bytes if that is given.
-pub fn agreed(run: &Run, mechanism: &Mechanism, base: CK_OBJECT_HANDLE, len: Option<usize>) -> Result<Vec<u8>> {
+pub fn agreed(
+    run: &Run,
+    mechanism: &Mechanism,
+    base: CK_OBJECT_HANDLE,
+    len: Option<usize>,
+) -> Result<Vec<u8>> {
     let mut template = vec![
         Attr::class(CKO_SECRET_KEY),
         Attr::key_type(CKK_GENERIC_SECRET),
@@ -192,7 +203,9 @@ fn ecdh(run: &Run) {
                 };
                 // Explicit parameters, which X.509 forbids, may be read, and what they give must be right then.
                 let result = match test.result {
-                    TestResult::Invalid if test.flags.contains(&TestFlag::UnnamedCurve) => TestResult::Acceptable,
+                    TestResult::Invalid if test.flags.contains(&TestFlag::UnnamedCurve) => {
+                        TestResult::Acceptable
+                    }
                     other => other,
                 };
                 for number in [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE] {

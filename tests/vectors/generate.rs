@@ -42,7 +42,8 @@ fn secret_keys(run: &Run) {
             for _ in 0..64 {
                 let mut template = vec![Attr::bool(CKA_SENSITIVE, false), Attr::bool(CKA_EXTRACTABLE, true)];
                 template.extend(sized.then(|| Attr::ulong(CKA_VALUE_LEN, len as CK_ULONG)));
-                let key = s.generate_key(&mechanism, &template).unwrap_or_else(|rv| panic!("{number:#x}: {rv}"));
+                let key =
+                    s.generate_key(&mechanism, &template).unwrap_or_else(|rv| panic!("{number:#x}: {rv}"));
                 assert_eq!(s.attribute_ulong(key, CKA_KEY_TYPE), Ok(key_type));
                 assert_eq!(s.attribute_bool(key, CKA_LOCAL), Ok(true));
                 keys.insert(run.value(Ok(key)).unwrap());
@@ -59,7 +60,12 @@ fn secret_keys(run: &Run) {
 }
 
 /// A pair, the public template as given, that does all its type can.
-fn pair(run: &Run, mechanism: &Mechanism, public: &[Attr], uses: [CK_ATTRIBUTE_TYPE; 2]) -> (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) {
+fn pair(
+    run: &Run,
+    mechanism: &Mechanism,
+    public: &[Attr],
+    uses: [CK_ATTRIBUTE_TYPE; 2],
+) -> (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) {
     let public = [public, &[Attr::bool(uses[0], true)]].concat();
     let pair = run.session().generate_key_pair(mechanism, &public, &[Attr::bool(uses[1], true)]);
     pair.unwrap_or_else(|rv| panic!("{:#x}: {rv}", mechanism.number()))
@@ -68,7 +74,8 @@ fn pair(run: &Run, mechanism: &Mechanism, public: &[Attr], uses: [CK_ATTRIBUTE_T
 /// The private key signs and the public key verifies, and no other pair's does.
 fn signing_pairs(run: &Run, mechanism: &Mechanism, public: &[Attr], signs: &Mechanism, data: &[u8]) {
     let s = run.session();
-    let [(ours, private), (others, _)] = [(); 2].map(|()| pair(run, mechanism, public, [CKA_VERIFY, CKA_SIGN]));
+    let [(ours, private), (others, _)] =
+        [(); 2].map(|()| pair(run, mechanism, public, [CKA_VERIFY, CKA_SIGN]));
     let signature = s.sign(signs, private, data).unwrap();
     run.gives(CKF_GENERATE_KEY_PAIR, mechanism, s.verify(signs, ours, data, &signature), (), "our own key");
     run.refuses(s.verify(signs, others, data, &signature), "another key");
@@ -84,7 +91,13 @@ fn rsa_pairs(run: &Run) {
 
 fn ec_pairs(run: &Run) {
     for &curve in Curve::ALL {
-        signing_pairs(run, &Mechanism::new(CKM_EC_KEY_PAIR_GEN), &[params(curve)], &Mechanism::new(CKM_ECDSA), &[7; 28]);
+        signing_pairs(
+            run,
+            &Mechanism::new(CKM_EC_KEY_PAIR_GEN),
+            &[params(curve)],
+            &Mechanism::new(CKM_ECDSA),
+            &[7; 28],
+        );
     }
     let named = |name: &[u8]| [Attr::bytes(CKA_EC_PARAMS, der(0x13, name))];
     let edwards = Mechanism::new(CKM_EC_EDWARDS_KEY_PAIR_GEN);
@@ -96,7 +109,9 @@ fn ec_pairs(run: &Run) {
         let (public, private) = keys.unwrap();
         (s.attribute(public, CKA_EC_POINT).unwrap(), private)
     });
-    let agree = |private, point: &[u8]| agreed(run, &Mechanism::ecdh1(CKM_ECDH1_DERIVE, CKD_NULL, &[], point), private, None);
+    let agree = |private, point: &[u8]| {
+        agreed(run, &Mechanism::ecdh1(CKM_ECDH1_DERIVE, CKD_NULL, &[], point), private, None)
+    };
     let shared = agree(one.1, &other.0).unwrap();
     assert_ne!(agree(one.1, &third.0), Ok(shared.clone()));
     run.gives(CKF_GENERATE_KEY_PAIR, &montgomery, agree(other.1, &one.0), shared, "X25519");

@@ -16,7 +16,13 @@ sets! {
 const USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_SIGN, CKA_VERIFY];
 
 /// `tag` is the front of what `whole` gives, or no tag of the message at all.
-fn judge(run: &Run, general: CK_MECHANISM_TYPE, whole: Option<CK_MECHANISM_TYPE>, key: CK_OBJECT_HANDLE, test: &Test) {
+fn judge(
+    run: &Run,
+    general: CK_MECHANISM_TYPE,
+    whole: Option<CK_MECHANISM_TYPE>,
+    key: CK_OBJECT_HANDLE,
+    test: &Test,
+) {
     let s = run.session();
     let general = Mechanism::ulong(general, test.tag.len() as CK_ULONG);
     for mechanism in whole.map(Mechanism::new).iter().chain([&general]) {

@@ -17,7 +17,11 @@ const BOTH: [CK_MECHANISM_TYPE; 2] = [CKM_ML_DSA, CKM_CLOUDHSM_ML_DSA];
 
 fn public(run: &Run, set: CK_ULONG, value: &[u8]) -> Result<CK_OBJECT_HANDLE> {
     let set = Attr::ulong(CKA_PARAMETER_SET, set);
-    run.object(CKO_PUBLIC_KEY, CKK_ML_DSA, &[set, Attr::bytes(CKA_VALUE, value), Attr::bool(CKA_VERIFY, true)])
+    run.object(
+        CKO_PUBLIC_KEY,
+        CKK_ML_DSA,
+        &[set, Attr::bytes(CKA_VALUE, value), Attr::bool(CKA_VERIFY, true)],
+    )
 }
 
 /// Of CKA_SEED or CKA_VALUE.
@@ -46,8 +50,16 @@ fn verify(run: &Run) {
             for test in group.tests {
                 let context = test.ctx.as_ref().map(|context| &context[..]);
                 for mechanism in BOTH.map(|number| with_context(number, context)) {
-                    let verified = key.and_then(|key| run.session().verify(&mechanism, key, &test.msg, &test.sig));
-                    run.judge(CKF_VERIFY, &mechanism, test.result, verified, (), format_args!("{name:?} {}", test.tc_id));
+                    let verified =
+                        key.and_then(|key| run.session().verify(&mechanism, key, &test.msg, &test.sig));
+                    run.judge(
+                        CKF_VERIFY,
+                        &mechanism,
+                        test.result,
+                        verified,
+                        (),
+                        format_args!("{name:?} {}", test.tc_id),
+                    );
                 }
             }
         }
@@ -133,7 +145,10 @@ fn prehash(run: &Run) {
             other => panic!("{other}"),
         };
         if line[1] == "KEY" {
-            keys = Some((private(run, set, CKA_SEED, &fields[0]).unwrap(), public(run, set, &fields[1]).unwrap()));
+            keys = Some((
+                private(run, set, CKA_SEED, &fields[0]).unwrap(),
+                public(run, set, &fields[1]).unwrap(),
+            ));
             continue;
         }
         let ((private, public), case) = (keys.expect("a key first"), line[..2].join(" "));

@@ -19,7 +19,13 @@ fn vendor(ciphertext: &[u8]) -> Mechanism {
     Mechanism::with(CKM_COFFER_ML_KEM, |m| Params(m.slice(ciphertext), ciphertext.len() as CK_ULONG))
 }
 
-fn object(run: &Run, private: bool, set: CK_ULONG, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Result<CK_OBJECT_HANDLE> {
+fn object(
+    run: &Run,
+    private: bool,
+    set: CK_ULONG,
+    kind: CK_ATTRIBUTE_TYPE,
+    value: &[u8],
+) -> Result<CK_OBJECT_HANDLE> {
     let (class, usage) =
         if private { (CKO_PRIVATE_KEY, CKA_DECAPSULATE) } else { (CKO_PUBLIC_KEY, CKA_ENCAPSULATE) };
     let uses = [Attr::bool(usage, true), Attr::bool(CKA_DERIVE, true)];
@@ -37,7 +43,11 @@ fn secret() -> [Attr; 4] {
 }
 
 /// The shared secret both ways.
-fn decapsulated(run: &Run, private: CK_OBJECT_HANDLE, ciphertext: &[u8]) -> [(CK_FLAGS, Mechanism, Result<Vec<u8>>); 2] {
+fn decapsulated(
+    run: &Run,
+    private: CK_OBJECT_HANDLE,
+    ciphertext: &[u8],
+) -> [(CK_FLAGS, Mechanism, Result<Vec<u8>>); 2] {
     let (s, standard, vendor) = (run.session(), Mechanism::new(CKM_ML_KEM), vendor(ciphertext));
     let by_standard = run.value(s.decapsulate(&standard, private, ciphertext, &secret()));
     let by_vendor = run.value(s.derive(&vendor, private, &secret()));

@@ -74,8 +74,16 @@ fn pkcs1_verify(run: &Run) {
             for test in sampled(n, group.tests, 3) {
                 let verified = run.session().verify(&mechanism, key, &test.msg, &test.sig);
                 // The acceptable ones lack the NULL of the hash's parameters, which RFC 8017 wants.
-                let strict = if test.result == TestResult::Valid { TestResult::Valid } else { TestResult::Invalid };
-                run.judge(CKF_VERIFY, &mechanism, strict, verified, (), format_args!("{name:?} {}", test.tc_id));
+                let strict =
+                    if test.result == TestResult::Valid { TestResult::Valid } else { TestResult::Invalid };
+                run.judge(
+                    CKF_VERIFY,
+                    &mechanism,
+                    strict,
+                    verified,
+                    (),
+                    format_args!("{name:?} {}", test.tc_id),
+                );
             }
         }
     }
@@ -86,7 +94,10 @@ fn pss_verify(run: &Run) {
     for name in TestName::all() {
         for (n, group) in TestSet::load(name).unwrap().test_groups.into_iter().enumerate() {
             let (Some(hash), Some(mgf)) = (of(group.hash), group.mgf_hash.and_then(mgf)) else {
-                group.tests.iter().for_each(|_| run.skip("the standard has no number for this hash or generator"));
+                group
+                    .tests
+                    .iter()
+                    .for_each(|_| run.skip("the standard has no number for this hash or generator"));
                 continue;
             };
             let key = public(run, &group.key.n, &group.key.e).unwrap();
@@ -203,7 +214,13 @@ fn pkcs1_decrypt(run: &Run) {
     let pkcs1 = lines.next().expect("a key");
     let (_, private) = pair(run, &pkcs1_parts(&pkcs1));
     while let (Some(ciphertext), Some(plaintext)) = (lines.next(), lines.next()) {
-        run.gives(CKF_DECRYPT, &mechanism, s.decrypt(&mechanism, private, &ciphertext), plaintext, text.len());
+        run.gives(
+            CKF_DECRYPT,
+            &mechanism,
+            s.decrypt(&mechanism, private, &ciphertext),
+            plaintext,
+            text.len(),
+        );
     }
 }
 
@@ -222,7 +239,8 @@ fn encryption(run: &Run) {
     for line in lines(text) {
         let (mechanism, message, ciphertext) = match line[0] {
             "OAEP" => {
-                let (hash, [label, message, ciphertext]) = (named(line[1]), [2, 3, 4].map(|at| bytes(line[at])));
+                let (hash, [label, message, ciphertext]) =
+                    (named(line[1]), [2, 3, 4].map(|at| bytes(line[at])));
                 let mgf = hash.signing.expect("a generator").mgf;
                 (Mechanism::oaep(hash.digest, mgf, &label), message, ciphertext)
             }
@@ -230,9 +248,21 @@ fn encryption(run: &Run) {
             _ => continue,
         };
         let case = format!("{} {}", line[0], line[1]);
-        run.gives(CKF_DECRYPT, &mechanism, s.decrypt(&mechanism, private, &ciphertext), message.clone(), &case);
+        run.gives(
+            CKF_DECRYPT,
+            &mechanism,
+            s.decrypt(&mechanism, private, &ciphertext),
+            message.clone(),
+            &case,
+        );
         let encrypted = s.encrypt(&mechanism, public, &message).unwrap();
-        run.gives(CKF_ENCRYPT, &mechanism, s.decrypt(&mechanism, private, &encrypted), message.clone(), &case);
+        run.gives(
+            CKF_ENCRYPT,
+            &mechanism,
+            s.decrypt(&mechanism, private, &encrypted),
+            message.clone(),
+            &case,
+        );
         if !message.is_empty() {
             let unwrapped = run.unwrapped(&mechanism, private, &ciphertext, None);
             run.gives(CKF_UNWRAP, &mechanism, unwrapped, message.clone(), &case);

@@ -140,7 +140,12 @@ impl Run {
     }
 
     /// A key of C_CreateObject: a session object that may do whatever its type can, and shows its value.
-    pub fn object(&self, class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE, attributes: &[Attr]) -> Result<CK_OBJECT_HANDLE> {
+    pub fn object(
+        &self,
+        class: CK_OBJECT_CLASS,
+        key_type: CK_KEY_TYPE,
+        attributes: &[Attr],
+    ) -> Result<CK_OBJECT_HANDLE> {
         let mut template = vec![Attr::class(class), Attr::key_type(key_type)];
         if class != CKO_PUBLIC_KEY {
             template.extend([Attr::bool(CKA_SENSITIVE, false), Attr::bool(CKA_EXTRACTABLE, true)]);
@@ -150,7 +155,12 @@ impl Run {
     }
 
     /// A secret key.
-    pub fn secret(&self, key_type: CK_KEY_TYPE, value: &[u8], uses: &[CK_ATTRIBUTE_TYPE]) -> Result<CK_OBJECT_HANDLE> {
+    pub fn secret(
+        &self,
+        key_type: CK_KEY_TYPE,
+        value: &[u8],
+        uses: &[CK_ATTRIBUTE_TYPE],
+    ) -> Result<CK_OBJECT_HANDLE> {
         let mut attributes = vec![Attr::bytes(CKA_VALUE, value)];
         attributes.extend(uses.iter().map(|&usage| Attr::bool(usage, true)));
         self.object(CKO_SECRET_KEY, key_type, &attributes)
@@ -164,7 +174,14 @@ impl Run {
     }
 
     /// `plain` and `cipher` belong together: both ways, whole and in pieces of seven bytes.
-    pub fn both_ways(&self, mechanism: &Mechanism, key: CK_OBJECT_HANDLE, plain: &[u8], cipher: &[u8], case: impl Display) {
+    pub fn both_ways(
+        &self,
+        mechanism: &Mechanism,
+        key: CK_OBJECT_HANDLE,
+        plain: &[u8],
+        cipher: &[u8],
+        case: impl Display,
+    ) {
         let s = self.session();
         self.gives(CKF_ENCRYPT, mechanism, s.encrypt(mechanism, key, plain), cipher.to_vec(), &case);
         self.gives(CKF_DECRYPT, mechanism, s.decrypt(mechanism, key, cipher), plain.to_vec(), &case);
@@ -208,11 +225,24 @@ impl Run {
         case: impl Display,
     ) {
         self.gives(CKF_WRAP, mechanism, self.wrapped(mechanism, key, payload), wrapped.to_vec(), &case);
-        self.gives(CKF_UNWRAP, mechanism, self.unwrapped(mechanism, key, wrapped, None), payload.to_vec(), &case);
+        self.gives(
+            CKF_UNWRAP,
+            mechanism,
+            self.unwrapped(mechanism, key, wrapped, None),
+            payload.to_vec(),
+            &case,
+        );
     }
 
     /// A signature of which no vector can be given, because it is random, is verified by a mechanism that has vectors.
-    pub fn signs(&self, mechanism: &Mechanism, private: CK_OBJECT_HANDLE, verifier: (&Mechanism, CK_OBJECT_HANDLE), data: (&[u8], &[u8]), case: impl Display) {
+    pub fn signs(
+        &self,
+        mechanism: &Mechanism,
+        private: CK_OBJECT_HANDLE,
+        verifier: (&Mechanism, CK_OBJECT_HANDLE),
+        data: (&[u8], &[u8]),
+        case: impl Display,
+    ) {
         let s = self.session();
         let signature = s.sign(mechanism, private, data.0).unwrap_or_else(|rv| panic!("{case}: {rv}"));
         let verified = s.verify(verifier.0, verifier.1, data.1, &signature);
@@ -254,5 +284,9 @@ pub fn bytes(field: &str) -> Vec<u8> {
 /// Every case with COFFER_LONG=1; else one in `stride`, at another place of each group.
 pub fn sampled<T>(group: usize, cases: Vec<T>, stride: usize) -> impl Iterator<Item = T> {
     let long = std::env::var_os("COFFER_LONG").is_some();
-    cases.into_iter().enumerate().filter(move |(n, _)| long || (n + group).is_multiple_of(stride)).map(|(_, case)| case)
+    cases
+        .into_iter()
+        .enumerate()
+        .filter(move |(n, _)| long || (n + group).is_multiple_of(stride))
+        .map(|(_, case)| case)
 }
