@@ -1,0 +1,289 @@
+//! C_Initialize to C_Finalize, fork and exit (sections 5.4, 6.6 and 6.7): every call ends with a code, at any moment.
+
+mod common;
+
+use common::*;
+use pkcs11_conformance::client::{Attr, Mechanism, Module, Rv, Session};
+use std::path::Path;
+use std::process::Command;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The user's session with the token of `label`, in a library that may have been initialised anew.
+fn session(module: Module, label: &str) -> Session {
+    let slot = module.slot_by_label(label).expect("the token is there");
+    let session = module.open_session(slot, true).expect("C_OpenSession");
+    session.login(CKU_USER, USER_PIN).expect("C_Login");
+    session
+}
+
+fn token_aes(label: &str) -> Vec<Attr> {
+    vec![
+        Attr::ulong(CKA_VALUE_LEN, 16),
+        Attr::bool(CKA_TOKEN, true),
+        Attr::bool(CKA_ENCRYPT, true),
+        Attr::label(label),
+    ]
+}
+
+const AES_KEY_GEN: CK_MECHANISM_TYPE = CKM_AES_KEY_GEN;
+
+#[test]
+fn c_initialize_judges_its_arguments() {
+    if in_child("c_initialize_judges_its_arguments", &[]) {
+        return;
+    }
+    unsafe extern "C" fn make(_: *mut *mut std::ffi::c_void) -> CK_RV {
+        CKR_GENERAL_ERROR
+    }
+    unsafe extern "C" fn use_it(_: *mut std::ffi::c_void) -> CK_RV {
+        CKR_GENERAL_ERROR
+    }
+    let module = load().module;
+    let arguments = |mutexes: bool, flags: CK_FLAGS| CK_C_INITIALIZE_ARGS {
+        CreateMutex: mutexes.then_some(make),
+        DestroyMutex: mutexes.then_some(use_it),
+        LockMutex: mutexes.then_some(use_it),
+        UnlockMutex: mutexes.then_some(use_it),
+        flags,
+        pReserved: ptr::null_mut(),
+    };
+    for mut fine in [
+        arguments(false, 0),
+        arguments(false, CKF_OS_LOCKING_OK),
+        arguments(true, CKF_OS_LOCKING_OK),
+        arguments(false, CKF_LIBRARY_CANT_CREATE_OS_THREADS | CKF_OS_LOCKING_OK),
+    ] {
+        module.init_with(&mut fine).expect("C_Initialize");
+        assert_eq!(module.init_with(&mut fine), Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        assert_eq!(module.init_null(), Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        module.finalize().expect("C_Finalize");
+    }
+    assert_eq!(module.init_with(&mut arguments(true, 0)), Err(Rv(CKR_CANT_LOCK)));
+    let mut some = arguments(true, CKF_OS_LOCKING_OK);
+    some.UnlockMutex = None;
+    assert_eq!(module.init_with(&mut some), Err(Rv(CKR_ARGUMENTS_BAD)));
+    let mut reserved = arguments(false, CKF_OS_LOCKING_OK);
+    reserved.pReserved = ptr::from_mut(&mut reserved).cast();
+    assert_eq!(module.init_with(&mut reserved), Err(Rv(CKR_ARGUMENTS_BAD)));
+
+    module.init_null().expect("C_Initialize(NULL)");
+    let finalize = module.v2_40().C_Finalize.expect("C_Finalize");
+    let mut anything = 0u8;
+    // SAFETY: an argument that must not be there; nothing is read from it.
+    assert_eq!(unsafe { finalize((&raw mut anything).cast()) }, CKR_ARGUMENTS_BAD);
+    module.info().expect("still initialised");
+    module.finalize().expect("C_Finalize");
+    assert_eq!(module.finalize(), Err(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+}
+
+/// Calls everything but what works without C_Initialize, with zeros for arguments.
+fn call_all(module: Module) -> Vec<CK_RV> {
+    type Any = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
+    let list = module.v3_2().expect("3.2");
+    let always = [
+        list.C_Initialize.map(|f| f as usize),
+        list.C_GetFunctionList.map(|f| f as usize),
+        list.C_GetInterface.map(|f| f as usize),
+        list.C_GetInterfaceList.map(|f| f as usize),
+    ];
+    // SAFETY: a version padded to a pointer, then function pointers alone.
+    let entries = unsafe { std::slice::from_raw_parts(ptr::from_ref(list).cast::<usize>(), 105) };
+    let entries = entries[1..].iter().filter(|entry| !always.contains(&Some(**entry)));
+    // SAFETY: the caller cleans the stack, so arguments beyond a function's own do no harm.
+    entries.map(|entry| unsafe { std::mem::transmute::<usize, Any>(*entry)(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) }).collect()
+}
+
+#[test]
+fn without_c_initialize_every_function_says_so() {
+    if in_child("without_c_initialize_every_function_says_so", &[]) {
+        return;
+    }
+    let module = load().module;
+    assert_eq!(call_all(module), [CKR_CRYPTOKI_NOT_INITIALIZED; 100]);
+    module.init().expect("C_Initialize");
+    module.finalize().expect("C_Finalize");
+    assert_eq!(call_all(module), [CKR_CRYPTOKI_NOT_INITIALIZED; 100]);
+}
+
+#[test]
+fn it_starts_over_twenty_times() {
+    if in_child("it_starts_over_twenty_times", &[]) {
+        return;
+    }
+    let TestToken { module, label, session: first, .. } = TestToken::new();
+    first.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("stays")).expect("C_GenerateKey");
+    let mut handle = first.leave();
+    for round in 0..20 {
+        module.finalize().expect("C_Finalize");
+        module.init().expect("C_Initialize");
+        let old = Session::from_handle(module, handle);
+        assert_eq!(old.info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)), "round {round}");
+        old.leave();
+        let slot = module.slot_by_label(&label).expect("the token is there");
+        let session = module.open_session(slot, true).expect("C_OpenSession");
+        assert_eq!(session.state(), Ok(CKS_RW_PUBLIC_SESSION), "C_Finalize logs out");
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        session.create_object(&[Attr::class(CKO_DATA), Attr::label("goes")]).expect("a session object");
+        assert_eq!(session.find(&[Attr::label("stays")]).expect("C_FindObjects").len(), 1);
+        assert_eq!(session.find(&[Attr::label("goes")]).expect("C_FindObjects").len(), 1);
+        handle = session.leave();
+    }
+}
+
+fn compile(arguments: &[&str], source: &str, out: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(root.join("include"))
+        .args(["-o"])
+        .args([out, &root.join("tests/lifecycle").join(source)])
+        .args(arguments)
+        .output()
+        .expect("cc runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn calls_from_exit_handlers_and_destructors_come_back() {
+    let token = TestToken::public();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (program, other) = (dir.path().join("exit"), dir.path().join("libother.so"));
+    compile(&["-rdynamic", "-ldl", "-lpthread"], "exit.c", &program);
+    compile(&["-shared", "-fPIC"], "other.c", &other);
+    let limit = "60";
+    let output = Command::new("timeout")
+        .arg(limit)
+        .args([&program, &library(), &other])
+        .output()
+        .expect("timeout runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), 5, "{said}");
+    token.session.info().expect("the token is as it was");
+}
+
+/// Runs `body` in a forked child and says how that ended: 0 if `body` came back, 101 if it panicked, and by signal
+/// SIGALRM if it hung.
+fn forked(body: impl FnOnce()) -> i32 {
+    // SAFETY: the child keeps to the module, memory and panics, and leaves by _exit.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork"),
+        0 => {
+            // SAFETY: no argument can be wrong.
+            unsafe { libc::alarm(30) };
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: as above.
+            unsafe { libc::_exit(if ended.is_ok() { 0 } else { 101 }) }
+        }
+        child => {
+            let mut status = -1;
+            // SAFETY: a child of ours and an address to write to.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            status
+        }
+    }
+}
+
+/// What a child may expect of a library that its parent has initialised.
+fn child_starts_over(module: Module, inherited: &Session, label: &str) {
+    assert_eq!(inherited.info().err(), Some(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    assert_eq!(inherited.sign_once(b"data").err(), Some(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    assert_eq!(module.finalize(), Err(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    module.init().expect("C_Initialize in the child");
+    assert_eq!(inherited.info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)));
+    let own = session(module, label);
+    let key = own.find(&[Attr::label("shared")]).expect("C_FindObjects")[0];
+    own.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[7; 16]).expect("C_Encrypt");
+    let made = own.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("the child's")).expect("C_GenerateKey");
+    own.destroy(made).expect("C_DestroyObject");
+    own.close().expect("C_CloseSession");
+    module.finalize().expect("C_Finalize in the child");
+}
+
+#[test]
+fn a_child_starts_over_and_the_parent_goes_on() {
+    if in_child("a_child_starts_over_and_the_parent_goes_on", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    let (module, parent) = (token.module, &token.session);
+    parent.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("shared")).expect("C_GenerateKey");
+    let sha256 = Mechanism::new(CKM_SHA256);
+    for round in 0..5 {
+        parent.digest_init(&sha256).expect("C_DigestInit");
+        parent.digest_update(b"before the fork, ").expect("C_DigestUpdate");
+        let status = forked(|| child_starts_over(module, parent, &token.label));
+        assert_eq!(status, 0, "round {round}");
+        parent.digest_update(b"after it").expect("C_DigestUpdate");
+        let whole = parent.digest_final().expect("C_DigestFinal");
+        assert_eq!(parent.digest(&sha256, b"before the fork, after it"), Ok(whole));
+        assert_eq!(parent.find(&[Attr::label("the child's")]), Ok(vec![]));
+        assert_eq!(parent.state(), Ok(CKS_RW_USER_FUNCTIONS));
+    }
+    // Two random generators that began as one must not say the same.
+    let mut ends = [0; 2];
+    // SAFETY: room for two.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    let status = forked(|| {
+        module.init().expect("C_Initialize");
+        let random = session(module, &token.label).random(32).expect("C_GenerateRandom");
+        // SAFETY: as many bytes as said.
+        assert_eq!(unsafe { libc::write(ends[1], random.as_ptr().cast(), 32) }, 32);
+    });
+    assert_eq!(status, 0);
+    let mut childs = [0u8; 32];
+    // SAFETY: as many bytes as said.
+    assert_eq!(unsafe { libc::read(ends[0], childs.as_mut_ptr().cast(), 32) }, 32);
+    assert_ne!(parent.random(32).expect("C_GenerateRandom"), childs);
+}
+
+#[test]
+fn forks_while_other_threads_write_harm_nobody() {
+    if in_child("forks_while_other_threads_write_harm_nobody", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    let (module, aes) = (token.module, Mechanism::new(AES_KEY_GEN));
+    token.session.generate_key(&aes, &token_aes("shared")).expect("C_GenerateKey");
+    let done = AtomicBool::new(false);
+    let written = AtomicU64::new(0);
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 400 } else { 12 };
+    thread::scope(|scope| {
+        for writer in 0..3 {
+            let (token, done, written, aes) = (&token, &done, &written, &aes);
+            scope.spawn(move || {
+                let session = token.rw();
+                while !done.load(Ordering::Relaxed) {
+                    let label = format!("writer {writer}");
+                    let key = session.generate_key(aes, &token_aes(&label)).expect("C_GenerateKey");
+                    session.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[0; 4096]).expect("C_Encrypt");
+                    session.digest(&Mechanism::new(CKM_SHA256), &[0; 4096]).expect("C_Digest");
+                    session.destroy(key).expect("C_DestroyObject");
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let stop = Stop(&done);
+        for round in 0..rounds {
+            thread::sleep(Duration::from_micros(500 * (round % 7)));
+            let status = forked(|| child_starts_over(module, &token.session, &token.label));
+            assert_eq!(status, 0, "round {round}");
+        }
+        drop(stop);
+    });
+    assert!(written.into_inner() > 0);
+    let left = token.session.find(&[Attr::bool(CKA_TOKEN, true)]).expect("C_FindObjects");
+    assert_eq!(left.len(), 1, "what is left is the shared key");
+}
+
+/// Tells the threads of a scope to end, also when the test fails: the scope waits for them.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
