@@ -92,7 +92,7 @@ impl Caller {
         let len_out = self.out(len)?;
         let claimed = if buffer.is_null() { 0 } else { self.read(len)? };
         // A claim past the address space ("as much as you like") is cut to what can be there.
-        let most = (isize::MAX as usize).min(usize::MAX - buffer.addr());
+        let most = MOST_MEMORY.min(usize::MAX - buffer.addr());
         let capacity = usize::try_from(claimed).unwrap_or(most).min(most);
         Ok(Output { buffer: NonNull::new(buffer), capacity, len: len_out })
     }
@@ -117,14 +117,15 @@ impl Caller {
         Ok(InOutput { input, input_len: bytes.len(), copy, output })
     }
 
-    /// A buffer to be filled to its end.
+    /// Has `write` fill a buffer of `len` bytes to its end.
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD as for [`Caller::input`].
-    pub fn filled(&self, pointer: *mut CK_BYTE, len: CK_ULONG) -> Result<&mut [u8]> {
+    pub fn fill(&self, pointer: *mut CK_BYTE, len: CK_ULONG, write: impl FnOnce(&mut [u8])) -> Result<()> {
         let len = extent(pointer, len, 1)?;
-        // SAFETY: as in `input`; the promise covers that nothing else refers to it during the call.
-        Ok(if len == 0 { &mut [] } else { unsafe { slice::from_raw_parts_mut(pointer, len) } })
+        // SAFETY: as in `input`; the promise covers that nothing else refers to it meanwhile.
+        write(if len == 0 { &mut [] } else { unsafe { slice::from_raw_parts_mut(pointer, len) } });
+        Ok(())
     }
 
     /// Writes items into an array of the caller's that has room for them and is not NULL.
@@ -153,15 +154,16 @@ impl Caller {
     }
 }
 
+/// No buffer is longer: a process has 2^47 bytes of addresses unless it asks for more.
+const MOST_MEMORY: usize = 1 << 47;
+
 /// How many elements of `size` bytes there are, if that many can be there at all.
 fn extent<T>(pointer: *const T, count: CK_ULONG, size: usize) -> Result<usize> {
     if count != 0 && pointer.is_null() {
         fail!(ArgumentsBad, "NULL, with a length of {count}");
     }
     let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
-    match bytes
-        .filter(|bytes| isize::try_from(*bytes).is_ok() && pointer.addr().checked_add(*bytes).is_some())
-    {
+    match bytes.filter(|bytes| *bytes <= MOST_MEMORY && pointer.addr().checked_add(*bytes).is_some()) {
         Some(_) => Ok(count as usize),
         None => fail!(ArgumentsBad, "a length of {count} is beyond the address space"),
     }
@@ -206,22 +208,6 @@ impl Output<'_> {
             Answer::TooSmall(len) => fail!(BufferTooSmall, "{len} bytes are wanted"),
             _ => Ok(()),
         }
-    }
-
-    /// The whole rule, for bytes that are at hand.
-    ///
-    /// # Errors
-    /// CKR_BUFFER_TOO_SMALL.
-    pub fn give(mut self, bytes: &[u8]) -> Result<()> {
-        let answer = match self.room() {
-            None => Answer::Query(bytes.len()),
-            Some(room) if room.len() < bytes.len() => Answer::TooSmall(bytes.len()),
-            Some(room) => {
-                room[..bytes.len()].copy_from_slice(bytes);
-                Answer::Done(bytes.len())
-            }
-        };
-        self.settle(answer)
     }
 
     fn touches(&self, input: &[u8]) -> bool {
@@ -338,9 +324,9 @@ mod tests {
         assert_eq!(caller().input(&byte, 0).unwrap(), b"");
         assert_eq!(caller().input(&byte, 1).unwrap(), [7]);
         refused(caller().input(ptr::null(), 1));
-        for len in [CK_ULONG::MAX, CK_ULONG::MAX - 15, 1 << 63, (1 << 63) - 1] {
+        for len in [CK_ULONG::MAX, CK_ULONG::MAX - 15, 1 << 63, (1 << 63) - 1, 1 << 60] {
             refused(caller().input(ptr::with_exposed_provenance((1 << 63) + 16), len));
-            refused(caller().filled(ptr::with_exposed_provenance_mut((1 << 63) + 16), len));
+            refused(caller().fill(ptr::with_exposed_provenance_mut((1 << 63) + 16), len, |_| panic!()));
         }
         refused(caller().array(&0u64 as *const CK_ULONG, 1 << 60, 100));
         refused(caller().array(&0u64 as *const CK_ULONG, CK_ULONG::MAX / 8 + 2, usize::MAX));
@@ -362,19 +348,32 @@ mod tests {
         assert_eq!((count, caller().array(odd, 3, 3).unwrap()), (3, vec![1, 2, 3]));
     }
 
+    /// What the session layer does with bytes that are at hand.
+    fn give(mut output: Output<'_>, bytes: &[u8]) -> Result<()> {
+        let answer = match output.room() {
+            None => Answer::Query(bytes.len()),
+            Some(room) if room.len() < bytes.len() => Answer::TooSmall(bytes.len()),
+            Some(room) => {
+                room[..bytes.len()].copy_from_slice(bytes);
+                Answer::Done(bytes.len())
+            }
+        };
+        output.settle(answer)
+    }
+
     #[test]
     fn the_two_call_rule() {
         let (mut buffer, mut len) = ([0u8; 4], 99);
-        caller().output(ptr::null_mut(), &mut len).unwrap().give(b"abc").unwrap();
+        give(caller().output(ptr::null_mut(), &mut len).unwrap(), b"abc").unwrap();
         assert_eq!(len, 3);
         len = 2;
-        let error = caller().output(buffer.as_mut_ptr(), &mut len).unwrap().give(b"abc").unwrap_err();
+        let error = give(caller().output(buffer.as_mut_ptr(), &mut len).unwrap(), b"abc").unwrap_err();
         assert_eq!((error.rv(), len, buffer), (Rv::BufferTooSmall, 3, [0; 4]));
         len = 4;
-        caller().output(buffer.as_mut_ptr(), &mut len).unwrap().give(b"abc").unwrap();
+        give(caller().output(buffer.as_mut_ptr(), &mut len).unwrap(), b"abc").unwrap();
         assert_eq!((len, &buffer), (3, b"abc\0"));
         len = 0;
-        caller().output(buffer.as_mut_ptr(), &mut len).unwrap().give(b"").unwrap();
+        give(caller().output(buffer.as_mut_ptr(), &mut len).unwrap(), b"").unwrap();
         assert_eq!(len, 0);
     }
 
@@ -395,7 +394,7 @@ mod tests {
         let caller = caller();
         let output = caller.output(buffer.as_mut_ptr(), &mut len).unwrap();
         assert!(output.capacity <= isize::MAX as usize);
-        output.give(b"fits").unwrap();
+        give(output, b"fits").unwrap();
         assert_eq!((len, &buffer[..4]), (4, &b"fits"[..]));
     }
 

@@ -45,7 +45,7 @@ entry! {
     /// Ends an encryption in parts.
     fn C_EncryptFinal(call, session: CK_SESSION_HANDLE, encrypted: CK_BYTE_PTR, encrypted_len: CK_ULONG_PTR) {
         let session = call.session(session)?;
-        call.into_output(encrypted, encrypted_len, |room| session.cipher_final(Encrypt, room))
+        call.output_of(encrypted, encrypted_len, |room| session.cipher_final(Encrypt, room))
     }
 
     /// Begins a decryption.
@@ -85,7 +85,7 @@ entry! {
     /// Ends a decryption in parts.
     fn C_DecryptFinal(call, session: CK_SESSION_HANDLE, part: CK_BYTE_PTR, part_len: CK_ULONG_PTR) {
         let session = call.session(session)?;
-        call.into_output(part, part_len, |room| session.cipher_final(Decrypt, room))
+        call.output_of(part, part_len, |room| session.cipher_final(Decrypt, room))
     }
 
     /// Digests and encrypts a part.

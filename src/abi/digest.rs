@@ -35,6 +35,6 @@ entry! {
     /// Ends a digest in parts.
     fn C_DigestFinal(call, session: CK_SESSION_HANDLE, digest: CK_BYTE_PTR, digest_len: CK_ULONG_PTR) {
         let session = call.session(session)?;
-        call.into_output(digest, digest_len, |room| session.digest_final(room))
+        call.output_of(digest, digest_len, |room| session.digest_final(room))
     }
 }

@@ -4,7 +4,7 @@ use super::buffer::Caller;
 use super::instance::Instance;
 use crate::error::{Error, Result, Rv};
 use crate::log;
-use crate::mechanism::{Mechanism, Params};
+use crate::mechanism::{Mechanism, Params, Shape};
 use crate::session::{Answer, Module, Session};
 use crate::token::config::Profile;
 use cryptoki_sys::*;
@@ -56,7 +56,7 @@ impl<'a> Call<'a> {
         let mechanism = self.read(mechanism)?;
         let row = session.mechanism(mechanism.mechanism)?;
         // CloudHSM makes the IVs of AES-GCM itself.
-        let makes_ivs = session.token().policy().profile == Profile::CloudHsm;
+        let makes_ivs = row.shape == Shape::Gcm && is_cloudhsm(session);
         let params = self.params(&mechanism, row.shape, makes_ivs).map_err(|error| error.within(row.name))?;
         Ok((row, params))
     }
@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL; those of `compute`.
-    pub fn into_output(
+    pub fn output_of(
         &self,
         output: *mut CK_BYTE,
         output_len: *mut CK_ULONG,
@@ -110,6 +110,11 @@ impl<'a> Call<'a> {
         let answer = compute(output.room())?;
         output.settle(answer)
     }
+}
+
+/// Whether the session is to behave as CloudHSM's do.
+pub fn is_cloudhsm(session: &Session) -> bool {
+    session.token().policy().profile == Profile::CloudHsm
 }
 
 /// Runs the body of a function that needs the library initialised.
@@ -151,7 +156,7 @@ fn guarded(name: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
 #[cold]
 fn refused(name: &str, error: &Error) -> CK_RV {
     match error.rv() {
-        Rv::GeneralError | Rv::DeviceError | Rv::DeviceMemory | Rv::HostMemory | Rv::TokenNotRecognized => {
+        Rv::GeneralError | Rv::DeviceError | Rv::DeviceMemory | Rv::HostMemory => {
             log!(Error, "{name}: {error}")
         }
         Rv::CryptokiNotInitialized | Rv::BufferTooSmall => log!(Debug, "{name}: {error}"),

@@ -8,7 +8,6 @@ use crate::log::{self, Level};
 use crate::session::Module;
 use crate::token::Config;
 use cryptoki_sys::*;
-use std::ptr;
 
 entry! {
     /// Initialises the library with the configuration it finds.
@@ -100,7 +99,7 @@ const fn number(digits: &str) -> CK_BYTE {
 /// Judges CK_C_INITIALIZE_ARGS. Locking is the system's, always; no threads are made, so
 /// CKF_LIBRARY_CANT_CREATE_OS_THREADS is kept without asking.
 fn initialise_args(caller: &Caller, args: *const CK_C_INITIALIZE_ARGS) -> Result<()> {
-    if args == ptr::null() {
+    if args.is_null() {
         return Ok(());
     }
     let args = caller.read(args)?;

@@ -54,7 +54,7 @@ entry! {
     ) {
         let session = call.session(session)?;
         let (row, params) = call.mechanism(&session, mechanism)?;
-        call.into_output(wrapped, wrapped_len, |room| session.wrap_key(row, params, wrapping_key, key, room))
+        call.output_of(wrapped, wrapped_len, |room| session.wrap_key(row, params, wrapping_key, key, room))
     }
 
     /// Unwraps a key.

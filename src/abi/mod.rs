@@ -5,14 +5,14 @@
 //! calls down into `session`, and converts the answer back. Checks come in the order of section 5.1: is the
 //! library initialised, the session handle, the arguments, then what the session finds wrong.
 
-pub mod buffer;
+mod buffer;
 #[macro_use]
 mod entry;
 mod instance;
-pub mod params;
-pub mod table;
-pub mod template;
-pub mod vendor;
+mod params;
+mod table;
+mod template;
+mod vendor;
 
 mod cipher;
 mod digest;

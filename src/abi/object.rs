@@ -1,5 +1,6 @@
 //! Object management (section 5.7).
 
+use super::entry::is_cloudhsm;
 use crate::object::template;
 use cryptoki_sys::*;
 
@@ -74,7 +75,7 @@ entry! {
         call.session(session)?.find_init(&call.search_template(template, count)?)
     }
 
-    /// Gives the next objects; with NULL for the array, only tells how many.
+    /// Gives the next objects. CloudHSM's clients pass NULL for the array to hear how many there are.
     fn C_FindObjects(
         call,
         session: CK_SESSION_HANDLE,
@@ -84,13 +85,14 @@ entry! {
     ) {
         let session = call.session(session)?;
         let (out, most) = (call.out(count)?, usize::try_from(most).unwrap_or(usize::MAX));
-        if objects.is_null() {
+        if objects.is_null() && is_cloudhsm(&session) {
             out.set(session.find_count(most)? as CK_ULONG);
-        } else {
-            let found = session.find(most)?;
-            call.put(objects, &found);
-            out.set(found.len() as CK_ULONG);
+            return Ok(());
         }
+        call.out(objects)?;
+        let found = session.find(most)?;
+        call.put(objects, &found);
+        out.set(found.len() as CK_ULONG);
         Ok(())
     }
 

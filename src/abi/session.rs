@@ -114,8 +114,7 @@ entry! {
     /// Gives random bytes.
     fn C_GenerateRandom(call, session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, data_len: CK_ULONG) {
         call.session(session)?;
-        random::fill(call.filled(data, data_len)?);
-        Ok(())
+        call.fill(data, data_len, random::fill)
     }
 
     /// Nothing is asynchronous.

@@ -31,7 +31,7 @@ entry! {
     /// Ends a signature in parts.
     fn C_SignFinal(call, session: CK_SESSION_HANDLE, signature: CK_BYTE_PTR, signature_len: CK_ULONG_PTR) {
         let session = call.session(session)?;
-        call.into_output(signature, signature_len, |room| session.sign_final(room))
+        call.output_of(signature, signature_len, |room| session.sign_final(room))
     }
 
     /// Begins a signature that the data can be recovered from.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, Rv};
 use crate::object::attribute::{self, AttributeType, Kind};
 use crate::object::{Attributes, Value};
 use cryptoki_sys::*;
+use zeroize::Zeroize;
 
 /// Bytes of one value. Certificates, CRLs and data objects are far below it.
 const MOST_BYTES: usize = 16 << 20;
@@ -27,12 +28,12 @@ fn standard(number: AttributeType) -> AttributeType {
     if number == CKA_CLOUDHSM_PARAMETER_SET { CKA_PARAMETER_SET } else { number }
 }
 
-/// Attributes whose bytes may be a secret: the copy made here wipes itself.
-fn may_be_secret(number: AttributeType) -> bool {
+/// Attributes that are secret wherever they stand: the copy made here wipes itself. CKA_VALUE is one if it is
+/// a key's, see [`Caller::template`].
+fn is_secret(number: AttributeType) -> bool {
     matches!(
         number,
-        CKA_VALUE
-            | CKA_SEED
+        CKA_SEED
             | CKA_PRIVATE_EXPONENT
             | CKA_PRIME_1
             | CKA_PRIME_2
@@ -50,7 +51,14 @@ impl Caller {
     /// CKR_ATTRIBUTE_VALUE_INVALID for a value its kind cannot have, CKR_TEMPLATE_INCONSISTENT for an
     /// attribute that is there twice, all naming the attribute; CKR_HOST_MEMORY.
     pub fn template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Attributes> {
-        self.nested_template(template, count, 0)
+        let mut attributes = self.nested_template(template, count, 0)?;
+        if matches!(attributes.ulong(CKA_CLASS), Some(CKO_SECRET_KEY | CKO_PRIVATE_KEY))
+            && let Some(Value::Bytes(mut value)) = attributes.remove(CKA_VALUE)
+        {
+            attributes.set(CKA_VALUE, Secret::from_slice(&value));
+            value.zeroize();
+        }
+        Ok(attributes)
     }
 
     /// A template to search by. One that asks for an attribute which no object here has becomes one that
@@ -169,8 +177,8 @@ impl Caller {
                 fail!(BufferTooSmall, "{} bytes are wanted", bytes.len());
             }
             // No longer than what is written: callers may state room that is not all theirs.
-            let room = self.filled(attribute.pValue.cast(), bytes.len() as CK_ULONG)?;
-            room.copy_from_slice(bytes);
+            let len = bytes.len() as CK_ULONG;
+            self.fill(attribute.pValue.cast(), len, |room| room.copy_from_slice(bytes))?;
         }
         attribute.ulValueLen = bytes.len() as CK_ULONG;
         Ok(())
@@ -219,7 +227,7 @@ fn ulong(bytes: &[u8]) -> Result<CK_ULONG> {
 }
 
 fn byte_value(number: AttributeType, bytes: &[u8]) -> Result<Value> {
-    Ok(match may_be_secret(number) {
+    Ok(match is_secret(number) {
         true => Value::secret(Secret::from_slice(bytes)),
         false => Value::from(owned(bytes)?),
     })
@@ -315,7 +323,23 @@ mod tests {
         assert_eq!(template.mechanisms(CKA_ALLOWED_MECHANISMS), Some(&list[..]));
         assert!(template.template(CKA_WRAP_TEMPLATE).unwrap().is_true(CKA_ENCRYPT));
         assert_eq!(template.ulong(CKA_PARAMETER_SET), Some(32));
-        assert!(matches!(template.value(CKA_VALUE), Some(Value::Secret(_))));
+        assert!(matches!(template.value(CKA_VALUE), Some(Value::Bytes(_))));
+    }
+
+    #[test]
+    fn a_keys_secrets_are_kept_as_such() {
+        for (class, secret) in [(CKO_SECRET_KEY, true), (CKO_PRIVATE_KEY, true), (CKO_DATA, false)] {
+            let template = [
+                attribute(CKA_VALUE, b"value", 5),
+                attribute(CKA_CLASS, &class, 8),
+                attribute(CKA_PRIME_1, b"\0p", 2),
+            ];
+            let template = read(&template).unwrap();
+            assert_eq!(template.bytes(CKA_VALUE), Some(&b"value"[..]));
+            assert_eq!(matches!(template.value(CKA_VALUE), Some(Value::Secret(_))), secret);
+            assert_eq!(template.bytes(CKA_PRIME_1), Some(&b"p"[..]));
+            assert!(matches!(template.value(CKA_PRIME_1), Some(Value::Secret(_))));
+        }
     }
 
     #[test]

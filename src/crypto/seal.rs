@@ -1,87 +1,325 @@
-//! Sealing for storage: AES-256-GCM in one piece, and the keys derived for it.
+//! What the storage seals with: AES-256-GCM, HMAC-SHA256, PBKDF2, ML-KEM-1024, random bytes.
+//!
+//! Fixed algorithms with fixed lengths, apart from the mechanisms, so that no configuration of those can
+//! weaken what lies on disk.
 
-use super::{Hash, InOut, Secret, aes, hmac, random};
+use super::Secret;
 use crate::error::{Result, Rv};
+use aws_lc_sys::*;
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+use std::slice;
+use zeroize::Zeroize;
 
-const IV: usize = 12;
-const TAG: usize = 16;
-
-/// Bytes that sealing adds: IV and tag.
-pub const OVERHEAD: usize = IV + TAG;
-
-/// Length of a sealing key in bytes.
+/// Bytes of an AES-256 or HMAC key, and of an HMAC-SHA256 tag.
 pub const KEY: usize = 32;
+/// Bytes of a GCM nonce.
+pub const NONCE: usize = 12;
+/// Bytes that sealing adds.
+pub const TAG: usize = 16;
+/// Bytes of an ML-KEM-1024 seed (FIPS 203: d and z), public key and ciphertext.
+pub const KEM_SEED: usize = 64;
+/// See [`KEM_SEED`].
+pub const KEM_PUBLIC: usize = 1568;
+/// See [`KEM_SEED`].
+pub const KEM_CIPHERTEXT: usize = 1568;
 
-/// A sealing key, expanded.
-pub struct Key(aes::Key);
-
-impl Key {
-    /// From [`KEY`] bytes.
-    ///
-    /// # Errors
-    /// CKR_GENERAL_ERROR for another length.
-    pub fn new(key: &Secret) -> Result<Key> {
-        if key.len() != KEY {
-            fail!(GeneralError, "a sealing key has {KEY} bytes");
-        }
-        aes::Key::new(key.expose()).map(Key)
-    }
-
-    /// IV ‖ ciphertext ‖ tag under a fresh random IV.
-    ///
-    /// # Errors
-    /// CKR_DATA_LEN_RANGE beyond what GCM takes.
-    pub fn seal(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-        let mut sealed = vec![0; OVERHEAD + plain.len()];
-        let (iv, rest) = sealed.split_at_mut(IV);
-        let (ciphertext, tag) = rest.split_at_mut(plain.len());
-        iv.copy_from_slice(&random::array::<IV>());
-        self.0.gcm(TAG)?.seal(iv, associated, InOut::new(plain, ciphertext), tag)?;
-        Ok(sealed)
-    }
-
-    /// What was sealed.
-    ///
-    /// # Errors
-    /// CKR_AEAD_DECRYPT_FAILED if key, associated data or bytes are not those of the sealing.
-    pub fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Secret> {
-        let Some(len) = sealed.len().checked_sub(OVERHEAD) else { fail!(AeadDecryptFailed) };
-        let (iv, rest) = sealed.split_at(IV);
-        let (ciphertext, tag) = rest.split_at(len);
-        let mut plain = Secret::zeroed(len);
-        self.0.gcm(TAG)?.open(iv, associated, InOut::new(ciphertext, plain.expose_mut()), tag)?;
-        Ok(plain)
-    }
+fn check(ok: i32, what: &'static str) -> Result<()> {
+    if ok == 1 { Ok(()) } else { Err(Rv::GeneralError.because(what)) }
 }
 
-/// The key that `purpose` gets from `key`: HMAC-SHA256, so none tells another.
-///
-/// # Errors
-/// CKR_GENERAL_ERROR.
-pub fn derive(key: &Secret, purpose: &str) -> Result<Secret> {
-    Ok(Secret::from_slice(&hmac::Key::new(Hash::Sha256, key.expose())?.mac(purpose.as_bytes())))
+/// Fills `out` from AWS-LC's generator.
+pub fn random(out: &mut [u8]) {
+    // SAFETY: `out` is valid for its length.
+    let ok = unsafe { RAND_bytes(out.as_mut_ptr(), out.len()) };
+    // AWS-LC's generator aborts rather than fail; anything else is no state to go on in.
+    assert_eq!(ok, 1, "the random generator failed");
 }
 
-/// PBKDF2-HMAC-SHA256 (SP 800-132).
-///
-/// # Errors
-/// CKR_GENERAL_ERROR.
-pub fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32) -> Result<Secret> {
+/// `N` random bytes that are no secret.
+pub fn random_array<const N: usize>() -> [u8; N] {
+    let mut out = [0; N];
+    random(&mut out);
+    out
+}
+
+/// A fresh random key of [`KEY`] bytes.
+pub fn random_key() -> Secret {
     let mut key = Secret::zeroed(KEY);
-    // SAFETY: all are valid for their lengths.
-    let answer = unsafe {
-        aws_lc_sys::PKCS5_PBKDF2_HMAC(
+    random(key.expose_mut());
+    key
+}
+
+/// Whether the two are equal, in a time that depends on their lengths alone.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    // SAFETY: both are valid for the common length.
+    a.len() == b.len() && unsafe { CRYPTO_memcmp(a.as_ptr().cast(), b.as_ptr().cast(), a.len()) } == 0
+}
+
+/// SHA-256 over the concatenation of `parts`.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = MaybeUninit::uninit();
+    let mut out = [0; 32];
+    // SAFETY: the context is initialised first; every part is valid for its length.
+    unsafe {
+        SHA256_Init(context.as_mut_ptr());
+        for part in parts {
+            SHA256_Update(context.as_mut_ptr(), part.as_ptr().cast(), part.len());
+        }
+        SHA256_Final(out.as_mut_ptr(), context.as_mut_ptr());
+    }
+    out
+}
+
+/// PBKDF2 with HMAC-SHA256 (SP 800-132): fills `out`.
+pub fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> Result<()> {
+    // SAFETY: all three are valid for their lengths; the digest is a static.
+    let ok = unsafe {
+        PKCS5_PBKDF2_HMAC(
             password.as_ptr().cast(),
             password.len(),
             salt.as_ptr(),
             salt.len(),
             iterations,
-            aws_lc_sys::EVP_sha256(),
-            KEY,
-            key.expose_mut().as_mut_ptr(),
+            EVP_sha256(),
+            out.len(),
+            out.as_mut_ptr(),
         )
     };
-    if answer == 1 { Ok(key) } else { Err(Rv::GeneralError.because("PKCS5_PBKDF2_HMAC failed")) }
+    check(ok, "PBKDF2 failed")
+}
+
+/// An HMAC-SHA256 key, absorbed once and used by all threads.
+pub struct Hmac(Box<HMAC_CTX>);
+
+// SAFETY: the context is only ever copied from after `new`.
+unsafe impl Send for Hmac {}
+// SAFETY: as above.
+unsafe impl Sync for Hmac {}
+
+impl Hmac {
+    /// Takes a key of any length.
+    pub fn new(key: &[u8]) -> Hmac {
+        let mut context = Box::new(MaybeUninit::<HMAC_CTX>::uninit());
+        // SAFETY: HMAC_CTX_init makes it a valid value; the key is valid for its length.
+        unsafe {
+            HMAC_CTX_init(context.as_mut_ptr());
+            let ok =
+                HMAC_Init_ex(context.as_mut_ptr(), key.as_ptr().cast(), key.len(), EVP_sha256(), null_mut());
+            assert_eq!(ok, 1, "HMAC-SHA256 takes every key");
+            Hmac(context.assume_init())
+        }
+    }
+
+    /// The tag over the concatenation of `parts`; what they are must be told apart by their lengths.
+    pub fn tag(&self, parts: &[&[u8]]) -> [u8; KEY] {
+        let mut context = MaybeUninit::<HMAC_CTX>::uninit();
+        let mut out = [0; KEY];
+        // SAFETY: the copy is initialised before use and cleaned up after; every part is valid for its length.
+        unsafe {
+            HMAC_CTX_init(context.as_mut_ptr());
+            let mut ok = HMAC_CTX_copy_ex(context.as_mut_ptr(), &*self.0);
+            for part in parts {
+                ok &= HMAC_Update(context.as_mut_ptr(), part.as_ptr(), part.len());
+            }
+            ok &= HMAC_Final(context.as_mut_ptr(), out.as_mut_ptr(), null_mut());
+            HMAC_CTX_cleanup(context.as_mut_ptr());
+            assert_eq!(ok, 1, "HMAC-SHA256 over memory cannot fail");
+        }
+        out
+    }
+
+    /// The tag as a key for one purpose: how one key makes many.
+    pub fn derive(&self, parts: &[&[u8]]) -> Secret {
+        let mut tag = self.tag(parts);
+        let key = Secret::from_slice(&tag);
+        tag.zeroize();
+        key
+    }
+}
+
+impl Drop for Hmac {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`; cleaning up wipes it.
+        unsafe { HMAC_CTX_cleanup(&mut *self.0) }
+    }
+}
+
+/// An AES-256-GCM key schedule.
+struct Gcm(Box<EVP_AEAD_CTX>);
+
+impl Gcm {
+    fn new(key: &[u8]) -> Result<Gcm> {
+        let mut context = Box::new(MaybeUninit::<EVP_AEAD_CTX>::uninit());
+        // SAFETY: initialised on success, and only then taken as such; the key is valid for its length.
+        unsafe {
+            let ok = EVP_AEAD_CTX_init(
+                context.as_mut_ptr(),
+                EVP_aead_aes_256_gcm(),
+                key.as_ptr(),
+                key.len(),
+                TAG,
+                null_mut(),
+            );
+            check(ok, "an AES-256-GCM key has 32 bytes")?;
+            Ok(Gcm(context.assume_init()))
+        }
+    }
+}
+
+impl Drop for Gcm {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`; after the clean-up it is plain memory that no one reads again.
+        unsafe {
+            EVP_AEAD_CTX_cleanup(&mut *self.0);
+            let bytes = (&raw mut *self.0).cast::<u8>();
+            slice::from_raw_parts_mut(bytes, size_of::<EVP_AEAD_CTX>()).zeroize();
+        }
+    }
+}
+
+/// AES-256-GCM: the ciphertext of `plain` followed by its tag. A nonce must never repeat under one key.
+pub fn seal(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+    let gcm = Gcm::new(key.expose())?;
+    let mut out = vec![0; plain.len() + TAG];
+    let mut written = 0;
+    // SAFETY: every pointer is valid for the length beside it.
+    let ok = unsafe {
+        EVP_AEAD_CTX_seal(
+            &*gcm.0,
+            out.as_mut_ptr(),
+            &mut written,
+            out.len(),
+            nonce.as_ptr(),
+            NONCE,
+            plain.as_ptr(),
+            plain.len(),
+            aad.as_ptr(),
+            aad.len(),
+        )
+    };
+    check(ok, "sealing failed")?;
+    out.truncate(written);
+    Ok(out)
+}
+
+/// What [`seal`] sealed; nothing if a bit of it, of the nonce or of `aad` is another, or the key is.
+pub fn open(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8]) -> Option<Secret> {
+    let gcm = Gcm::new(key.expose()).ok()?;
+    let mut out = Secret::zeroed(sealed.len().checked_sub(TAG)?);
+    let mut written = 0;
+    // SAFETY: every pointer is valid for the length beside it.
+    let ok = unsafe {
+        EVP_AEAD_CTX_open(
+            &*gcm.0,
+            out.expose_mut().as_mut_ptr(),
+            &mut written,
+            out.len(),
+            nonce.as_ptr(),
+            NONCE,
+            sealed.as_ptr(),
+            sealed.len(),
+            aad.as_ptr(),
+            aad.len(),
+        )
+    };
+    if ok != 1 {
+        // SAFETY: clears this thread's queue of errors; the answer is all that is told.
+        unsafe { ERR_clear_error() };
+        return None;
+    }
+    Some(out.truncated(written))
+}
+
+struct Pkey(*mut EVP_PKEY);
+
+impl Drop for Pkey {
+    fn drop(&mut self) {
+        // SAFETY: owned, freed once.
+        unsafe { EVP_PKEY_free(self.0) }
+    }
+}
+
+struct PkeyContext(*mut EVP_PKEY_CTX);
+
+impl PkeyContext {
+    fn new(key: &Pkey) -> Result<PkeyContext> {
+        // SAFETY: the key is valid; the context takes its own reference.
+        let context = unsafe { EVP_PKEY_CTX_new(key.0, null_mut()) };
+        if context.is_null() { Err(Rv::HostMemory.into()) } else { Ok(PkeyContext(context)) }
+    }
+}
+
+impl Drop for PkeyContext {
+    fn drop(&mut self) {
+        // SAFETY: owned, freed once.
+        unsafe { EVP_PKEY_CTX_free(self.0) }
+    }
+}
+
+/// An ML-KEM-1024 key pair (FIPS 203).
+pub struct KemPair(Pkey);
+
+impl KemPair {
+    /// The pair that `seed` ([`KEM_SEED`] bytes) makes.
+    pub fn from_seed(seed: &Secret) -> Result<KemPair> {
+        let mut key = null_mut();
+        let mut len = seed.len();
+        // SAFETY: the context is owned; the seed is valid for `len`, which AWS-LC checks.
+        unsafe {
+            let context = PkeyContext(EVP_PKEY_CTX_new_id(EVP_PKEY_KEM, null_mut()));
+            check(EVP_PKEY_CTX_kem_set_params(context.0, NID_MLKEM1024), "ML-KEM-1024 is missing")?;
+            check(EVP_PKEY_keygen_init(context.0), "ML-KEM key generation")?;
+            let ok = EVP_PKEY_keygen_deterministic(context.0, &mut key, seed.expose().as_ptr(), &mut len);
+            check(ok, "an ML-KEM-1024 seed has 64 bytes")?;
+        }
+        Ok(KemPair(Pkey(key)))
+    }
+
+    /// The public key, [`KEM_PUBLIC`] bytes.
+    pub fn public(&self) -> Result<Vec<u8>> {
+        let mut out = vec![0; KEM_PUBLIC];
+        let mut len = out.len();
+        // SAFETY: `out` is valid for `len`.
+        check(
+            unsafe { EVP_PKEY_get_raw_public_key(self.0.0, out.as_mut_ptr(), &mut len) },
+            "ML-KEM public key",
+        )?;
+        Ok(out)
+    }
+
+    /// The shared secret ([`KEY`] bytes) in `ciphertext`; one that fits nothing if it was tampered with.
+    pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret> {
+        let context = PkeyContext::new(&self.0)?;
+        let mut shared = Secret::zeroed(KEY);
+        let mut len = KEY;
+        // SAFETY: both are valid for their lengths, which AWS-LC checks.
+        let ok = unsafe {
+            let out = shared.expose_mut().as_mut_ptr();
+            EVP_PKEY_decapsulate(context.0, out, &mut len, ciphertext.as_ptr(), ciphertext.len())
+        };
+        check(ok, "an ML-KEM-1024 ciphertext has 1568 bytes")?;
+        Ok(shared)
+    }
+}
+
+/// A ciphertext ([`KEM_CIPHERTEXT`] bytes) for the holder of `public`, and the secret shared by it.
+pub fn encapsulate(public: &[u8]) -> Result<(Vec<u8>, Secret)> {
+    // SAFETY: `public` is valid for its length, which AWS-LC checks.
+    let key = unsafe { EVP_PKEY_kem_new_raw_public_key(NID_MLKEM1024, public.as_ptr(), public.len()) };
+    if key.is_null() {
+        return Err(Rv::PublicKeyInvalid.because("not an ML-KEM-1024 public key"));
+    }
+    let context = PkeyContext::new(&Pkey(key))?;
+    let (mut ciphertext, mut shared) = (vec![0; KEM_CIPHERTEXT], Secret::zeroed(KEY));
+    let (mut len, mut shared_len) = (KEM_CIPHERTEXT, KEY);
+    // SAFETY: both are valid for their lengths.
+    let ok = unsafe {
+        let out = shared.expose_mut().as_mut_ptr();
+        EVP_PKEY_encapsulate(context.0, ciphertext.as_mut_ptr(), &mut len, out, &mut shared_len)
+    };
+    check(ok, "ML-KEM encapsulation failed")?;
+    Ok((ciphertext, shared))
 }
 
 #[cfg(test)]
@@ -89,24 +327,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_key_data_and_bytes_open() {
-        let key = || Key::new(&random::secret(KEY)).unwrap();
-        let ours = key();
-        let sealed = ours.seal(b"here", b"secret").unwrap();
-        assert_eq!(ours.open(b"here", &sealed).unwrap().expose(), b"secret");
-        assert!(ours.open(b"there", &sealed).is_err());
-        assert!(key().open(b"here", &sealed).is_err());
-        for at in 0..sealed.len() {
-            let mut forged = sealed.clone();
-            forged[at] ^= 1;
-            assert!(ours.open(b"here", &forged).is_err());
-            assert!(ours.open(b"here", &sealed[..at]).is_err());
+    fn sealed_opens_with_the_same_everything_only() {
+        let (key, nonce) = (random_key(), random_array());
+        let sealed = seal(&key, &nonce, b"aad", b"plain").unwrap();
+        assert_eq!(open(&key, &nonce, b"aad", &sealed).unwrap().expose(), b"plain");
+        assert!(open(&key, &nonce, b"aae", &sealed).is_none());
+        assert!(open(&random_key(), &nonce, b"aad", &sealed).is_none());
+        assert!(open(&key, &random_array(), b"aad", &sealed).is_none());
+        assert!(open(&key, &nonce, b"aad", &sealed[..TAG - 1]).is_none());
+        for bit in 0..sealed.len() * 8 {
+            let mut bad = sealed.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(&key, &nonce, b"aad", &bad).is_none());
         }
     }
 
     #[test]
-    fn pbkdf2_is_that_of_rfc_7914() {
-        let key = pbkdf2(b"passwd", b"salt", 1).unwrap();
-        assert_eq!(key.expose()[..4], [0x55, 0xac, 0x04, 0x6e]);
+    fn hmac_answers_rfc_4231() {
+        let tag = Hmac::new(b"Jefe").tag(&[b"what do ya want ", b"for nothing?"]);
+        assert_eq!(hex::encode(tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn pbkdf2_answers_rfc_7914() {
+        let mut out = [0; 64];
+        pbkdf2(b"passwd", b"salt", 1, &mut out).unwrap();
+        assert_eq!(
+            hex::encode(out),
+            "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc\
+             49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"
+        );
+    }
+
+    #[test]
+    fn kem_shares_a_secret() {
+        let mut seed = Secret::zeroed(KEM_SEED);
+        random(seed.expose_mut());
+        let pair = KemPair::from_seed(&seed).unwrap();
+        let again = KemPair::from_seed(&seed).unwrap();
+        let (ciphertext, shared) = encapsulate(&pair.public().unwrap()).unwrap();
+        assert!(same(again.decapsulate(&ciphertext).unwrap().expose(), shared.expose()));
+        assert!(KemPair::from_seed(&Secret::zeroed(63)).is_err());
+        assert!(pair.decapsulate(&ciphertext[1..]).is_err());
+        assert!(encapsulate(&[0; 7]).is_err());
     }
 }

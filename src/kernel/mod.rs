@@ -1,4 +1,4 @@
-//! The lowest floor: what takes the machine or the system by the hand.
+//! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
 
 pub mod fork;
 pub mod shared;

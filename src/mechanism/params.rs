@@ -69,51 +69,47 @@ impl Sink {
 }
 
 /// A parsed parameter.
-#[allow(missing_docs)]
 pub enum Params {
+    /// No parameter.
     None,
+    /// An initialisation vector.
     Iv(Vec<u8>),
-    /// In bytes.
+    /// The length of a MAC in bytes.
     Length(usize),
-    Ctr {
-        counter_bits: u32,
-        block: [u8; 16],
-    },
+    /// CK_AES_CTR_PARAMS: the counter block, of which the last `counter_bits` count.
+    #[allow(missing_docs)]
+    Ctr { counter_bits: u32, block: [u8; 16] },
+    /// CK_GCM_PARAMS.
     Gcm(Gcm),
-    Ccm {
-        data_len: usize,
-        nonce: Vec<u8>,
-        aad: Vec<u8>,
-        tag_len: usize,
-    },
+    /// CK_CCM_PARAMS; lengths in bytes.
+    #[allow(missing_docs)]
+    Ccm { data_len: usize, nonce: Vec<u8>, aad: Vec<u8>, tag_len: usize },
+    /// CK_RSA_PKCS_OAEP_PARAMS.
     Oaep(Oaep),
-    Pss {
-        hash: Hash,
-        mgf: Hash,
-        salt_len: usize,
-    },
-    RsaAesWrap {
-        aes_key_bits: usize,
-        oaep: Oaep,
-    },
-    Ecdh {
-        kdf: EcdhKdf,
-        shared_info: Vec<u8>,
-        peer: Vec<u8>,
-    },
-    EdDsa {
-        prehash: bool,
-        context: Vec<u8>,
-    },
-    SignContext {
-        hedge: Hedge,
-        context: Vec<u8>,
-        hash: Option<Hash>,
-    },
+    /// CK_RSA_PKCS_PSS_PARAMS; the salt's length in bytes.
+    #[allow(missing_docs)]
+    Pss { hash: Hash, mgf: Hash, salt_len: usize },
+    /// CK_RSA_AES_KEY_WRAP_PARAMS.
+    #[allow(missing_docs)]
+    RsaAesWrap { aes_key_bits: usize, oaep: Oaep },
+    /// CK_ECDH1_DERIVE_PARAMS.
+    #[allow(missing_docs)]
+    Ecdh { kdf: EcdhKdf, shared_info: Vec<u8>, peer: Vec<u8> },
+    /// CK_EDDSA_PARAMS.
+    #[allow(missing_docs)]
+    EdDsa { prehash: bool, context: Vec<u8> },
+    /// CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT.
+    #[allow(missing_docs)]
+    SignContext { hedge: Hedge, context: Vec<u8>, hash: Option<Hash> },
+    /// CK_HKDF_PARAMS.
     Hkdf(Hkdf),
+    /// CK_SP800_108_KDF_PARAMS, either dialect.
     Counter(Counter),
+    /// CK_COFFER_ML_KEM_PARAMS.
     Kem(Kem),
+    /// CK_KEY_DERIVATION_STRING_DATA.
     Data(Vec<u8>),
+    /// CK_OBJECT_HANDLE.
     OtherKey(Handle),
 }
 
@@ -125,15 +121,20 @@ pub struct Gcm {
     pub iv_sink: Option<Sink>,
     /// The module is to make the IV: the profile asks for it and the caller's buffer is all zero.
     pub make_iv: bool,
+    /// Additional authenticated data.
     pub aad: Vec<u8>,
+    /// Bits of tag.
     pub tag_bits: usize,
 }
 
 /// CK_RSA_PKCS_OAEP_PARAMS.
 #[derive(Clone)]
 pub struct Oaep {
+    /// Of the label.
     pub hash: Hash,
+    /// Of the mask.
     pub mgf: Hash,
+    /// The encoding parameter P.
     pub label: Vec<u8>,
 }
 
@@ -161,10 +162,15 @@ pub enum Hedge {
 
 /// CK_HKDF_PARAMS.
 pub struct Hkdf {
+    /// Do the extract step.
     pub extract: bool,
+    /// Do the expand step.
     pub expand: bool,
+    /// Of the HMAC.
     pub hash: Hash,
+    /// Of the extract step.
     pub salt: HkdfSalt,
+    /// Of the expand step.
     pub info: Vec<u8>,
 }
 
@@ -191,6 +197,7 @@ pub enum Prf {
 
 /// NIST SP 800-108 in counter mode, both dialects.
 pub struct Counter {
+    /// What is iterated.
     pub prf: Prf,
     /// The PRF's input, in order.
     pub input: Vec<CounterField>,
@@ -199,8 +206,10 @@ pub struct Counter {
 /// One field of a counter-mode KDF's PRF input.
 pub enum CounterField {
     /// The iteration's counter.
+    #[allow(missing_docs)]
     Counter { bits: u32, little_endian: bool },
     /// The length of what is derived, in bits.
+    #[allow(missing_docs)]
     Length { of: LengthOf, bits: u32, little_endian: bool },
     /// Bytes as they are.
     Bytes(Vec<u8>),

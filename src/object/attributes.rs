@@ -39,6 +39,14 @@ impl Value {
         }
     }
 
+    /// The same as plain bytes: of an attribute that is secret in some objects, but not in this one.
+    pub fn disclosed(&self) -> Value {
+        match self {
+            Value::Secret(secret) => Value::from(secret.expose()),
+            plain => plain.clone(),
+        }
+    }
+
     /// Whether it is a byte-like value of no bytes.
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_some_and(<[u8]>::is_empty)

@@ -93,6 +93,9 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
     for (attribute, value) in template.iter() {
         let row = schema.row(attribute)?;
         check_value(attribute, value, MAX_DEPTH)?;
+        if !row.notes.has(7) {
+            object.set(attribute, value.disclosed());
+        }
         if row.notes.has(act.must_not()) {
             fail!(AttributeReadOnly, "{}: not for the template to say", attribute::name(attribute));
         }
@@ -300,7 +303,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
         let row = schema.row(attribute)?;
         check_value(attribute, value, MAX_DEPTH)?;
         permit(current, row, value, rules, how)?;
-        object.set(attribute, value.clone());
+        object.set(attribute, if row.notes.has(7) { value.clone() } else { value.disclosed() });
         if row.absent == Absent::Empty || row.notes.has(23) {
             drop_empty(&mut object, attribute);
         }

@@ -163,9 +163,7 @@ impl Session {
             (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {} unwraps no class {class:#x}", row.name),
         };
         attributes.extend(values);
-        let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(|error| {
-            if error.rv() == Rv::KeySizeRange { error.recode(Rv::WrappedKeyLenRange) } else { error }
-        })?;
+        let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(unwrapped_error)?;
         self.token().create(self.handle(), attributes)
     }
 
@@ -260,6 +258,15 @@ fn export(key: &Object) -> Result<Secret> {
     match key::kind(key.class(), key_type)?.export {
         Some(export) => export(key),
         None => fail!(KeyNotWrappable, "keys of type {key_type:#x} have no form to be wrapped in"),
+    }
+}
+
+/// Whatever an unwrapped value is wrong by is one code, lest a caller learn from the difference what a blob that
+/// he changed has become.
+fn unwrapped_error(error: Error) -> Error {
+    match error.rv() {
+        Rv::KeySizeRange | Rv::AttributeValueInvalid => error.recode(Rv::WrappedKeyInvalid),
+        _ => error,
     }
 }
 

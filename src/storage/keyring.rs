@@ -1,271 +1,378 @@
-//! From a PIN to the keys: who can open what.
+//! From a PIN to keys.
 //!
-//! PIN → key derivation → the user's key → the token key and the objects' data keys. The user's key is random
-//! and stays when the PIN changes; it is also sealed to the SO, who can therefore set a new PIN.
+//! ```text
+//!   PIN --Kdf--> KEK --opens--> user key --+--> token key: record MACs, the set
+//!                                          +--> grants: objects' data keys
+//!                                          +--> ML-KEM seed: data keys that others share
+//!   SO's user key --opens--> escrow: the user key, to set a forgotten PIN anew
+//! ```
+//!
+//! A key is never used for two things: what it does is derived from it with [`Hmac::derive`] and a name.
 
-use super::records::{Reader, Writer};
-use crate::crypto::{Hash, Secret, hmac, random, seal};
+use super::Key;
+use super::codec::{Reader, Writer};
+use crate::crypto::Secret;
+use crate::crypto::seal::{self, Hmac, KEM_PUBLIC, KEM_SEED, KEY, KemPair, NONCE, TAG, random_array};
 use crate::error::{Result, Rv};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-/// Names a user in its token: sixteen random bytes.
+/// Names a token for as long as it is not initialised again.
+pub type TokenId = [u8; 16];
+/// Names a user key: another after a reset that could not keep it.
 pub type UserId = [u8; 16];
 
-/// Who logs in.
+/// Longest name of a user, in bytes.
+pub const MAX_NAME: usize = 64;
+const SEALED_KEY: usize = NONCE + KEY + TAG;
+const SEALED_SEED: usize = NONCE + KEM_SEED + TAG;
+const SALT: usize = 16;
+
+/// How a PIN becomes a key, and at what cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kdf {
+    /// Argon2id version 1.3 (RFC 9106).
+    Argon2id {
+        /// KiB.
+        memory: u32,
+        /// Passes over it.
+        passes: u32,
+        /// Lanes; they run one after the other.
+        lanes: u32,
+    },
+    /// PBKDF2 with HMAC-SHA256 (SP 800-132), for tokens in FIPS mode.
+    Pbkdf2 {
+        /// Rounds.
+        iterations: u32,
+    },
+}
+
+impl Kdf {
+    /// What OWASP advises: 19 MiB, two passes; about 40 ms.
+    pub const DEFAULT: Kdf = Kdf::Argon2id { memory: 19 << 10, passes: 2, lanes: 1 };
+    /// What OWASP advises where it has to be PBKDF2.
+    pub const DEFAULT_FIPS: Kdf = Kdf::Pbkdf2 { iterations: 600_000 };
+
+    /// Refuses what would hang the process or eat its memory: a forged record must not.
+    fn check(self) -> Result<Kdf> {
+        let sane = match self {
+            Kdf::Argon2id { memory, passes, lanes } => {
+                (1..=16).contains(&lanes)
+                    && (8 * lanes..=1 << 20).contains(&memory)
+                    && (1..=64).contains(&passes)
+                    && u64::from(memory) * u64::from(passes) <= 4 << 20
+            }
+            Kdf::Pbkdf2 { iterations } => (1..=10_000_000).contains(&iterations),
+        };
+        if sane { Ok(self) } else { fail!(DeviceError, "impossible key derivation parameters: {self:?}") }
+    }
+
+    /// True if it costs a guesser at least what `floor` does, in the same currency.
+    pub fn at_least(self, floor: Kdf) -> bool {
+        match (self, floor) {
+            (Kdf::Argon2id { memory, passes, .. }, Kdf::Argon2id { memory: m, passes: p, .. }) => {
+                memory >= m && passes >= p
+            }
+            (Kdf::Pbkdf2 { iterations }, Kdf::Pbkdf2 { iterations: floor }) => iterations >= floor,
+            _ => false,
+        }
+    }
+
+    pub(super) fn write(self, to: Writer) -> Writer {
+        match self {
+            Kdf::Argon2id { memory, passes, lanes } => to.u8(1).u32(memory).u32(passes).u32(lanes),
+            Kdf::Pbkdf2 { iterations } => to.u8(2).u32(iterations).u32(0).u32(0),
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Kdf> {
+        let (algorithm, a, b, c) = (from.u8()?, from.u32()?, from.u32()?, from.u32()?);
+        match (algorithm, b, c) {
+            (1, passes, lanes) => Kdf::Argon2id { memory: a, passes, lanes }.check(),
+            (2, 0, 0) => Kdf::Pbkdf2 { iterations: a }.check(),
+            _ => fail!(DeviceError, "unknown key derivation {algorithm}"),
+        }
+    }
+
+    /// The key of [`KEY`] bytes that `pin` gives; takes the time it is meant to take.
+    pub fn derive(self, pin: &[u8], salt: &[u8]) -> Result<Secret> {
+        let mut key = Secret::zeroed(KEY);
+        match self.check()? {
+            Kdf::Argon2id { memory, passes, lanes } => {
+                let params = Params::new(memory, passes, lanes, Some(KEY));
+                let argon = params.map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params));
+                argon
+                    .and_then(|argon| argon.hash_password_into(pin, salt, key.expose_mut()))
+                    .map_err(|error| Rv::HostMemory.because(format!("Argon2id: {error}")))?;
+            }
+            Kdf::Pbkdf2 { iterations } => seal::pbkdf2(pin, salt, iterations, key.expose_mut())?,
+        }
+        Ok(key)
+    }
+}
+
+/// Who logs in (CK_USER_TYPE).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// CKU_SO.
     So,
-    /// CKU_USER.
+    /// CKU_USER, or one of several by name.
     User,
 }
 
 impl Role {
-    pub(super) fn number(self) -> u8 {
-        match self {
-            Role::So => 0,
-            Role::User => 1,
-        }
+    fn number(self) -> u8 {
+        self as u8
     }
 }
 
-/// Wrong tries in a row after which a PIN is locked.
-const MOST_TRIES: u32 = 10;
-
-/// How often a PIN was wrong since it was last right.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Tries(pub u32);
-
-impl Tries {
-    /// At least one wrong try (CKF_*_PIN_COUNT_LOW).
-    pub fn count_low(self) -> bool {
-        self.0 > 0
-    }
-
-    /// One try is left (CKF_*_PIN_FINAL_TRY).
-    pub fn final_try(self) -> bool {
-        self.0 == MOST_TRIES - 1
-    }
-
-    /// None is left (CKF_*_PIN_LOCKED).
-    pub fn locked(self) -> bool {
-        self.0 >= MOST_TRIES
-    }
-
-    pub(super) fn decode(record: &[u8]) -> Result<Tries> {
-        let mut reader = Reader::new(record, "a PIN counter")?;
-        let tries = Tries(reader.u32()?);
-        reader.end()?;
-        Ok(tries)
-    }
-
-    pub(super) fn encode(self) -> Vec<u8> {
-        Writer::new().u32(self.0).finish()
-    }
+/// Seals under a random nonce, which goes first.
+pub(super) fn seal_small(key: &Secret, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+    let nonce: [u8; NONCE] = random_array();
+    Ok([&nonce[..], &seal::seal(key, &nonce, aad, plain)?].concat())
 }
 
-/// How a PIN becomes a key. Stored beside the sealed user's key and authenticated with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kdf {
-    /// RFC 9106, one lane: memory in KiB and passes.
-    Argon2id { memory: u32, passes: u32 },
-    /// SP 800-132 with HMAC-SHA256, for tokens in fips mode.
-    Pbkdf2 { iterations: u32 },
+/// What [`seal_small`] sealed, or nothing.
+pub(super) fn open_small(key: &Secret, aad: &[u8], sealed: &[u8]) -> Option<Secret> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+    seal::open(key, nonce, aad, sealed)
 }
 
-impl Kdf {
-    /// OWASP's figures: about 40 ms and 200 ms.
-    pub const ARGON2ID: Kdf = Kdf::Argon2id { memory: 19 * 1024, passes: 2 };
-    pub const PBKDF2: Kdf = Kdf::Pbkdf2 { iterations: 600_000 };
-
-    fn encode(self, writer: Writer) -> Writer {
-        match self {
-            Kdf::Argon2id { memory, passes } => writer.u8(1).u32(memory).u32(passes),
-            Kdf::Pbkdf2 { iterations } => writer.u8(2).u32(iterations).u32(0),
-        }
-    }
-
-    /// Weaker figures than today's least are a forgery, and so are those that would stall the host.
-    fn decode(reader: &mut Reader<'_>) -> Result<Kdf> {
-        let kdf = match (reader.u8()?, reader.u32()?, reader.u32()?) {
-            (1, memory @ 19_456..=1_048_576, passes @ 2..=16) => Kdf::Argon2id { memory, passes },
-            (2, iterations @ 600_000..=10_000_000, 0) => Kdf::Pbkdf2 { iterations },
-            _ => fail!(DeviceError, "the PIN's key derivation has parameters out of range"),
-        };
-        Ok(kdf)
-    }
-
-    pub(super) fn key(self, pin: &[u8], salt: &[u8; 16]) -> Result<Secret> {
-        match self {
-            Kdf::Argon2id { memory, passes } => {
-                let mut key = Secret::zeroed(seal::KEY);
-                let params = Params::new(memory, passes, 1, Some(seal::KEY));
-                let params = params.map_err(|error| Rv::GeneralError.because(format!("Argon2: {error}")))?;
-                Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                    .hash_password_into(pin, salt, key.expose_mut())
-                    .map_err(|error| Rv::HostMemory.because(format!("Argon2: {error}")))?;
-                Ok(key)
-            }
-            Kdf::Pbkdf2 { iterations } => seal::pbkdf2(pin, salt, iterations),
-        }
-    }
-}
-
-/// A user's record.
-pub struct UserRecord {
+/// A user of a token, as stored (record `u`).
+#[derive(Clone)]
+pub struct User {
+    /// Whether it is the SO.
+    pub role: Role,
+    /// Names the user key.
     pub id: UserId,
+    /// Empty for CKU_USER and the SO.
+    pub name: String,
     kdf: Kdf,
-    salt: [u8; 16],
-    /// The user's key under the PIN's.
-    locked: Vec<u8>,
-    /// The token key under the user's.
-    token_key: Vec<u8>,
-    /// The user's key under the SO's; empty of the SO itself.
+    salt: [u8; SALT],
+    user_key: [u8; SEALED_KEY],
+    token_key: [u8; SEALED_KEY],
+    /// For others to seal data keys to.
+    pub public: Vec<u8>,
+    seed: [u8; SEALED_SEED],
     escrow: Vec<u8>,
 }
 
-/// What binds a sealed key to its token and user.
-fn place(purpose: &str, token: &[u8; 16], user: &UserId) -> Writer {
-    Writer::bare().bytes(purpose.as_bytes()).fixed(token).fixed(user)
+/// The record of a user.
+pub(super) fn user_record(role: Role, name: &str) -> Key {
+    [b"u", &[role.number()][..], name.as_bytes()].concat()
 }
 
-impl UserRecord {
-    /// A new user with fresh keys. The token key is the token's; `so` is absent for the SO itself.
-    pub fn new(
-        token: &[u8; 16],
-        kdf: Kdf,
-        pin: &[u8],
-        token_key: &Secret,
-        so: Option<&Keys>,
-    ) -> Result<UserRecord> {
-        let key = random::secret(seal::KEY);
-        let id = random::array();
-        UserRecord::seal(token, id, kdf, pin, &key, token_key, so)
-    }
+/// The record of a user's failed tries.
+pub(super) fn tries_record(role: Role, name: &str) -> Key {
+    [b"c", &[role.number()][..], name.as_bytes()].concat()
+}
 
-    fn seal(
-        token: &[u8; 16],
-        id: UserId,
-        kdf: Kdf,
+/// The purpose of a key derived from a user key.
+fn purpose(key: &Secret, name: &[u8]) -> Secret {
+    Hmac::new(key.expose()).derive(&[name])
+}
+
+const FOR_TOKEN_KEY: &[u8] = b"coffer-1 user token key\0";
+const FOR_SEED: &[u8] = b"coffer-1 user kem seed\0";
+const FOR_ESCROW: &[u8] = b"coffer-1 user escrow\0";
+
+impl User {
+    /// A new user with fresh keys, and the user key. `so` is the SO's user key if the SO may set the PIN anew.
+    pub(super) fn new(
+        token: &TokenKeys,
+        role: Role,
+        name: &str,
         pin: &[u8],
-        key: &Secret,
-        token_key: &Secret,
-        so: Option<&Keys>,
-    ) -> Result<UserRecord> {
-        let salt = random::array();
-        let under_pin = seal::Key::new(&kdf.key(pin, &salt)?)?;
-        let under_user = seal::Key::new(&seal::derive(key, "token key")?)?;
-        let escrow = match so {
-            Some(so) => so.escrow()?.seal(&place("escrow", token, &id).finish(), key.expose())?,
-            None => Vec::new(),
+        kdf: Kdf,
+        so: Option<&Secret>,
+    ) -> Result<(User, Secret)> {
+        let key = seal::random_key();
+        let id: UserId = random_array();
+        let mut seed = Secret::zeroed(KEM_SEED);
+        seal::random(seed.expose_mut());
+        let aad = |purpose: &[u8]| [purpose, &token.id, &id].concat();
+        let sealed = |purpose_name: &[u8], plain: &Secret| {
+            seal_small(&purpose(&key, purpose_name), &aad(purpose_name), plain.expose())
         };
-        let locked = under_pin.seal(&locked_place(token, &id, kdf, &salt), key.expose())?;
-        let token_key = under_user.seal(&place("token key", token, &id).finish(), token_key.expose())?;
-        Ok(UserRecord { id, kdf, salt, locked, token_key, escrow })
+        let escrow = so.map(|so| seal_small(&purpose(so, FOR_ESCROW), &aad(FOR_ESCROW), key.expose()));
+        let mut user = User {
+            role,
+            id,
+            name: name.into(),
+            kdf,
+            salt: [0; SALT],
+            user_key: [0; SEALED_KEY],
+            token_key: fixed(&sealed(FOR_TOKEN_KEY, &token.key)?)?,
+            public: KemPair::from_seed(&seed)?.public()?,
+            seed: fixed(&sealed(FOR_SEED, &seed)?)?,
+            escrow: escrow.transpose()?.unwrap_or_default(),
+        };
+        user.set_pin(&token.id, &key, pin, kdf)?;
+        Ok((user, key))
     }
 
-    /// The keys that the PIN opens.
-    ///
-    /// # Errors
-    /// CKR_PIN_INCORRECT.
-    pub fn unlock(&self, token: &[u8; 16], pin: &[u8]) -> Result<Keys> {
-        let under_pin = seal::Key::new(&self.kdf.key(pin, &self.salt)?)?;
-        let place = locked_place(token, &self.id, self.kdf, &self.salt);
-        let key = under_pin.open(&place, &self.locked).map_err(|error| error.recode(Rv::PinIncorrect))?;
-        self.keys(token, key)
+    /// Seals the user key under another PIN.
+    pub(super) fn set_pin(&mut self, token: &TokenId, key: &Secret, pin: &[u8], kdf: Kdf) -> Result<()> {
+        self.kdf = kdf;
+        self.salt = random_array();
+        let kek = kdf.derive(pin, &self.salt)?;
+        self.user_key = fixed(&seal_small(&kek, &self.pin_aad(token), key.expose())?)?;
+        Ok(())
     }
 
-    fn keys(&self, token: &[u8; 16], key: Secret) -> Result<Keys> {
-        let under_user = seal::Key::new(&seal::derive(&key, "token key")?)?;
-        let place = place("token key", token, &self.id).finish();
-        let token_key = under_user.open(&place, &self.token_key).map_err(|error| {
-            error.recode(Rv::DeviceError).within("the user's record: the token key does not open")
-        })?;
-        Keys::new(*token, self.id, key, token_key)
+    /// The user key, if the PIN is right. The comparison is that of a GCM tag, in constant time.
+    pub(super) fn open(&self, token: &TokenId, pin: &[u8]) -> Result<Option<Secret>> {
+        let kek = self.kdf.derive(pin, &self.salt)?;
+        Ok(open_small(&kek, &self.pin_aad(token), &self.user_key))
     }
 
-    /// The same user with another PIN, on the user's own word.
-    pub fn with_pin(&self, keys: &Keys, pin: &[u8]) -> Result<UserRecord> {
-        let renewed =
-            UserRecord::seal(&keys.token, self.id, self.kdf, pin, &keys.user_key, &keys.token_key, None)?;
-        Ok(UserRecord { escrow: self.escrow.clone(), ..renewed })
+    /// The user key by the SO's; none if the user was made without escrow.
+    pub(super) fn open_escrow(&self, token: &TokenId, so: &Secret) -> Result<Option<Secret>> {
+        if self.escrow.is_empty() {
+            return Ok(None);
+        }
+        let aad = [FOR_ESCROW, token, &self.id].concat();
+        let key = open_small(&purpose(so, FOR_ESCROW), &aad, &self.escrow);
+        key.map(Some).ok_or_else(|| Rv::DeviceError.because("the escrowed user key is damaged"))
     }
 
-    /// The same user with another PIN, on the SO's word.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR if the escrow does not open.
-    pub fn reset_by(&self, so: &Keys, pin: &[u8]) -> Result<UserRecord> {
-        let place = place("escrow", &so.token, &self.id).finish();
-        let key = so.escrow()?.open(&place, &self.escrow).map_err(|error| {
-            error.recode(Rv::DeviceError).within("the user's record: the escrow does not open")
-        })?;
-        UserRecord::seal(&so.token, self.id, self.kdf, pin, &key, &so.token_key, Some(so))
+    /// The token key.
+    pub(super) fn open_token(&self, token: &TokenId, key: &Secret) -> Result<TokenKeys> {
+        let aad = [FOR_TOKEN_KEY, token, &self.id].concat();
+        let opened = open_small(&purpose(key, FOR_TOKEN_KEY), &aad, &self.token_key);
+        opened
+            .map(|opened| TokenKeys::new(*token, opened))
+            .ok_or_else(|| Rv::TokenNotRecognized.because("the token key is damaged"))
     }
 
-    pub fn encode(&self) -> Vec<u8> {
+    /// The user's key pair.
+    pub fn open_pair(&self, token: &TokenId, key: &Secret) -> Result<KemPair> {
+        let aad = [FOR_SEED, token, &self.id].concat();
+        let seed = open_small(&purpose(key, FOR_SEED), &aad, &self.seed);
+        KemPair::from_seed(&seed.ok_or_else(|| Rv::DeviceError.because("the user's key pair is damaged"))?)
+    }
+
+    fn pin_aad(&self, token: &TokenId) -> Vec<u8> {
+        let aad =
+            Writer::default().raw(b"coffer-1 user key\0").raw(token).u8(self.role.number()).raw(&self.id);
+        self.kdf.write(aad.bytes(self.name.as_bytes())).raw(&self.salt).0
+    }
+
+    pub(super) fn body(&self) -> Vec<u8> {
+        let body = Writer::default().u8(1).u8(self.role.number()).raw(&self.id).bytes(self.name.as_bytes());
         self.kdf
-            .encode(Writer::new().fixed(&self.id))
-            .fixed(&self.salt)
-            .bytes(&self.locked)
-            .bytes(&self.token_key)
+            .write(body)
+            .raw(&self.salt)
+            .raw(&self.user_key)
+            .raw(&self.token_key)
+            .raw(&self.public)
+            .raw(&self.seed)
             .bytes(&self.escrow)
-            .finish()
+            .0
     }
 
-    pub fn decode(record: &[u8]) -> Result<UserRecord> {
-        let mut reader = Reader::new(record, "a user's record")?;
-        let id = reader.fixed()?;
-        let kdf = Kdf::decode(&mut reader)?;
-        let salt = reader.fixed()?;
-        let mut bytes = || reader.bytes().map(<[u8]>::to_vec);
-        let user = UserRecord { id, kdf, salt, locked: bytes()?, token_key: bytes()?, escrow: bytes()? };
-        reader.end()?;
+    pub(super) fn parse(body: &[u8]) -> Result<User> {
+        let mut from = Reader(body);
+        if from.u8()? != 1 {
+            fail!(DeviceError, "a user record of another version");
+        }
+        let role = match from.u8()? {
+            0 => Role::So,
+            1 => Role::User,
+            other => fail!(DeviceError, "unknown role {other}"),
+        };
+        let user = User {
+            role,
+            id: from.array()?,
+            name: from.text()?.into(),
+            kdf: Kdf::read(&mut from)?,
+            salt: from.array()?,
+            user_key: from.array()?,
+            token_key: from.array()?,
+            public: from.raw(KEM_PUBLIC)?.into(),
+            seed: from.array()?,
+            escrow: from.bytes()?.into(),
+        };
+        from.end()?;
         Ok(user)
     }
 }
 
-fn locked_place(token: &[u8; 16], user: &UserId, kdf: Kdf, salt: &[u8; 16]) -> Vec<u8> {
-    kdf.encode(place("user key", token, user)).fixed(salt).finish()
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
+    bytes.try_into().map_err(|_| Rv::GeneralError.because("a sealed key of another length"))
 }
 
-/// What a login opened; wiped when it ends.
-pub struct Keys {
-    pub(super) token: [u8; 16],
-    pub(super) user: UserId,
-    user_key: Secret,
-    token_key: Secret,
-    /// Seals the data keys of the user's objects.
-    pub(super) data_keys: seal::Key,
-    /// Authenticates public objects.
-    pub(super) public: hmac::Key,
-    /// Digests the records into the set.
-    pub(super) set: hmac::Key,
-    /// Seals the set.
-    pub(super) set_seal: seal::Key,
+/// What every user of a token shares: the right to say what is in it.
+pub struct TokenKeys {
+    /// Of the token these keys are for.
+    pub id: TokenId,
+    key: Secret,
+    pub(super) record_mac: Hmac,
+    pub(super) set_tag: Hmac,
+    pub(super) set_seal: Secret,
+    pub(super) anchor: Hmac,
 }
 
-impl Keys {
-    pub(super) fn new(token: [u8; 16], user: UserId, user_key: Secret, token_key: Secret) -> Result<Keys> {
-        let mac = |purpose| hmac::Key::new(Hash::Sha256, seal::derive(&token_key, purpose)?.expose());
-        Ok(Keys {
-            data_keys: seal::Key::new(&seal::derive(&user_key, "data keys")?)?,
-            public: mac("public objects")?,
-            set: mac("set digest")?,
-            set_seal: seal::Key::new(&seal::derive(&token_key, "set seal")?)?,
-            token,
-            user,
-            user_key,
-            token_key,
-        })
+impl TokenKeys {
+    pub(super) fn new(id: TokenId, key: Secret) -> TokenKeys {
+        let derived = |name: &[u8]| Hmac::new(key.expose()).derive(&[name, &id]);
+        TokenKeys {
+            record_mac: Hmac::new(derived(b"coffer-1 token record mac\0").expose()),
+            set_tag: Hmac::new(derived(b"coffer-1 token set tag\0").expose()),
+            set_seal: derived(b"coffer-1 token set seal\0"),
+            anchor: Hmac::new(derived(b"coffer-1 token anchor\0").expose()),
+            id,
+            key,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Kdf = Kdf::Argon2id { memory: 8, passes: 1, lanes: 1 };
+
+    #[test]
+    fn argon2id_answers_a_known_vector() {
+        // The reference implementation's test of version 0x13: 256 KiB, two passes, one lane.
+        let key =
+            Kdf::Argon2id { memory: 256, passes: 2, lanes: 1 }.derive(b"password", b"somesalt").unwrap();
+        assert_eq!(
+            hex::encode(key.expose()),
+            "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe"
+        );
     }
 
-    pub(super) fn token_key(&self) -> &Secret {
-        &self.token_key
+    #[test]
+    fn insane_costs_are_refused_before_they_cost() {
+        for kdf in [
+            Kdf::Argon2id { memory: u32::MAX, passes: 1, lanes: 1 },
+            Kdf::Argon2id { memory: 1 << 20, passes: 64, lanes: 1 },
+            Kdf::Argon2id { memory: 8, passes: 0, lanes: 1 },
+            Kdf::Argon2id { memory: 8, passes: 1, lanes: 2 },
+            Kdf::Pbkdf2 { iterations: u32::MAX },
+            Kdf::Pbkdf2 { iterations: 0 },
+        ] {
+            assert!(kdf.derive(b"1234", &[0; 16]).is_err(), "{kdf:?}");
+            assert!(Kdf::read(&mut Reader(&kdf.write(Writer::default()).0)).is_err(), "{kdf:?}");
+        }
     }
 
-    /// Seals other users' keys to the SO.
-    fn escrow(&self) -> Result<seal::Key> {
-        seal::Key::new(&seal::derive(&self.user_key, "escrow")?)
+    #[test]
+    fn a_user_opens_by_pin_and_by_escrow() {
+        let token = TokenKeys::new([7; 16], seal::random_key());
+        let (_, so) = User::new(&token, Role::So, "", b"so", CHEAP, None).unwrap();
+        let (user, key) = User::new(&token, Role::User, "alice", b"1234", CHEAP, Some(&so)).unwrap();
+        let user = User::parse(&user.body()).unwrap();
+        let opened = user.open(&token.id, b"1234").unwrap().unwrap();
+        assert_eq!(opened.expose(), key.expose());
+        assert!(user.open(&token.id, b"1235").unwrap().is_none());
+        assert!(user.open(&[8; 16], b"1234").unwrap().is_none(), "bound to its token");
+        assert_eq!(user.open_escrow(&token.id, &so).unwrap().unwrap().expose(), key.expose());
+        assert_eq!(user.open_token(&token.id, &key).unwrap().key.expose(), token.key.expose());
+        assert_eq!(user.open_pair(&token.id, &key).unwrap().public().unwrap(), user.public);
+        let mut other = user.clone();
+        other.name = "bob".into();
+        assert!(other.open(&token.id, b"1234").unwrap().is_none(), "bound to its name");
     }
 }

@@ -1,89 +1,100 @@
-//! An engine in memory, for tests.
+//! A token in memory: for tests, and for tokens that are to be gone with the process.
 
-use super::{Batch, Change, Key, Log, Revision, Storage, View};
-use crate::error::Result;
+use super::*;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
-struct Records {
+struct State {
     revision: Revision,
-    records: BTreeMap<Key, (Revision, Option<Vec<u8>>)>,
+    horizon: Revision,
+    records: BTreeMap<Key, (Revision, Option<Bytes>)>,
 }
 
-/// Records that live as long as the value.
-#[derive(Default)]
-pub struct Memory(Mutex<Records>);
+/// Clones share one token, as processes share a file.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<(AtomicU64, Mutex<State>)>);
 
-impl View for Records {
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Memory {
+        Memory::default()
+    }
+}
+
+impl View for State {
     fn revision(&self) -> Revision {
         self.revision
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<(Revision, Vec<u8>)>> {
-        Ok(self.records.get(key).and_then(|(revision, value)| Some((*revision, value.clone()?))))
+    fn record(&self, key: &[u8]) -> Result<Option<Record>> {
+        Ok(self.records.get(key).and_then(|(revision, value)| {
+            let value = Some(value.clone()?);
+            Some(Record { key: key.to_vec(), revision: *revision, value })
+        }))
     }
+}
 
-    fn keys(&self) -> Result<Vec<(Key, Revision)>> {
-        let there = self.records.iter().filter(|(_, (_, value))| value.is_some());
-        Ok(there.map(|(key, (revision, _))| (key.clone(), *revision)).collect())
+impl State {
+    fn forget_old_deletions(&mut self) {
+        let mut deletions: Vec<_> =
+            self.records.iter().filter(|(_, (_, value))| value.is_none()).map(|(_, (at, _))| *at).collect();
+        if deletions.len() > TOMBSTONES {
+            deletions.sort_unstable();
+            self.horizon = deletions[deletions.len() - TOMBSTONES / 2];
+            let horizon = self.horizon;
+            self.records.retain(|_, (at, value)| value.is_some() || *at > horizon);
+        }
     }
 }
 
 impl Storage for Memory {
-    fn mark(&self) -> u64 {
-        self.0.lock().revision
+    fn stamp(&self) -> Stamp {
+        Stamp(self.0.0.load(Ordering::Acquire))
     }
 
-    fn load(&self, since: Option<Revision>) -> Result<Log> {
-        let records = self.0.lock();
-        let wanted = |revision: Revision, there: bool| match since {
-            Some(since) => revision > since,
-            None => there,
-        };
-        let mut changes: Vec<Change> = records
-            .records
-            .iter()
-            .filter(|(_, (revision, value))| wanted(*revision, value.is_some()))
-            .map(|(key, (revision, value))| Change {
-                key: key.clone(),
-                revision: *revision,
-                value: value.clone(),
-            })
+    fn load(&self, since: Revision) -> Result<Changes> {
+        let state = self.0.1.lock();
+        let complete = since < state.horizon || since == Revision(0);
+        let wanted =
+            |at: Revision, value: &Option<Bytes>| if complete { value.is_some() } else { at > since };
+        let mut records: Vec<_> = (state.records.iter())
+            .filter(|(_, (at, value))| wanted(*at, value))
+            .map(|(key, (at, value))| Record { key: key.clone(), revision: *at, value: value.clone() })
             .collect();
-        changes.sort_by_key(|change| change.revision);
-        Ok(Log { revision: records.revision, complete: since.is_none(), changes })
+        records.sort_by_key(|record| record.revision);
+        Ok(Changes { upto: state.revision, stamp: self.stamp(), records, complete })
     }
 
-    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>> {
-        let records = self.0.lock();
-        let there =
-            records.records.iter().filter(|(key, (_, value))| key.starts_with(prefix) && value.is_some());
-        Ok(there
-            .map(|(key, (revision, value))| Change {
-                key: key.clone(),
-                revision: *revision,
-                value: value.clone(),
-            })
-            .collect())
+    fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {
+        work(&*self.0.1.lock())
     }
 
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
-        let mut records = self.0.lock();
-        let batch = work(&*records)?;
-        if !batch.is_empty() {
-            records.revision += 1;
-            let revision = records.revision;
-            records.records.extend(batch.into_iter().map(|(key, value)| (key, (revision, value))));
+        let mut state = self.0.1.lock();
+        let batch = work(&*state)?;
+        if batch.is_empty() {
+            return Ok(state.revision);
         }
-        Ok(records.revision)
+        state.revision = state.revision.next();
+        let revision = state.revision;
+        if batch.clear {
+            state.records.clear();
+            state.horizon = revision;
+        }
+        for (key, value) in batch.writes {
+            if value.is_some() || state.records.contains_key(&key) {
+                state.records.insert(key, (revision, value));
+            }
+        }
+        state.forget_old_deletions();
+        self.0.0.fetch_add(2, Ordering::Release);
+        Ok(revision)
     }
 
     fn write_protected(&self) -> bool {
         false
-    }
-
-    fn scrub(&self) -> Result<()> {
-        Ok(())
     }
 }

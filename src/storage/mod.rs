@@ -1,105 +1,140 @@
-//! Storage: bytes in, bytes out, and the seal over them. docs/storage-format.md draws what lies on disk.
+//! Where tokens are kept. Bytes go in and come out; [`sealed`] makes them unreadable and unforgeable.
 //!
-//! An engine behind [`Storage`] knows no users and no types: it keeps records under keys, gives every commit a
-//! revision, and tells cheaply whether anything may have changed. [`Sealed`] encrypts and authenticates what
-//! it is given to keep.
+//! ```text
+//!   token/  ->  Sealed: users, PINs, objects      (sealed, keyring, meta, record, tries, set)
+//!                  |
+//!               Storage: keys, values, revisions  (this file: the trait)
+//!                  |
+//!          sqlite | memory                        place: where the files are and who may touch them
+//! ```
+//!
+//! docs/storage-format.md has every byte.
 
-mod keyring;
-mod memory;
-mod place;
-mod records;
-mod sealed;
-mod sqlite;
-
-pub use keyring::{Keys, Role, Tries};
-pub use memory::Memory;
-pub use place::Place;
-pub use records::ObjectId;
-pub use sealed::{Changes, Info, NewToken, Put, Sealed, Stored};
+pub mod codec;
+pub mod keyring;
+pub mod memory;
+pub mod meta;
+pub mod place;
+pub mod record;
+pub mod sealed;
+pub mod set;
+pub mod sqlite;
+pub mod tries;
 
 use crate::error::Result;
 
-/// Counts commits; the first is 1.
-pub type Revision = u64;
-
-/// What a record is found by.
+/// The name of a record.
 pub type Key = Vec<u8>;
+/// The content of a record.
+pub type Bytes = Vec<u8>;
 
-/// A record that changed.
-pub struct Change {
-    /// Its key.
+/// Counts the transactions of a token; 0 is before the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// What comes after it.
+    pub fn next(self) -> Revision {
+        Revision(self.0 + 1)
+    }
+}
+
+/// A sign that changes with every transaction of any process. Odd while one is being written, or after a
+/// process died writing one: then nothing is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp(pub u64);
+
+impl Stamp {
+    /// What is equal to no other stamp and is never settled.
+    pub const UNKNOWN: Stamp = Stamp(u64::MAX);
+
+    /// True if nothing has been written since `seen` was taken.
+    pub fn unchanged_since(self, seen: Stamp) -> bool {
+        self == seen && self.0.is_multiple_of(2)
+    }
+}
+
+/// One record as of a revision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its name.
     pub key: Key,
-    /// The commit that changed it.
+    /// The transaction that wrote or deleted it.
     pub revision: Revision,
-    /// What it holds now; `None` if it was deleted.
-    pub value: Option<Vec<u8>>,
+    /// Its content; none if it was deleted.
+    pub value: Option<Bytes>,
 }
 
-/// What changed since a revision.
-pub struct Log {
-    /// The newest commit.
-    pub revision: Revision,
-    /// All records there are, rather than what changed: asked for, or deletions lie too far back.
+/// What [`Storage::load`] brings.
+#[derive(Debug)]
+pub struct Changes {
+    /// The state that the caller has once it has taken these in.
+    pub upto: Revision,
+    /// The stamp of a moment not after that state was read.
+    pub stamp: Stamp,
+    /// The records changed, the oldest first.
+    pub records: Vec<Record>,
+    /// These are all the records there are: what is not among them is gone.
     pub complete: bool,
-    /// In ascending order of their revisions.
-    pub changes: Vec<Change>,
 }
 
-/// The records as a writer sees them, inside its transaction.
+/// The current state, as one transaction sees it.
 pub trait View {
-    /// The newest commit; this one will be the next.
+    /// The last transaction before this one.
     fn revision(&self) -> Revision;
-
-    /// A record's revision and value.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR.
-    fn get(&self, key: &[u8]) -> Result<Option<(Revision, Vec<u8>)>>;
-
-    /// The keys and revisions of all records.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR.
-    fn keys(&self) -> Result<Vec<(Key, Revision)>>;
+    /// The record, unless there is none or it was deleted.
+    fn record(&self, key: &[u8]) -> Result<Option<Record>>;
 }
 
-/// What a writer wants done: `None` deletes.
-pub type Batch = Vec<(Key, Option<Vec<u8>>)>;
+/// What one transaction writes. All of it, or nothing.
+#[derive(Default, Debug)]
+pub struct Batch {
+    /// Deletes everything first, leaving no trace of it in the file.
+    pub clear: bool,
+    /// New contents; none deletes. Deleting what is not there is no error.
+    pub writes: Vec<(Key, Option<Bytes>)>,
+}
 
-/// An engine that keeps records.
+impl Batch {
+    /// Nothing to write.
+    pub fn is_empty(&self) -> bool {
+        !self.clear && self.writes.is_empty()
+    }
+
+    /// Adds a write.
+    pub fn put(&mut self, key: impl Into<Key>, value: Bytes) {
+        self.writes.push((key.into(), Some(value)));
+    }
+
+    /// Adds a deletion.
+    pub fn delete(&mut self, key: impl Into<Key>) {
+        self.writes.push((key.into(), None));
+    }
+}
+
+/// A store of one token's records, shared with other threads and processes.
 ///
-/// # Errors
-/// Full: CKR_DEVICE_MEMORY. Broken: CKR_DEVICE_ERROR. Not ours: CKR_TOKEN_NOT_RECOGNIZED. Read-only:
-/// CKR_TOKEN_WRITE_PROTECTED. Held by another writer for too long: CKR_FUNCTION_FAILED.
+/// Errors: CKR_DEVICE_MEMORY of a full disk, CKR_DEVICE_ERROR of one that fails, CKR_FUNCTION_FAILED if
+/// other processes keep it busy, CKR_TOKEN_WRITE_PROTECTED, CKR_TOKEN_NOT_RECOGNIZED if it is damaged or
+/// something else, CKR_DEVICE_REMOVED once it has been destroyed or replaced.
 pub trait Storage: Send + Sync {
-    /// A mark that differs once anything may have been committed, by any process. No system call, no query.
-    fn mark(&self) -> u64;
+    /// The present stamp, at the cost of a read from memory.
+    fn stamp(&self) -> Stamp;
 
-    /// What changed since a revision, or everything.
-    ///
-    /// # Errors
-    /// As above.
-    fn load(&self, since: Option<Revision>) -> Result<Log>;
+    /// The records changed after `since`, or all of them if it is too long ago to tell.
+    fn load(&self, since: Revision) -> Result<Changes>;
 
-    /// The records whose keys begin so, in ascending order.
-    ///
-    /// # Errors
-    /// As above.
-    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>>;
+    /// Runs `work` on one consistent state.
+    fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()>;
 
-    /// Runs `work` on the newest records and commits what it returns, all or nothing, before it returns. An
-    /// engine that only notices a race at the end runs `work` again.
-    ///
-    /// # Errors
-    /// Those of `work`; as above.
+    /// Runs `work` on the current state and commits what it returns, synced to the disk before this returns,
+    /// as revision `view.revision().next()`. An error of `work`'s own writes nothing; nor does an empty batch,
+    /// for which the unchanged revision is returned. Engines may run `work` again if others wrote meanwhile.
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision>;
 
-    /// Whether every write is refused.
+    /// True if this process can read it only.
     fn write_protected(&self) -> bool;
-
-    /// Makes sure that what was deleted or replaced is gone from the disk too.
-    ///
-    /// # Errors
-    /// As above.
-    fn scrub(&self) -> Result<()>;
 }
+
+/// How many deletions are remembered one by one before readers have to load everything.
+pub(crate) const TOMBSTONES: usize = 4096;

@@ -1,180 +1,185 @@
-//! Where the token files are, and who else may touch them.
+//! Where token files are, and who may touch them.
 //!
-//! A token is the file `<slot>.coffer` in the token directory, beside what SQLite and the change counter need.
-//! The directory is ours alone (0700), the files too (0600), whatever the umask; anything else in their place
-//! is refused rather than followed.
+//! A directory of the user's own, mode 0700, holds `<slot number>.coffer` and beside it what SQLite and
+//! [`super::sqlite`] need (`-wal`, `-shm`, `.stamp`), all of mode 0600. Everything that another user could
+//! have put there or could swap is refused by name.
 
-use super::Storage;
-use super::sqlite::Sqlite;
+use super::sqlite::{Sqlite, sibling, system};
 use crate::error::{Error, Result, Rv};
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use crate::kernel::shared::effective_user;
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process;
 
 const SUFFIX: &str = ".coffer";
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The token directory.
-pub struct Place {
-    directory: PathBuf,
+/// The file with the stamp of the token at `path`.
+pub(super) fn stamp_path(path: &Path) -> PathBuf {
+    path.with_extension("stamp")
 }
 
-/// An I/O error under the code that fits it, naming the file.
-pub fn io_error(path: &Path, error: &io::Error) -> Error {
-    let rv = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Rv::DeviceMemory,
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Rv::TokenWriteProtected,
-        _ => Rv::DeviceError,
-    };
-    rv.because(format!("{}: {error}", path.display()))
-}
+/// A token directory that was found safe.
+#[derive(Clone, Debug)]
+pub struct Place(PathBuf);
 
 impl Place {
-    /// The directory, made if it is not there yet.
+    /// The directory at `path`, made (mode 0700) if it is not there.
     ///
     /// # Errors
-    /// CKR_GENERAL_ERROR, saying what is wrong with the directory or one above it.
-    pub fn new(directory: &Path) -> Result<Place> {
-        if !directory.exists() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
-                .map_err(|e| io_error(directory, &e))?;
+    /// CKR_DEVICE_ERROR naming what is unsafe about it: a symlink, another owner, group or others that may
+    /// write to it or to a directory above it that is not sticky and root's.
+    pub fn open(path: &Path) -> Result<Place> {
+        if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            // The umask may have taken more than it should.
+            made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
+                .map_err(|error| system(path, error))?;
         }
-        let directory = directory.canonicalize().map_err(|error| io_error(directory, &error))?;
-        let metadata = fs::symlink_metadata(&directory).map_err(|error| io_error(&directory, &error))?;
-        if !metadata.is_dir() {
-            fail!(GeneralError, "{}: not a directory", directory.display());
+        let meta = fs::symlink_metadata(path).map_err(|error| system(path, error))?;
+        if !meta.is_dir() {
+            return Err(unsafe_place(path, "not a directory itself"));
         }
-        ours(&directory, &metadata, 0o022)?;
-        for above in directory.ancestors().skip(1) {
-            let metadata = fs::symlink_metadata(above).map_err(|error| io_error(above, &error))?;
-            let (others_write, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
-            if others_write && !sticky {
-                fail!(
-                    GeneralError,
-                    "{}: others may write here, so the tokens below are not safe",
-                    above.display()
-                );
+        own(path, &meta)?;
+        // No path of SQLite's may go through a link.
+        let path = path.canonicalize().map_err(|error| system(path, error))?;
+        for above in path.ancestors().skip(1) {
+            let meta = fs::symlink_metadata(above).map_err(|error| system(above, error))?;
+            let sticky = meta.mode() & 0o1000 != 0 && meta.uid() == 0;
+            if meta.mode() & 0o022 != 0 && !sticky {
+                return Err(unsafe_place(
+                    above,
+                    "group or others can write to it, so they can swap the token directory",
+                ));
             }
         }
-        Ok(Place { directory })
+        Ok(Place(path))
     }
 
-    /// The numbers of the slots that have a token, in ascending order.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR.
-    pub fn list(&self) -> Result<Vec<u32>> {
-        let entries = fs::read_dir(&self.directory).map_err(|error| io_error(&self.directory, &error))?;
-        let mut slots: Vec<u32> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(SUFFIX)?.parse().ok())
-            .collect();
+    /// The file of a slot's token, whether it is there or not.
+    pub fn path(&self, slot: u64) -> PathBuf {
+        self.0.join(format!("{slot}{SUFFIX}"))
+    }
+
+    /// The numbers of the slots with a token, ascending.
+    pub fn list(&self) -> Result<Vec<u64>> {
+        let mut slots = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(|error| system(&self.0, error))? {
+            let name = entry.map_err(|error| system(&self.0, error))?.file_name();
+            // Only the canonical spelling: 07.coffer is no token.
+            let slot = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok());
+            slots.extend(slot.filter(|slot| name.to_str() == Some(&format!("{slot}{SUFFIX}"))));
+        }
         slots.sort_unstable();
         Ok(slots)
     }
 
-    fn path(&self, slot: u32) -> PathBuf {
-        self.directory.join(format!("{slot}{SUFFIX}"))
-    }
-
-    /// The storage of a slot's token; `None` if there is none.
+    /// Opens the token of `slot`.
     ///
     /// # Errors
-    /// CKR_TOKEN_NOT_RECOGNIZED for what is no token file of ours.
-    pub fn open(&self, slot: u32) -> Result<Option<Box<dyn Storage>>> {
+    /// CKR_TOKEN_NOT_PRESENT if there is none, CKR_DEVICE_ERROR naming what is unsafe about one of its
+    /// files, and those of [`Sqlite::open`].
+    pub fn token(&self, slot: u64) -> Result<Sqlite> {
         let path = self.path(slot);
-        match fs::symlink_metadata(&path) {
-            Ok(_) => {
-                self.check(&path)?;
-                Ok(Some(Box::new(Sqlite::open(&path)?)))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(&path, &error)),
+        if !file_is_safe(&path)? {
+            fail!(TokenNotPresent, "{}: no such file", path.display());
         }
+        for suffix in COMPANIONS {
+            file_is_safe(&sibling(&path, suffix))?;
+        }
+        file_is_safe(&stamp_path(&path))?;
+        Sqlite::open(&path)
     }
 
-    /// Makes a slot's storage: `fill` writes its first records under a name of its own, and only the finished
-    /// file gets the slot's name.
+    /// Makes the token of `slot` from what `fill` writes; at no instant is there a half-made one.
     ///
     /// # Errors
-    /// CKR_FUNCTION_FAILED if another process has made it meanwhile; as [`Storage`].
-    pub fn create(
-        &self,
-        slot: u32,
-        fill: impl FnOnce(&dyn Storage) -> Result<()>,
-    ) -> Result<Box<dyn Storage>> {
+    /// CKR_DEVICE_ERROR if there is one already; whatever `fill` fails with.
+    pub fn create(&self, slot: u64, fill: impl FnOnce(&Sqlite) -> Result<()>) -> Result<()> {
         let path = self.path(slot);
-        let draft = self.directory.join(format!(".{slot}.{}.draft", process::id()));
-        self.discard(&draft);
-        let made = self.make(&draft, fill).and_then(|()| self.publish(&draft, &path));
-        self.discard(&draft);
-        made?;
-        Ok(Box::new(Sqlite::open(&path)?))
-    }
-
-    fn make(&self, draft: &Path, fill: impl FnOnce(&dyn Storage) -> Result<()>) -> Result<()> {
-        exclusive(draft).map_err(|error| io_error(draft, &error))?;
-        let storage = Sqlite::create(draft)?;
-        fill(&storage)?;
-        // Nothing may stay behind in a log of the old name.
-        storage.close()
-    }
-
-    /// A link fails if the name is taken, which a rename would not.
-    fn publish(&self, draft: &Path, path: &Path) -> Result<()> {
-        match fs::hard_link(draft, path) {
-            Ok(()) => self.sync(),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fail!(FunctionFailed, "{}: another process has just made it", path.display())
+        let failed = |error| system(&path, error);
+        // Held until the end: of all who create here at once, one at a time.
+        let directory = File::open(&self.0).map_err(failed)?;
+        directory.lock().map_err(failed)?;
+        if fs::symlink_metadata(&path).is_ok() {
+            fail!(DeviceError, "{}: exists already", path.display());
+        }
+        let new = self.0.join(format!(".{slot}.new"));
+        let discard = || {
+            remove(&new)?;
+            COMPANIONS.iter().try_for_each(|suffix| remove(&sibling(&new, suffix)))
+        };
+        // Of a process that died here.
+        discard().map_err(failed)?;
+        let filled = Sqlite::create(&new).and_then(|token| {
+            fill(&token)?;
+            token.close()
+        });
+        let moved = filled.and_then(|()| {
+            File::open(&new).and_then(|file| file.sync_all()).map_err(failed)?;
+            // What is left of a token that was here before must not become this one's.
+            for suffix in COMPANIONS {
+                remove(&sibling(&path, suffix)).map_err(failed)?;
             }
-            Err(error) => Err(io_error(path, &error)),
-        }
+            fs::rename(&new, &path).and_then(|()| directory.sync_all()).map_err(failed)
+        });
+        moved.inspect_err(|_| {
+            let _ = discard();
+        })
     }
 
-    fn discard(&self, draft: &Path) {
-        for name in super::sqlite::companions(draft).chain([draft.to_path_buf()]) {
-            // What is not there need not go.
-            let _ = fs::remove_file(name);
+    /// Removes the token of `slot` for ever. Whoever has it open gets CKR_DEVICE_REMOVED.
+    pub fn destroy(&self, slot: u64) -> Result<()> {
+        let path = self.path(slot);
+        let failed = |error| system(&path, error);
+        let directory = File::open(&self.0).map_err(failed)?;
+        directory.lock().map_err(failed)?;
+        // A token too damaged to open can be removed all the same.
+        if let Ok(token) = self.token(slot) {
+            token.destroyed();
         }
-    }
-
-    fn sync(&self) -> Result<()> {
-        let directory = File::open(&self.directory).map_err(|error| io_error(&self.directory, &error))?;
-        directory.sync_all().map_err(|error| io_error(&self.directory, &error))
-    }
-
-    /// Refuses a token file, or a companion of it, that is not a plain file of ours.
-    fn check(&self, path: &Path) -> Result<()> {
-        for name in super::sqlite::companions(path).chain([path.to_path_buf()]) {
-            match fs::symlink_metadata(&name) {
-                Ok(metadata) if metadata.is_file() => ours(&name, &metadata, 0o077)?,
-                Ok(_) => fail!(TokenNotRecognized, "{}: not a plain file", name.display()),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error(&name, &error)),
-            }
+        remove(&path).and_then(|()| directory.sync_all()).map_err(failed)?;
+        for suffix in COMPANIONS {
+            remove(&sibling(&path, suffix)).map_err(failed)?;
         }
-        Ok(())
+        remove(&stamp_path(&path)).and_then(|()| directory.sync_all()).map_err(failed)
     }
 }
 
-/// Refuses what another user owns, or may do `forbidden` with. Root may use what others own.
-fn ours(path: &Path, metadata: &Metadata, forbidden: u32) -> Result<()> {
-    let me = fs::metadata("/proc/self").map_or(metadata.uid(), |process| process.uid());
-    if metadata.uid() != me && me != 0 {
-        fail!(TokenNotRecognized, "{}: belongs to user {}, not {me}", path.display(), metadata.uid());
+/// Whether the file is there; an error if it is there and not safe.
+fn file_is_safe(path: &Path) -> Result<bool> {
+    let meta = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        outcome => outcome.map_err(|error| system(path, error))?,
+    };
+    if !meta.is_file() {
+        return Err(unsafe_place(path, "not a plain file"));
     }
-    if metadata.mode() & forbidden != 0 {
-        fail!(TokenNotRecognized, "{}: mode {:o} lets others in", path.display(), metadata.mode() & 0o777);
+    if meta.nlink() != 1 {
+        return Err(unsafe_place(path, "has another name (a hard link)"));
+    }
+    own(path, &meta)?;
+    Ok(true)
+}
+
+fn own(path: &Path, meta: &Metadata) -> Result<()> {
+    if meta.uid() != effective_user() {
+        return Err(unsafe_place(path, "owned by another user"));
+    }
+    if meta.mode() & 0o077 != 0 && (meta.is_file() || meta.mode() & 0o022 != 0) {
+        return Err(unsafe_place(path, "open to group or others; chmod go= would help"));
     }
     Ok(())
 }
 
-/// Makes a file nobody had, for us alone.
-pub fn exclusive(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file)
+fn unsafe_place(path: &Path, why: &str) -> Error {
+    Rv::DeviceError.because(format!("{}: refused: {why}", path.display()))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
 }

@@ -1,316 +1,455 @@
-//! The embedded engine: one SQLite file a token.
+//! A token in one SQLite file.
 //!
-//! WAL with full sync, so a commit that was acknowledged survives a power cut and readers never wait for
-//! writers; every write in an immediate transaction; deleted bytes overwritten. The bundled SQLite is new
-//! enough not to have the WAL-reset corruption of versions before 3.51.3, and `open` insists on it.
+//! WAL with `synchronous=FULL`: a transaction is on the disk before it is acknowledged, and readers do not
+//! wait for writers of other processes. Beside the file stands a small one with the [`Stamp`], mapped into
+//! every process, so that asking whether something changed is a read from memory.
 
-use super::place::{exclusive, io_error};
-use super::{Batch, Change, Key, Log, Revision, Storage, View};
-use crate::error::{Error, Result, Rv};
-use crate::kernel::shared::{self, SharedCounter};
-use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
-use std::ffi::OsString;
+use super::place::stamp_path;
+use super::*;
+use crate::error::{Error, Rv};
+use crate::kernel::shared::{SharedCounter, writable};
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::config::DbConfig;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
+use std::mem;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// "CFFR": what `file` and the format check know a token by.
-const APPLICATION: i32 = 0x4346_4652;
-/// Of the tables below.
-const SCHEMA: i32 = 1;
-/// How long a writer waits for another process's.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Deletions are remembered for this many commits; who is further behind loads everything.
-const HORIZON: Revision = 100_000;
+/// `PRAGMA application_id` of a token file: "Cofr".
+pub const APPLICATION_ID: i32 = 0x436f_6672;
+/// `PRAGMA user_version`: of the tables here; the records have their own.
+pub const LAYOUT: i32 = 1;
+/// SQLite below this can corrupt a WAL that two connections reset at once.
+const OLDEST_SAFE: i32 = 3_051_003;
+const PATIENCE: Duration = Duration::from_secs(10);
+const RETRIES: usize = 3;
 
-/// A token file.
+const TABLES: &str = "
+    CREATE TABLE record (key BLOB PRIMARY KEY, revision INTEGER NOT NULL, value BLOB) WITHOUT ROWID;
+    CREATE INDEX record_revision ON record (revision);
+    CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL, horizon INTEGER NOT NULL);
+    INSERT INTO state VALUES (0, 0, 0);";
+
+/// Threads of this process that are inside SQLite. Another value than 0 in a child just forked means that
+/// SQLite's own locks may be held there by threads that do not exist.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+struct Inside;
+
+impl Inside {
+    fn enter() -> Inside {
+        INSIDE.fetch_add(1, Ordering::SeqCst);
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What tells a change, best first.
+enum Sign {
+    Shared(SharedCounter),
+    /// Nothing can change: a read-only place without a log.
+    Constant,
+    /// No room for a counter, or no right to write it: every reader has to look.
+    None,
+}
+
+/// An open token file.
 pub struct Sqlite {
-    path: PathBuf,
     connection: Mutex<Connection>,
-    /// Absent where the file system cannot be written: then nothing changes either.
-    counter: Option<SharedCounter>,
+    sign: Sign,
+    path: PathBuf,
+    inode: (u64, u64),
     write_protected: bool,
 }
 
-/// The files that belong to the one at `path`.
-pub fn companions(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let path = path.as_os_str().to_os_string();
-    ["-wal", "-shm", "-journal", "-mark"].into_iter().map(move |suffix| {
-        let mut name: OsString = path.clone();
-        name.push(suffix);
-        name.into()
-    })
-}
-
-fn mark_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push("-mark");
-    name.into()
-}
-
 impl Sqlite {
-    /// Opens a token file; read-only if the system lets us do no more.
-    pub fn open(path: &Path) -> Result<Sqlite> {
-        let sqlite = Sqlite::connect(path)?;
-        sqlite.recognise()?;
-        Ok(sqlite)
-    }
-
-    /// Makes the tables in an empty file.
+    /// Makes a new, empty token file.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR if something is at `path`, CKR_DEVICE_MEMORY if the disk is full.
     pub fn create(path: &Path) -> Result<Sqlite> {
-        let sqlite = Sqlite::connect(path)?;
-        let tables = format!(
-            "BEGIN IMMEDIATE;
-             CREATE TABLE record (key BLOB PRIMARY KEY, revision INTEGER NOT NULL, value BLOB) WITHOUT ROWID;
-             CREATE INDEX record_revision ON record (revision);
-             CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL,
-                                 horizon INTEGER NOT NULL);
-             INSERT INTO state VALUES (1, 0, 0);
-             PRAGMA application_id = {APPLICATION};
-             PRAGMA user_version = {SCHEMA};
-             COMMIT;"
-        );
-        sqlite.connection.lock().execute_batch(&tables).map_err(|error| sqlite.fault(error))?;
-        Ok(sqlite)
-    }
-
-    fn connect(path: &Path) -> Result<Sqlite> {
-        if rusqlite::version_number() < 3_051_003 {
-            fail!(GeneralError, "SQLite {} can corrupt a WAL; 3.51.3 is needed", rusqlite::version());
-        }
-        let fault = |error| fault(path, error);
-        // No other descriptor of the file may be opened to find this out: closing it would drop our locks.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection =
-            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW).map_err(fault)?;
-        let write_protected = connection.is_readonly("main").map_err(fault)?;
-        if write_protected {
-            // Without a log there is nothing to recover, and SQLite must not look for its shared memory.
-            let immutable = !companions(path).next().is_some_and(|wal| wal.exists());
-            let uri = format!("file:{}?mode=ro&immutable={}", escaped(path), immutable as u8);
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            connection =
-                Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
-        }
-        connection.busy_timeout(PATIENCE).map_err(fault)?;
-        let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;
-                        PRAGMA temp_store = MEMORY;";
-        connection.execute_batch(settings).map_err(fault)?;
-        if !write_protected {
-            let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
-            connection.execute_batch(settings).map_err(fault)?;
-        }
-        let counter = counter(path, !write_protected)?;
-        Ok(Sqlite { path: path.to_path_buf(), connection: Mutex::new(connection), counter, write_protected })
-    }
-
-    fn recognise(&self) -> Result<()> {
-        let connection = self.connection.lock();
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        match (pragma("application_id"), pragma("user_version")) {
-            (Ok(APPLICATION), Ok(SCHEMA)) => Ok(()),
-            (Ok(APPLICATION), Ok(newer)) => {
-                fail!(
-                    TokenNotRecognized,
-                    "{}: tables of version {newer}, known is {SCHEMA}",
-                    self.path.display()
-                )
-            }
-            (Err(error), _) | (_, Err(error)) => Err(self.fault(error)),
-            _ => fail!(TokenNotRecognized, "{}: not a Coffer token", self.path.display()),
-        }
-    }
-
-    /// Writes everything into the file itself and lets go of it.
-    pub fn close(self) -> Result<()> {
-        let connection = self.connection.into_inner();
-        let checkpoint = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-        checkpoint.map_err(|error| fault(&self.path, error))?;
-        connection.close().map_err(|(_, error)| fault(&self.path, error))
-    }
-
-    fn fault(&self, error: rusqlite::Error) -> Error {
-        fault(&self.path, error)
-    }
-
-    fn advance(&self) {
-        self.counter.iter().for_each(SharedCounter::advance);
-    }
-}
-
-/// The change counter beside the token file. Whoever comes first makes it: complete under another name, so
-/// that nobody maps a file that is still too short.
-fn counter(path: &Path, writable: bool) -> Result<Option<SharedCounter>> {
-    let mark = mark_path(path);
-    if writable && !mark.exists() {
-        let mut draft = mark.clone().into_os_string();
-        draft.push(format!(".{}.{:?}", std::process::id(), std::thread::current().id()));
-        let draft = PathBuf::from(draft);
-        let made = exclusive(&draft).and_then(|file| file.set_len(shared::LEN)).and_then(|()| {
-            match fs::hard_link(&draft, &mark) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-                _ => Ok(()),
-            }
-        });
-        let _ = fs::remove_file(&draft);
-        made.map_err(|error| io_error(&mark, &error))?;
-    }
-    let file =
-        if writable { OpenOptions::new().read(true).write(true).open(&mark) } else { File::open(&mark) };
-    match file {
-        Ok(file) => SharedCounter::map(&file, writable).map(Some).map_err(|error| io_error(&mark, &error)),
-        Err(_) if !writable => Ok(None),
-        Err(error) => Err(io_error(&mark, &error)),
-    }
-}
-
-/// A path inside a URI.
-fn escaped(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
-    let bytes = path.as_os_str().as_bytes().iter();
-    bytes.map(|byte| if plain(byte) { (*byte as char).to_string() } else { format!("%{byte:02x}") }).collect()
-}
-
-fn fault(path: &Path, error: rusqlite::Error) -> Error {
-    let rv = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Rv::DeviceMemory,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Rv::FunctionFailed,
-        Some(ErrorCode::ReadOnly) => Rv::TokenWriteProtected,
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Rv::TokenNotRecognized,
-        Some(ErrorCode::OutOfMemory) => Rv::HostMemory,
-        _ => Rv::DeviceError,
-    };
-    rv.because(format!("{}: {error}", path.display()))
-}
-
-/// The records inside a transaction.
-struct Inside<'a> {
-    sqlite: &'a Sqlite,
-    connection: &'a Connection,
-}
-
-impl View for Inside<'_> {
-    fn revision(&self) -> Revision {
-        state(self.connection).map_or(0, |(revision, _)| revision)
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<(Revision, Vec<u8>)>> {
-        let query = "SELECT revision, value FROM record WHERE key = ?1 AND value IS NOT NULL";
-        let mut statement =
-            self.connection.prepare_cached(query).map_err(|error| self.sqlite.fault(error))?;
-        let record = statement.query_row([key], |row| Ok((row.get::<_, i64>(0)? as Revision, row.get(1)?)));
-        record.optional().map_err(|error| self.sqlite.fault(error))
-    }
-
-    fn keys(&self) -> Result<Vec<(Key, Revision)>> {
-        let keys = || -> rusqlite::Result<Vec<_>> {
-            let query = "SELECT key, revision FROM record WHERE value IS NOT NULL";
-            let mut statement = self.connection.prepare_cached(query)?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as Revision)))?;
-            rows.collect()
+        check_version()?;
+        let _inside = Inside::enter();
+        let failed = |error| system(path, error);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        // The umask may have taken more than it should.
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        drop(file);
+        let connection = connect(path, false)?;
+        let make = || -> rusqlite::Result<()> {
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            connection.pragma_update(None, "user_version", LAYOUT)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;"))
         };
-        keys().map_err(|error| self.sqlite.fault(error))
+        make().map_err(|error| sqlite(path, error))?;
+        Sqlite::with(connection, path, false, Sign::None)
     }
-}
 
-/// The newest commit, and the one up to which deletions are forgotten.
-fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
-    let mut statement = connection.prepare_cached("SELECT revision, horizon FROM state")?;
-    statement.query_row([], |row| Ok((row.get::<_, i64>(0)? as Revision, row.get::<_, i64>(1)? as Revision)))
-}
-
-fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
-    Ok(Change { key: row.get(0)?, revision: row.get::<_, i64>(1)? as Revision, value: row.get(2)? })
-}
-
-fn write(connection: &Connection, revision: Revision, batch: &Batch) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO record VALUES (?1, ?2, ?3)
-         ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, value = excluded.value",
-    )?;
-    for (key, value) in batch {
-        put.execute(params![key, revision as i64, value])?;
+    /// Opens a token file that [`super::place`] has judged safe.
+    ///
+    /// # Errors
+    /// CKR_TOKEN_NOT_RECOGNIZED if it is no token file or of a later version; see [`Storage`].
+    pub fn open(path: &Path) -> Result<Sqlite> {
+        check_version()?;
+        let _inside = Inside::enter();
+        let unwritable = !writable(path) || !path.parent().is_some_and(writable);
+        // Without a log, and where none can be made, the file cannot change: it may be read as it stands.
+        let immutable = unwritable && !sibling(path, "-wal").exists();
+        let connection = if immutable { connect_immutable(path)? } else { connect(path, unwritable)? };
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let application = number("application_id").map_err(|error| sqlite(path, error))?;
+        if application != APPLICATION_ID {
+            fail!(TokenNotRecognized, "{}: not a Coffer token", path.display());
+        }
+        let layout = number("user_version").map_err(|error| sqlite(path, error))?;
+        if layout != LAYOUT {
+            fail!(TokenNotRecognized, "{}: layout {layout}, but this Coffer knows {LAYOUT}", path.display());
+        }
+        let sign = match immutable {
+            true => Sign::Constant,
+            false => map_stamp(&stamp_path(path)).map_or(Sign::None, Sign::Shared),
+        };
+        Sqlite::with(connection, path, unwritable, sign)
     }
-    let horizon = revision.saturating_sub(HORIZON);
-    let mut forget =
-        connection.prepare_cached("DELETE FROM record WHERE revision <= ?1 AND value IS NULL")?;
-    // Looking every time would cost each commit; a thousand deletions more do no harm.
-    if horizon > 0 && revision.is_multiple_of(1000) {
-        forget.execute([horizon as i64])?;
-        connection.prepare_cached("UPDATE state SET horizon = ?1")?.execute([horizon as i64])?;
+
+    fn with(connection: Connection, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
+        let inode = inode(path).ok_or_else(|| removed(path))?;
+        Ok(Sqlite { connection: Mutex::new(connection), sign, path: path.into(), inode, write_protected })
     }
-    connection.prepare_cached("UPDATE state SET revision = ?1")?.execute([revision as i64])?;
-    Ok(())
+
+    /// Writes everything back into the one file and closes it: before it is renamed or copied.
+    pub fn close(self) -> Result<()> {
+        let _inside = Inside::enter();
+        self.connection.into_inner().close().map_err(|(_, error)| sqlite(&self.path, error))
+    }
+
+    /// Marks the token as gone for all who have it open: before its files are removed.
+    pub fn destroyed(&self) {
+        if let Sign::Shared(counter) = &self.sign {
+            begin_write(counter);
+        }
+    }
+
+    /// Lets go of it in a child process that was forked with it open, so that the child can open it anew.
+    ///
+    /// The child has none of the parent's file locks, but its copy of SQLite believes so until the
+    /// connection is closed; closing one that was at rest touches nothing the parent uses. One that was at
+    /// work is left alone for ever, and SQLite with it.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR if the parent was forked in the middle of a call: this child can open no token.
+    pub fn abandon(self) -> Result<()> {
+        if INSIDE.load(Ordering::SeqCst) != 0 {
+            mem::forget(self);
+            fail!(DeviceError, "forked while another thread was using a token; this process can open none");
+        }
+        // Closing would otherwise write the log back if the parent is gone.
+        let connection = self.connection.into_inner();
+        let quiet = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        quiet
+            .and_then(|_| connection.close().map_err(|(_, error)| error))
+            .map_err(|error| sqlite(&self.path, error))
+    }
+
+    /// The connection, if the file is still the one that was opened.
+    fn enter(&self) -> Result<(Inside, MutexGuard<'_, Connection>)> {
+        let connection = self.connection.lock();
+        let inside = Inside::enter();
+        if inode(&self.path) != Some(self.inode) {
+            return Err(removed(&self.path));
+        }
+        Ok((inside, connection))
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        sqlite(&self.path, error)
+    }
+
+    fn changes(&self, connection: &mut Connection, since: Revision) -> rusqlite::Result<Changes> {
+        let stamp = self.stamp();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let (upto, horizon) = state(&transaction)?;
+        let complete = since < horizon || since == Revision(0);
+        let sql = match complete {
+            true => {
+                "SELECT key, revision, value FROM record WHERE value IS NOT NULL AND revision > ? ORDER BY revision"
+            }
+            false => "SELECT key, revision, value FROM record WHERE revision > ? ORDER BY revision",
+        };
+        let from = if complete { -1 } else { since.0 as i64 };
+        let mut statement = transaction.prepare(sql)?;
+        let records = statement
+            .query_map([from], |row| {
+                Ok(Record {
+                    key: row.get(0)?,
+                    revision: Revision(row.get::<_, i64>(1)? as u64),
+                    value: row.get(2)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Changes { upto, stamp, records, complete })
+    }
+
+    fn commit(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
+        let (_inside, connection) = self.enter()?;
+        let mut tries = 0;
+        let transaction = loop {
+            match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate) {
+                Err(error) if busy(&error) && tries < RETRIES => tries += 1,
+                outcome => break outcome.map_err(|error| self.failed(error))?,
+            }
+        };
+        let (revision, _) = state(&transaction).map_err(|error| self.failed(error))?;
+        let batch = work(&Snapshot { connection: &transaction, revision, path: &self.path })?;
+        if batch.is_empty() {
+            return Ok(revision);
+        }
+        let clear = batch.clear;
+        let mark = match &self.sign {
+            Sign::Shared(counter) => Some((counter, begin_write(counter))),
+            _ => None,
+        };
+        let outcome = write(&transaction, batch, revision.next()).and_then(|()| transaction.commit());
+        if let Some((counter, odd)) = mark {
+            // If it fails, the next writer has begun already and will settle it.
+            counter.advance(odd, odd + 1);
+        }
+        outcome.map_err(|error| self.failed(error))?;
+        if clear {
+            // Old pages still in the log go now; if a reader is in the way, at a later checkpoint.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        Ok(revision.next())
+    }
 }
 
 impl Storage for Sqlite {
-    fn mark(&self) -> u64 {
-        self.counter.as_ref().map_or(0, SharedCounter::value)
+    fn stamp(&self) -> Stamp {
+        match &self.sign {
+            Sign::Shared(counter) => Stamp(counter.value()),
+            Sign::Constant => Stamp(0),
+            Sign::None => Stamp::UNKNOWN,
+        }
     }
 
-    fn load(&self, since: Option<Revision>) -> Result<Log> {
-        let mut connection = self.connection.lock();
-        let mut load = || -> rusqlite::Result<Log> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            let (revision, horizon) = state(&transaction)?;
-            let since = since.filter(|since| *since >= horizon && *since <= revision);
-            let mut statement = transaction.prepare_cached(
-                "SELECT key, revision, value FROM record
-                 WHERE revision > ?1 AND (value IS NOT NULL OR ?1 >= 0) ORDER BY revision, key",
-            )?;
-            let rows = statement.query_map([since.map_or(-1, |since| since as i64)], change)?;
-            let changes = rows.collect::<rusqlite::Result<_>>()?;
-            Ok(Log { revision, complete: since.is_none(), changes })
-        };
-        load().map_err(|error| self.fault(error))
+    fn load(&self, since: Revision) -> Result<Changes> {
+        let (_inside, mut connection) = self.enter()?;
+        self.changes(&mut connection, since).map_err(|error| self.failed(error))
     }
 
-    fn read(&self, prefix: &[u8]) -> Result<Vec<Change>> {
-        let connection = self.connection.lock();
-        // No key is longer than a user's name and the kind before it.
-        let end = [prefix, &[0xff; 64]].concat();
-        let read = || -> rusqlite::Result<Vec<Change>> {
-            let mut statement = connection.prepare_cached(
-                "SELECT key, revision, value FROM record WHERE key BETWEEN ?1 AND ?2 AND value IS NOT NULL ORDER BY key",
-            )?;
-            let rows = statement.query_map(params![prefix, end], change)?;
-            rows.collect()
-        };
-        read().map_err(|error| self.fault(error))
+    fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {
+        let (_inside, mut connection) = self.enter()?;
+        let failed = |error| self.failed(error);
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;
+        let (revision, _) = state(&transaction).map_err(failed)?;
+        work(&Snapshot { connection: &transaction, revision, path: &self.path })
     }
 
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
         if self.write_protected {
-            fail!(TokenWriteProtected, "{}: cannot be written", self.path.display());
+            fail!(TokenWriteProtected, "{}: read-only", self.path.display());
         }
-        let mut connection = self.connection.lock();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| self.fault(error))?;
-        let view = Inside { sqlite: self, connection: &transaction };
-        let batch = work(&view)?;
-        let (revision, _) = state(&transaction).map_err(|error| self.fault(error))?;
-        if batch.is_empty() {
-            return Ok(revision);
-        }
-        write(&transaction, revision + 1, &batch).map_err(|error| self.fault(error))?;
-        // Once before, for the case that this process dies right after the commit; once after it, so that who
-        // looked in between looks again.
-        self.advance();
-        transaction.commit().map_err(|error| self.fault(error))?;
-        self.advance();
-        Ok(revision + 1)
+        self.commit(work)
     }
 
     fn write_protected(&self) -> bool {
         self.write_protected
     }
+}
 
-    fn scrub(&self) -> Result<()> {
-        let connection = self.connection.lock();
-        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(|error| self.fault(error))
+struct Snapshot<'a> {
+    connection: &'a Connection,
+    revision: Revision,
+    path: &'a Path,
+}
+
+impl View for Snapshot<'_> {
+    fn revision(&self) -> Revision {
+        self.revision
     }
+
+    fn record(&self, key: &[u8]) -> Result<Option<Record>> {
+        self.connection
+            .query_row(
+                "SELECT revision, value FROM record WHERE key = ? AND value IS NOT NULL",
+                [key],
+                |row| {
+                    let revision = Revision(row.get::<_, i64>(0)? as u64);
+                    Ok(Record { key: key.to_vec(), revision, value: row.get(1)? })
+                },
+            )
+            .optional()
+            .map_err(|error| sqlite(self.path, error))
+    }
+}
+
+/// Makes the stamp odd; the caller holds the write lock, so an odd one is a dead process's.
+fn begin_write(counter: &SharedCounter) -> u64 {
+    loop {
+        let value = counter.value();
+        let odd = if value.is_multiple_of(2) { value.wrapping_add(1) } else { value.wrapping_add(2) };
+        if counter.advance(value, odd) {
+            return odd;
+        }
+    }
+}
+
+fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
+    connection.query_row("SELECT revision, horizon FROM state", [], |row| {
+        Ok((Revision(row.get::<_, i64>(0)? as u64), Revision(row.get::<_, i64>(1)? as u64)))
+    })
+}
+
+fn write(connection: &Connection, batch: Batch, revision: Revision) -> rusqlite::Result<()> {
+    let at = revision.0 as i64;
+    connection.execute("UPDATE state SET revision = ?", [at])?;
+    if batch.clear {
+        connection.execute("DELETE FROM record", [])?;
+        connection.execute("UPDATE state SET horizon = ?", [at])?;
+    }
+    let mut put = connection.prepare("INSERT OR REPLACE INTO record VALUES (?, ?, ?)")?;
+    let mut bury = connection.prepare("UPDATE record SET revision = ?, value = NULL WHERE key = ?")?;
+    let mut buried = 0;
+    for (key, value) in batch.writes {
+        match value {
+            Some(value) => put.execute(params![key, at, value])?,
+            None => {
+                buried += 1;
+                bury.execute(params![at, key])?
+            }
+        };
+    }
+    if buried > 0 { forget_old_deletions(connection) } else { Ok(()) }
+}
+
+fn forget_old_deletions(connection: &Connection) -> rusqlite::Result<()> {
+    let nth = "SELECT revision FROM record WHERE value IS NULL ORDER BY revision DESC LIMIT 1 OFFSET ?";
+    let nth =
+        |offset: usize| connection.query_row(nth, [offset as i64], |row| row.get::<_, i64>(0)).optional();
+    if nth(TOMBSTONES)?.is_none() {
+        return Ok(());
+    }
+    if let Some(horizon) = nth(TOMBSTONES / 2)? {
+        connection.execute("DELETE FROM record WHERE value IS NULL AND revision <= ?", [horizon])?;
+        connection.execute("UPDATE state SET horizon = ?", [horizon])?;
+    }
+    Ok(())
+}
+
+fn connect(path: &Path, read_only: bool) -> Result<Connection> {
+    let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(path, flags).and_then(configure).map_err(|error| sqlite(path, error))
+}
+
+fn connect_immutable(path: &Path) -> Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(*byte as char),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags).and_then(configure).map_err(|error| sqlite(path, error))
+}
+
+fn configure(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+         PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 1000;",
+    )?;
+    Ok(connection)
+}
+
+fn map_stamp(path: &Path) -> std::io::Result<SharedCounter> {
+    let file: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    SharedCounter::map(&file)
+}
+
+fn check_version() -> Result<()> {
+    let version = rusqlite::version_number();
+    if version < OLDEST_SAFE {
+        fail!(
+            GeneralError,
+            "SQLite {} can corrupt tokens; 3.51.3 is the oldest that does not",
+            rusqlite::version()
+        );
+    }
+    Ok(())
+}
+
+/// `path` with `suffix` after its whole name.
+pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    // By name: opening and closing the file would drop SQLite's locks on it.
+    fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+fn removed(path: &Path) -> Error {
+    Rv::DeviceRemoved.because(format!("{}: the token was destroyed or replaced", path.display()))
+}
+
+fn busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// The error for what the system refused at `path`.
+pub(super) fn system(path: &Path, error: std::io::Error) -> Error {
+    let rv = match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => Rv::DeviceMemory,
+        Some(libc::EROFS) => Rv::TokenWriteProtected,
+        _ => Rv::DeviceError,
+    };
+    rv.because(format!("{}: {error}", path.display()))
+}
+
+fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
+    let rv = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Rv::DeviceMemory,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Rv::FunctionFailed,
+        Some(ErrorCode::ReadOnly) => Rv::TokenWriteProtected,
+        Some(ErrorCode::OutOfMemory) => Rv::HostMemory,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::FileLockingProtocolFailed) => {
+            Rv::DeviceError
+        }
+        // A table or a type that is not as it was made.
+        _ => Rv::TokenNotRecognized,
+    };
+    rv.because(format!("{}: {error}", path.display()))
 }

@@ -1,11 +1,15 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
 use super::objects::{Home, Objects, present};
-use super::token::{Login, Opened, Token, UNSEEN, User};
-use crate::crypto::{Secret, random};
-use crate::error::Result;
+use super::token::{Login, Opened, Token, User};
+use crate::crypto::Secret;
+use crate::error::{Result, Rv};
+use crate::log;
 use crate::object::{Attributes, Handle, Object, Secrets, template};
-use crate::storage::{Changes, ObjectId, Put, Revision};
+use crate::storage::record::{ObjectId, Stored, object_id};
+use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets, Sealed};
+use crate::storage::sqlite::Sqlite;
+use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,68 +21,75 @@ impl Token {
     /// # Errors
     /// CKR_DEVICE_ERROR if the storage cannot be read or was tampered with.
     pub fn refresh(&self) -> Result<()> {
+        let seen = || Stamp(self.seen.load(Ordering::Acquire));
         let opened = match &*self.opened.read() {
-            Some(opened) if opened.sealed.mark() != self.seen.load(Ordering::Acquire) => opened.clone(),
+            Some(opened) if !opened.sealed.unchanged_since(seen()) => opened.clone(),
             _ => return Ok(()),
         };
         let login = self.login.read();
-        let replaced = self.load(&opened, login.as_ref())?;
-        drop(login);
-        if replaced {
-            // Nobody may be logged in, which is as well.
-            let _ = self.logout();
-        }
-        Ok(())
-    }
-
-    /// Brings `objects` up to date. True if the token is another one now.
-    fn load(&self, opened: &Opened, login: Option<&Login>) -> Result<bool> {
         let mut objects = self.objects.write();
-        // Read before loading: a commit in between is loaded twice rather than missed.
-        let mark = opened.sealed.mark();
-        let since = objects.revision().filter(|_| self.seen.load(Ordering::Acquire) != UNSEEN);
-        let changes = opened.sealed.load(since, login.map(|login| &*login.keys))?;
-        let replaced = changes.replaced;
-        self.apply(&mut objects, changes, login)?;
-        self.seen.store(mark, Ordering::Release);
-        Ok(replaced)
+        let keys = login.as_ref().map(|login| &*login.keys);
+        let loaded = match opened.sealed.load(objects.revision, keys) {
+            Err(error) if error.rv() == Rv::DeviceRemoved => {
+                // Another process has initialised the token anew: the login is no more.
+                drop((objects, login));
+                let _ = self.logout();
+                return Err(error);
+            }
+            loaded => loaded?,
+        };
+        self.apply(&mut objects, &opened, loaded, login.as_ref())
     }
 
-    fn apply(&self, objects: &mut Objects, changes: Changes, login: Option<&Login>) -> Result<()> {
-        if changes.complete {
-            let there: HashSet<ObjectId> = changes.stored.iter().map(|stored| stored.id).collect();
+    /// Brings `objects` up to date.
+    pub(super) fn apply(
+        &self,
+        objects: &mut Objects,
+        opened: &Opened,
+        loaded: Loaded,
+        login: Option<&Login>,
+    ) -> Result<()> {
+        for (_, error) in &loaded.refused {
+            log!(Error, "the token in slot {}: {error}", self.slot());
+        }
+        if loaded.complete {
+            let there: HashSet<ObjectId> = loaded.stored.iter().map(|stored| stored.id).collect();
             objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
         }
-        for id in &changes.deleted {
+        for id in &loaded.gone {
             if let Some(handle) = objects.handle_of(id) {
                 objects.remove(handle);
             }
         }
         // The SO holds the token key but has no private objects.
-        let sees_private = login.is_some_and(|login| login.user == User::Normal);
-        for stored in changes.stored {
+        let user = login.filter(|login| login.user == User::Normal);
+        for stored in loaded.stored {
             let home = Home::Stored(stored.id, stored.revision);
             let handle = objects.handle_of(&stored.id);
             if handle.is_some_and(|handle| objects.get(handle).is_some_and(|(_, there)| there == home)) {
                 continue;
             }
-            let attributes = Attributes::decode(stored.attributes.expose())?;
-            if attributes.is_true(CKA_PRIVATE) && !sees_private {
-                continue;
-            }
+            let attributes = match (stored.public_attributes(), user) {
+                (Some(attributes), _) => Attributes::decode(attributes)?,
+                (None, Some(user)) => {
+                    Attributes::decode(opened.sealed.open_attributes(&user.keys, &stored)?.expose())?
+                }
+                (None, None) => continue,
+            };
             match handle.and_then(|handle| objects.get(handle)) {
                 Some((old, _)) => {
                     let new = Arc::new(old.with_attributes(attributes));
                     objects.replace(new, home);
                 }
                 None => {
-                    let open = Box::new(move || Attributes::decode(stored.open_secrets()?.expose()));
-                    let object = Object::new(self.next_handle(), attributes, Secrets::sealed(open));
+                    let secrets = secrets_of(&opened.sealed, stored, login);
+                    let object = Object::new(self.next_handle(), attributes, secrets);
                     objects.insert(Arc::new(object), home);
                 }
             }
         }
-        objects.set_revision(changes.revision);
+        objects.revision = loaded.upto;
+        self.seen.store(loaded.stamp.0, Ordering::Release);
         Ok(())
     }
 
@@ -131,7 +142,7 @@ impl Token {
         let drafts: Vec<(Object, ObjectId)> = new
             .into_iter()
             .map(|mut attributes| {
-                let id: ObjectId = random::array();
+                let id = object_id();
                 attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
                 let secrets = template::take_secrets(&mut attributes);
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
@@ -150,7 +161,7 @@ impl Token {
         object: &Object,
         mut attributes: Attributes,
     ) -> Result<Handle> {
-        let id: ObjectId = random::array();
+        let id = object_id();
         attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
         Ok(self.keep(session, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
@@ -163,8 +174,8 @@ impl Token {
             records.push(Record::of(object, *id, None)?);
         }
         let revision = match records.is_empty() {
-            true => 0,
-            false => self.commit(login.as_ref(), &records, &[])?,
+            true => Revision(0),
+            false => self.commit(login.as_ref(), &records.iter().map(Record::put).collect::<Vec<_>>())?,
         };
         let mut objects = self.objects.write();
         let mut handles = Vec::with_capacity(drafts.len());
@@ -180,10 +191,14 @@ impl Token {
         Ok(handles)
     }
 
-    fn commit(&self, login: Option<&Login>, records: &[Record], deletes: &[ObjectId]) -> Result<Revision> {
+    fn commit(&self, login: Option<&Login>, changes: &[Change<'_>]) -> Result<Revision> {
         let Some(login) = login else { fail!(UserNotLoggedIn, "writing a token object takes a login") };
-        let puts: Vec<Put<'_>> = records.iter().map(Record::put).collect();
-        self.initialised()?.sealed.commit(&login.keys, &puts, deletes)
+        match self.initialised()?.sealed.commit(&login.keys, changes)? {
+            Commit::Done(revision) => Ok(revision),
+            Commit::Stale(_) => {
+                fail!(ObjectHandleInvalid, "another process has just changed or destroyed the object")
+            }
+        }
     }
 
     /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes.
@@ -205,7 +220,7 @@ impl Token {
             Home::Session(_) => home,
             Home::Stored(id, revision) => {
                 let record = Record::of(&new, id, Some(revision))?;
-                Home::Stored(id, self.commit(login.as_ref(), &[record], &[])?)
+                Home::Stored(id, self.commit(login.as_ref(), &[record.put()])?)
             }
         };
         self.objects.write().replace(Arc::new(new), home);
@@ -219,8 +234,8 @@ impl Token {
     pub fn destroy(&self, handle: Handle) -> Result<()> {
         let login = self.login.read();
         let home = present(self.objects.read().get(handle), handle)?.1;
-        if let Home::Stored(id, _) = home {
-            self.commit(login.as_ref(), &[], &[id])?;
+        if let Home::Stored(id, at) = home {
+            self.commit(login.as_ref(), &[Change::Delete { id, at }])?;
         }
         self.objects.write().remove(handle);
         Ok(())
@@ -233,32 +248,42 @@ struct Record {
     class: u64,
     private: bool,
     attributes: Secret,
-    secrets: Secret,
-    expected: Option<Revision>,
+    /// `None` if they stay what they are.
+    secrets: Option<Secret>,
+    at: Option<Revision>,
 }
 
 impl Record {
-    fn of(object: &Object, id: ObjectId, expected: Option<Revision>) -> Result<Record> {
-        Ok(Record {
-            id,
-            class: object.class() as u64,
-            private: object.is_private(),
-            attributes: object.attributes().encode(),
-            secrets: object.secrets()?.encode(),
-            expected,
-        })
+    fn of(object: &Object, id: ObjectId, at: Option<Revision>) -> Result<Record> {
+        let secrets = match at {
+            Some(_) => None,
+            None => Some(object.secrets()?.encode()),
+        };
+        let (class, private) = (object.class() as u64, object.is_private());
+        Ok(Record { id, class, private, attributes: object.attributes().encode(), secrets, at })
     }
 
-    fn put(&self) -> Put<'_> {
-        Put {
+    fn put(&self) -> Change<'_> {
+        Change::Put {
             id: self.id,
-            class: self.class,
+            at: self.at,
             private: self.private,
+            class: self.class,
             attributes: self.attributes.expose(),
-            secrets: self.secrets.expose(),
-            expected: self.expected,
+            secrets: self.secrets.as_ref().map_or(NewSecrets::Keep, NewSecrets::Set),
         }
     }
+}
+
+/// Opened when a key is first used, with the keys of the login that brought it.
+fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login>) -> Secrets {
+    if !stored.has_secrets() {
+        return Secrets::opened(Attributes::new());
+    }
+    let (sealed, keys) = (sealed.clone(), login.map(|login| login.keys.clone()));
+    Secrets::sealed(Box::new(move || {
+        Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
+    }))
 }
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.

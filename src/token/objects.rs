@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::object::{AttributeType, Attributes, Handle, Object, Value, template};
-use crate::storage::{ObjectId, Revision};
+use crate::storage::Revision;
+use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -29,19 +30,11 @@ pub struct Objects {
     entries: BTreeMap<Handle, Entry>,
     stored: HashMap<ObjectId, Handle>,
     index: Index,
-    revision: Option<Revision>,
+    /// The commit up to which the stored objects are here; `Revision(0)` before the first load.
+    pub revision: Revision,
 }
 
 impl Objects {
-    /// The commit up to which the stored objects are here.
-    pub fn revision(&self) -> Option<Revision> {
-        self.revision
-    }
-
-    pub fn set_revision(&mut self, revision: Revision) {
-        self.revision = Some(revision);
-    }
-
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
         let handle = object.handle();
         self.index.add(&object);

@@ -3,7 +3,7 @@
 use super::config::{Config, Profile};
 use super::token::Token;
 use crate::error::Result;
-use crate::storage::Place;
+use crate::storage::place::Place;
 use cryptoki_sys::*;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub struct Slots {
 
 impl Slots {
     pub(crate) fn new(config: Config) -> Result<Slots> {
-        let place = Arc::new(Place::new(&config.token_dir)?);
+        let place = Arc::new(Place::open(&config.token_dir)?);
         let handles = Arc::new(AtomicU64::new(1));
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
     }
@@ -50,7 +50,7 @@ impl Slots {
     }
 
     fn taken(&self) -> Result<Vec<CK_SLOT_ID>> {
-        Ok(self.place.list()?.into_iter().map(CK_SLOT_ID::from).collect())
+        Ok(self.place.list()?.into_iter().map(|slot| slot as CK_SLOT_ID).collect())
     }
 
     /// The token in a slot.
@@ -58,14 +58,12 @@ impl Slots {
         if let Some(token) = self.tokens.read().get(&slot) {
             return Ok(token.clone());
         }
-        let Some(number) =
-            u32::try_from(slot).ok().filter(|_| self.list().is_ok_and(|slots| slots.contains(&slot)))
-        else {
-            fail!(SlotIdInvalid, "there is no slot {slot}")
-        };
+        if !self.list()?.contains(&slot) {
+            fail!(SlotIdInvalid, "there is no slot {slot}");
+        }
         let mut tokens = self.tokens.write();
         let token = tokens.entry(slot).or_insert_with(|| {
-            Arc::new(Token::new(number, self.config.clone(), self.place.clone(), self.handles.clone()))
+            Arc::new(Token::new(slot, self.config.clone(), self.place.clone(), self.handles.clone()))
         });
         Ok(token.clone())
     }

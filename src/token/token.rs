@@ -6,7 +6,12 @@ use super::pin::{self, Pin};
 use super::policy::Rules;
 use crate::error::Result;
 use crate::mechanism::{self, Mechanism};
-use crate::storage::{Info, Keys, NewToken, Place, Role, Sealed};
+use crate::storage::keyring::{Kdf, Role};
+use crate::storage::meta::{LifePolicy, Meta};
+use crate::storage::place::Place;
+use crate::storage::sealed::{Keys, NewToken, PinState, Sealed};
+use crate::storage::sqlite::Sqlite;
+use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -45,7 +50,7 @@ struct OpenSessions {
 
 /// The opened storage of an initialised token and the rules its meta record sets.
 pub(super) struct Opened {
-    pub(super) sealed: Arc<Sealed>,
+    pub(super) sealed: Arc<Sealed<Sqlite>>,
     rules: Rules,
 }
 
@@ -57,7 +62,7 @@ pub(super) struct Login {
 
 /// The token in one slot.
 pub struct Token {
-    pub(super) slot: u32,
+    pub(super) slot: CK_SLOT_ID,
     config: Arc<Config>,
     place: Arc<Place>,
     pub(super) handles: Arc<AtomicU64>,
@@ -67,14 +72,19 @@ pub struct Token {
     /// What `login` says, for a look without a lock: 0 nobody, 1 the user, 2 the SO.
     user: AtomicU8,
     pub(super) objects: RwLock<Objects>,
-    /// The storage's change mark up to which `objects` is current; `UNSEEN` before the first load.
+    /// The storage's stamp up to which `objects` is current.
     pub(super) seen: AtomicU64,
 }
 
-pub(super) const UNSEEN: u64 = u64::MAX;
+pub(super) const UNSEEN: u64 = Stamp::UNKNOWN.0;
 
 impl Token {
-    pub(super) fn new(slot: u32, config: Arc<Config>, place: Arc<Place>, handles: Arc<AtomicU64>) -> Token {
+    pub(super) fn new(
+        slot: CK_SLOT_ID,
+        config: Arc<Config>,
+        place: Arc<Place>,
+        handles: Arc<AtomicU64>,
+    ) -> Token {
         Token {
             slot,
             config,
@@ -91,7 +101,7 @@ impl Token {
 
     /// Its slot.
     pub fn slot(&self) -> CK_SLOT_ID {
-        self.slot.into()
+        self.slot
     }
 
     /// Who is logged in: for all sessions of the application alike.
@@ -140,20 +150,26 @@ impl Token {
         }
         let mut slot = self.opened.write();
         if slot.is_none() {
-            let Some(storage) = self.place.open(self.slot)? else { return Ok(None) };
-            *slot = Some(Arc::new(self.admit(Sealed::open(storage)?)?));
+            if !self.place.list()?.contains(&(self.slot as u64)) {
+                return Ok(None);
+            }
+            *slot = Some(Arc::new(self.open()?));
         }
         Ok(slot.clone())
     }
 
-    fn admit(&self, sealed: Sealed) -> Result<Opened> {
-        let rules = self.rules_of(&sealed.info()?);
+    fn open(&self) -> Result<Opened> {
+        let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
+        let rules = self.rules_of(&sealed.info()?.meta);
         Ok(Opened { sealed: Arc::new(sealed), rules })
     }
 
-    fn rules_of(&self, info: &Info) -> Rules {
-        let (mode, policy) = traits::decode(info.traits);
-        self.rules_for(policy, mode)
+    fn rules_of(&self, meta: &Meta) -> Rules {
+        let policy = match meta.policy {
+            LifePolicy::Strict => Policy::Strict,
+            LifePolicy::Spec | LifePolicy::Unset => Policy::Spec,
+        };
+        self.rules_for(policy, if meta.fips { Mode::Fips } else { Mode::NonFips })
     }
 
     pub(super) fn initialised(&self) -> Result<Arc<Opened>> {
@@ -186,18 +202,19 @@ impl Token {
         let info = opened.sealed.info()?;
         flags |= CKF_TOKEN_INITIALIZED;
         let states = [
-            (info.user_pin_set, CKF_USER_PIN_INITIALIZED),
-            (info.user_tries.count_low(), CKF_USER_PIN_COUNT_LOW),
-            (info.user_tries.final_try(), CKF_USER_PIN_FINAL_TRY),
-            (info.user_tries.locked(), CKF_USER_PIN_LOCKED),
-            (info.so_tries.count_low(), CKF_SO_PIN_COUNT_LOW),
-            (info.so_tries.final_try(), CKF_SO_PIN_FINAL_TRY),
-            (info.so_tries.locked(), CKF_SO_PIN_LOCKED),
+            (info.user.set, CKF_USER_PIN_INITIALIZED),
+            (count_low(&info.user), CKF_USER_PIN_COUNT_LOW),
+            (info.user.left == 1, CKF_USER_PIN_FINAL_TRY),
+            (info.user.left == 0, CKF_USER_PIN_LOCKED),
+            (count_low(&info.so), CKF_SO_PIN_COUNT_LOW),
+            (info.so.left == 1, CKF_SO_PIN_FINAL_TRY),
+            (info.so.left == 0, CKF_SO_PIN_LOCKED),
             (info.write_protected, CKF_WRITE_PROTECTED),
         ];
         flags |= states.iter().filter(|(is, _)| *is).fold(0, |flags, (_, flag)| flags | flag);
         let model = mode_name(opened.rules.mode).to_string();
-        Ok(TokenInfo { label: info.label, serial: info.serial, model, flags, sessions, pin_len })
+        let serial = info.meta.serial();
+        Ok(TokenInfo { label: info.meta.label, serial, model, flags, sessions, pin_len })
     }
 
     // ---- sessions ----
@@ -237,23 +254,30 @@ impl Token {
             fail!(SessionExists, "a session with the token is open");
         }
         let existing = self.opened()?;
-        let traits = traits::encode(self.config.mode, self.config.policy);
-        let new = NewToken { label, traits, approved_kdf: self.config.mode == Mode::Fips, so_pin };
+        let fips = self.config.mode == Mode::Fips;
+        let new = NewToken {
+            label,
+            fips,
+            policy: match self.config.policy {
+                Policy::Spec => LifePolicy::Unset,
+                Policy::Strict => LifePolicy::Strict,
+            },
+            kdf: if fips { Kdf::DEFAULT_FIPS } else { Kdf::DEFAULT },
+            so_pin,
+            ..NewToken::default()
+        };
         match existing {
-            Some(opened) => {
-                // The PIN of an SO there is need only be right, whatever lengths the rules want today.
-                opened.sealed.reinitialise(&new)?;
-                let sealed = opened.sealed.clone();
-                let rules = self.rules_of(&sealed.info()?);
-                *self.opened.write() = Some(Arc::new(Opened { sealed, rules }));
-            }
+            // The PIN of an SO there is need only be right, whatever lengths the rules want today.
+            Some(opened) => opened.sealed.reinitialise(&new)?,
             None => {
-                pin::check(so_pin, &self.policy())?;
-                let sealed = Sealed::create(&self.place, self.slot, &new)?;
-                *self.opened.write() = Some(Arc::new(self.admit(sealed)?));
+                pin::check(so_pin, &self.rules_for(self.config.policy, self.config.mode))?;
+                self.place.create(self.slot as u64, |storage| Sealed::create(storage, &new))?;
             }
         }
-        self.objects.write().remove_where(|_, _| true);
+        *self.opened.write() = Some(Arc::new(self.open()?));
+        let mut objects = self.objects.write();
+        objects.remove_where(|_, _| true);
+        objects.revision = Revision(0);
         self.seen.store(UNSEEN, Ordering::Release);
         Ok(())
     }
@@ -268,12 +292,15 @@ impl Token {
             None => {}
         }
         let pin = Pin::parse(user, name, pin, self.config.profile)?;
-        let keys = opened.sealed.login(role(user), &pin.name, pin.secret)?;
-        *self.login.write() = Some(Login { user, keys: Arc::new(keys) });
-        self.seen.store(UNSEEN, Ordering::Release);
+        let (keys, loaded) = opened.sealed.login(role(user), &pin.name, pin.secret)?;
+        let mut login = self.login.write();
         self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
-        // What is stored shows only now, or is found to be forged.
-        self.refresh().inspect_err(|_| {
+        let keys = Arc::new(keys);
+        let new = Login { user, keys };
+        let applied = self.apply(&mut self.objects.write(), &opened, loaded, Some(&new));
+        *login = Some(new);
+        drop(login);
+        applied.inspect_err(|_| {
             let _ = self.logout();
         })
     }
@@ -282,7 +309,7 @@ impl Token {
     pub(crate) fn verify_pin(&self, pin: &[u8]) -> Result<()> {
         let Some(user) = self.user() else { fail!(UserNotLoggedIn) };
         let pin = Pin::parse(user, b"", pin, self.config.profile)?;
-        self.initialised()?.sealed.login(role(user), &pin.name, pin.secret).map(drop)
+        self.initialised()?.sealed.verify_pin(role(user), &pin.name, pin.secret)
     }
 
     pub(crate) fn logout(&self) -> Result<()> {
@@ -291,6 +318,8 @@ impl Token {
             fail!(UserNotLoggedIn, "nobody is logged in");
         }
         self.user.store(0, Ordering::Release);
+        // What was loaded with the keys is loaded anew without them.
+        self.seen.store(UNSEEN, Ordering::Release);
         // Private session objects end with the login, and the handles of the stored ones for good.
         self.objects.write().remove_where(|object, _| object.is_private());
         Ok(())
@@ -336,20 +365,6 @@ fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// The bits that the storage keeps with the token for life.
-mod traits {
-    use super::{Mode, Policy};
-
-    const FIPS: u32 = 1;
-    const STRICT: u32 = 2;
-
-    pub fn encode(mode: Mode, policy: Policy) -> u32 {
-        let fips = if mode == Mode::Fips { FIPS } else { 0 };
-        fips | if policy == Policy::Strict { STRICT } else { 0 }
-    }
-
-    pub fn decode(traits: u32) -> (Mode, Policy) {
-        let mode = if traits & FIPS != 0 { Mode::Fips } else { Mode::NonFips };
-        (mode, if traits & STRICT != 0 { Policy::Strict } else { Policy::Spec })
-    }
+fn count_low(pin: &PinState) -> bool {
+    pin.wrong > 0
 }

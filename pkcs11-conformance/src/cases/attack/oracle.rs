@@ -131,7 +131,7 @@ fn rsa_answers(x: &Context, flag: CK_FLAGS, role: CK_ATTRIBUTE_TYPE, ask: Ask) -
         Ok((name, ask(x, private, &message)))
     });
     let answers = answers.collect::<Result<Vec<_>, Stop>>()?;
-    that(answers[0].1 == CKR_OK, format!("the right message: {}", answers[0].1))?;
+    answers[0].1.ok().setup("the right message")?;
     that(answers.iter().all(|(_, rv)| *rv == CKR_OK), format!("{answers:?}"))?;
     FINE
 }

@@ -1,0 +1,255 @@
+//! What the records are, all together (record `s`), and the seal around each.
+//!
+//! Every record ends with a MAC under the token key over its name, revision and content, and a checksum that
+//! shows accidents to those who have no key. The set holds a keyed hash over the names and revisions of all
+//! records: the exclusive or of one tag each, so that a write changes it at the cost of two tags. It is
+//! sealed, so nobody can look for rows whose tags cancel out. A row deleted, added, or put back from an
+//! older copy shows at the next login, and by another process's next look if it happens to a row it loads.
+
+use super::codec::{Reader, Writer};
+use super::keyring::{TokenKeys, open_small, seal_small};
+use super::{Batch, Changes, Key, Record, Revision, View};
+use crate::crypto::seal::{KEY, same, sha256};
+use crate::error::{Error, Result, Rv};
+use std::collections::HashMap;
+
+/// The record of it.
+pub(super) const RECORD: &[u8] = b"s";
+const CHECKSUM: usize = 16;
+
+/// The place of a record: bound into everything that seals or authenticates it.
+fn place(domain: &[u8], key: &[u8], revision: Revision) -> Vec<u8> {
+    Writer::default().raw(domain).bytes(key).u64(revision.0).0
+}
+
+fn checksum(key: &[u8], revision: Revision, content: &[u8]) -> [u8; CHECKSUM] {
+    let sum = sha256(&[&place(b"coffer-1 checksum\0", key, revision), content]);
+    std::array::from_fn(|at| sum[at])
+}
+
+fn mac(token: &TokenKeys, key: &[u8], revision: Revision, body: &[u8]) -> [u8; KEY] {
+    token.record_mac.tag(&[&place(b"coffer-1 record\0", key, revision), body])
+}
+
+/// A value without a MAC: for what is written without a key, or sealed anyway.
+pub(super) fn plain_value(key: &[u8], revision: Revision, mut body: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(key, revision, &body);
+    body.extend(sum);
+    body
+}
+
+fn authentic_value(token: &TokenKeys, key: &[u8], revision: Revision, mut body: Vec<u8>) -> Vec<u8> {
+    let tag = mac(token, key, revision, &body);
+    body.extend(tag);
+    plain_value(key, revision, body)
+}
+
+/// The body of a value without a MAC.
+pub(super) fn plain_body(record: &Record) -> Result<&[u8]> {
+    let value = record.value.as_deref().unwrap_or_default();
+    let (body, sum) = value.split_last_chunk::<CHECKSUM>().ok_or_else(|| damaged(record))?;
+    if *sum == checksum(&record.key, record.revision, body) { Ok(body) } else { Err(damaged(record)) }
+}
+
+/// The body of a value with a MAC, which is checked if there are keys.
+pub(super) fn body<'a>(record: &'a Record, token: Option<&TokenKeys>) -> Result<&'a [u8]> {
+    let (body, tag) = plain_body(record)?.split_last_chunk::<KEY>().ok_or_else(|| damaged(record))?;
+    match token {
+        Some(token) if !same(tag, &mac(token, &record.key, record.revision, body)) => {
+            Err(Rv::DeviceError.because(format!("{} is forged", name(&record.key))))
+        }
+        _ => Ok(body),
+    }
+}
+
+fn damaged(record: &Record) -> Error {
+    Rv::DeviceError.because(format!("{} is damaged", name(&record.key)))
+}
+
+/// A record's name for people.
+pub(super) fn name(key: &[u8]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let kind = match key {
+        b"m" => return "the token's own record".into(),
+        RECORD => return "the record of the set".into(),
+        [b'u', _, name @ ..] => return format!("the record of user '{}'", String::from_utf8_lossy(name)),
+        [b'c', _, name @ ..] => {
+            return format!("the PIN counter of user '{}'", String::from_utf8_lossy(name));
+        }
+        [b'o', id @ ..] => return format!("object {}", hex(id)),
+        other => hex(other),
+    };
+    format!("record {kind}")
+}
+
+fn counted(key: &[u8]) -> bool {
+    key != RECORD && key.first() != Some(&b'c')
+}
+
+/// How many records there are, and the hash over them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Set {
+    count: u64,
+    hash: [u8; KEY],
+}
+
+impl Set {
+    fn toggle(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
+        let tag = token.set_tag.tag(&[&place(b"coffer-1 set tag\0", key, revision)]);
+        self.hash.iter_mut().zip(tag).for_each(|(hash, tag)| *hash ^= tag);
+    }
+
+    fn add(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
+        self.count = self.count.wrapping_add(1);
+        self.toggle(token, key, revision);
+    }
+
+    fn remove(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
+        self.count = self.count.wrapping_sub(1);
+        self.toggle(token, key, revision);
+    }
+
+    fn aad(token: &TokenKeys, revision: Revision) -> Vec<u8> {
+        Writer::default().raw(b"coffer-1 set\0").raw(&token.id).u64(revision.0).0
+    }
+
+    fn value(&self, token: &TokenKeys, revision: Revision) -> Result<Vec<u8>> {
+        let plain = Writer::default().u64(self.count).raw(&self.hash).0;
+        let sealed = seal_small(&token.set_seal, &Set::aad(token, revision), &plain)?;
+        Ok(plain_value(RECORD, revision, sealed))
+    }
+
+    fn open(token: &TokenKeys, record: &Record) -> Result<Set> {
+        let opened = open_small(&token.set_seal, &Set::aad(token, record.revision), plain_body(record)?);
+        let opened = opened.ok_or_else(|| Rv::DeviceError.because("the record of the set is forged"))?;
+        let mut from = Reader(opened.expose());
+        Ok(Set { count: from.u64()?, hash: from.array()? })
+    }
+}
+
+/// Writes records that are authenticated and counted; makes the batch of one transaction.
+pub(super) struct Author<'a> {
+    view: &'a dyn View,
+    token: &'a TokenKeys,
+    /// What the transaction will be.
+    pub(super) revision: Revision,
+    set: Set,
+    batch: Batch,
+}
+
+impl<'a> Author<'a> {
+    /// For a token that is there.
+    pub(super) fn new(view: &'a dyn View, token: &'a TokenKeys) -> Result<Author<'a>> {
+        let record =
+            view.record(RECORD)?.ok_or_else(|| Rv::DeviceError.because("the record of the set is gone"))?;
+        let set = Set::open(token, &record)?;
+        Ok(Author { view, token, revision: view.revision().next(), set, batch: Batch::default() })
+    }
+
+    /// For a token that is made: all that was there before goes.
+    pub(super) fn afresh(view: &'a dyn View, token: &'a TokenKeys) -> Author<'a> {
+        let batch = Batch { clear: true, writes: Vec::new() };
+        Author { view, token, revision: view.revision().next(), set: Set::default(), batch }
+    }
+
+    /// For a set to be counted anew, from nothing.
+    pub(super) fn recount(view: &'a dyn View, token: &'a TokenKeys) -> Author<'a> {
+        Author { batch: Batch::default(), ..Author::afresh(view, token) }
+    }
+
+    /// Counts a record that stays as it is.
+    pub(super) fn keep(&mut self, record: &Record) {
+        if counted(&record.key) {
+            self.set.add(self.token, &record.key, record.revision);
+        }
+    }
+
+    fn take_out(&mut self, key: &[u8]) -> Result<()> {
+        if self.batch.writes.iter().any(|(written, _)| written == key) {
+            fail!(GeneralError, "{} written twice in one transaction", name(key));
+        }
+        if !self.batch.clear
+            && let Some(old) = self.view.record(key)?
+        {
+            self.set.remove(self.token, key, old.revision);
+        }
+        Ok(())
+    }
+
+    pub(super) fn put(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
+        self.take_out(&key)?;
+        self.set.add(self.token, &key, self.revision);
+        let value = authentic_value(self.token, &key, self.revision, body);
+        self.batch.put(key, value);
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, key: Key) -> Result<()> {
+        self.take_out(&key)?;
+        self.batch.delete(key);
+        Ok(())
+    }
+
+    /// A record that is neither authenticated nor counted.
+    pub(super) fn put_plain(&mut self, key: Key, body: Vec<u8>) {
+        let value = plain_value(&key, self.revision, body);
+        self.batch.put(key, value);
+    }
+
+    pub(super) fn finish(mut self) -> Result<Batch> {
+        let value = self.set.value(self.token, self.revision)?;
+        self.batch.put(RECORD, value);
+        Ok(self.batch)
+    }
+}
+
+/// What one login has seen and found right.
+#[derive(Default)]
+pub(super) struct Verified {
+    pub(super) upto: Revision,
+    seen: HashMap<Key, Revision>,
+    have: Set,
+    want: Option<Set>,
+}
+
+impl Verified {
+    /// Takes in what was loaded after `upto`, or everything.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR if the records are not those that were written.
+    pub(super) fn take(&mut self, token: &TokenKeys, changes: &Changes) -> Result<()> {
+        if changes.complete {
+            *self = Verified::default();
+        }
+        for record in &changes.records {
+            if record.key == RECORD {
+                self.want = Some(Set::open(token, record)?);
+            } else if counted(&record.key) {
+                if let Some(old) = self.seen.remove(&record.key) {
+                    self.have.remove(token, &record.key, old);
+                }
+                if record.value.is_some() {
+                    self.have.add(token, &record.key, record.revision);
+                    self.seen.insert(record.key.clone(), record.revision);
+                }
+            }
+        }
+        self.upto = changes.upto;
+        let Some(want) = self.want else { fail!(DeviceError, "the record of the set is gone") };
+        if want.count != self.have.count {
+            fail!(
+                DeviceError,
+                "records were added or deleted behind the token's back: {} are there, {} were written",
+                self.have.count,
+                want.count
+            );
+        }
+        if !same(&want.hash, &self.have.hash) {
+            fail!(
+                DeviceError,
+                "a record was put back from an older copy or exchanged behind the token's back"
+            );
+        }
+        Ok(())
+    }
+}
