@@ -81,7 +81,8 @@ fn c_initialize_judges_its_arguments() {
 
 /// Calls everything but what works without C_Initialize, with zeros for arguments.
 fn call_all(module: Module) -> Vec<CK_RV> {
-    type Any = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
+    type Any =
+        unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
     let list = module.v3_2().expect("3.2");
     let always = [
         list.C_Initialize.map(|f| f as usize),
@@ -93,7 +94,9 @@ fn call_all(module: Module) -> Vec<CK_RV> {
     let entries = unsafe { std::slice::from_raw_parts(ptr::from_ref(list).cast::<usize>(), 105) };
     let entries = entries[1..].iter().filter(|entry| !always.contains(&Some(**entry)));
     // SAFETY: the caller cleans the stack, so arguments beyond a function's own do no harm.
-    entries.map(|entry| unsafe { std::mem::transmute::<usize, Any>(*entry)(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) }).collect()
+    entries
+        .map(|entry| unsafe { std::mem::transmute::<usize, Any>(*entry)(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) })
+        .collect()
 }
 
 #[test]
@@ -125,6 +128,7 @@ fn it_starts_over_twenty_times() {
         let slot = module.slot_by_label(&label).expect("the token is there");
         let session = module.open_session(slot, true).expect("C_OpenSession");
         assert_eq!(session.state(), Ok(CKS_RW_PUBLIC_SESSION), "C_Finalize logs out");
+        assert_eq!(Session::from_handle(module, handle).info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)));
         session.login(CKU_USER, USER_PIN).expect("C_Login");
         session.create_object(&[Attr::class(CKO_DATA), Attr::label("goes")]).expect("a session object");
         assert_eq!(session.find(&[Attr::label("stays")]).expect("C_FindObjects").len(), 1);
@@ -197,7 +201,8 @@ fn child_starts_over(module: Module, inherited: &Session, label: &str) {
     let own = session(module, label);
     let key = own.find(&[Attr::label("shared")]).expect("C_FindObjects")[0];
     own.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[7; 16]).expect("C_Encrypt");
-    let made = own.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("the child's")).expect("C_GenerateKey");
+    let made =
+        own.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("the child's")).expect("C_GenerateKey");
     own.destroy(made).expect("C_DestroyObject");
     own.close().expect("C_CloseSession");
     module.finalize().expect("C_Finalize in the child");
@@ -286,4 +291,121 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Codes that a call may end with while the library is being finalised and initialised: sessions end with it, and their
+/// objects with them.
+const SENT_HOME: [CK_RV; 4] = [
+    CKR_CRYPTOKI_NOT_INITIALIZED,
+    CKR_SESSION_HANDLE_INVALID,
+    CKR_OBJECT_HANDLE_INVALID,
+    CKR_KEY_HANDLE_INVALID,
+];
+
+/// A round of everything; how many calls said CKR_OK. Another code than those of `SENT_HOME` is a failure.
+fn work(module: Module, slot: CK_SLOT_ID) -> Result<u64, Rv> {
+    let session = module.open_session(slot, true)?;
+    session.random(64)?;
+    session.digest(&Mechanism::new(CKM_SHA256), &[1; 1000])?;
+    let template =
+        [Attr::ulong(CKA_VALUE_LEN, 32), Attr::bool(CKA_PRIVATE, false), Attr::bool(CKA_ENCRYPT, true)];
+    let key = session.generate_key(&Mechanism::new(AES_KEY_GEN), &template)?;
+    session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[2; 16]), key, &[3; 5000])?;
+    session.find(&[Attr::class(CKO_SECRET_KEY)])?;
+    session.destroy(key)?;
+    session.close()?;
+    Ok(7)
+}
+
+#[test]
+fn every_call_ends_while_another_thread_finalises() {
+    if in_child("every_call_ends_while_another_thread_finalises", &[]) {
+        return;
+    }
+    let TestToken { module, slot, session, .. } = TestToken::new();
+    session.leave();
+    let (done, good, refused) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 3000 } else { 60 };
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    match work(module, slot) {
+                        Ok(calls) => good.fetch_add(calls, Ordering::Relaxed),
+                        Err(rv) if SENT_HOME.contains(&rv.0) => refused.fetch_add(1, Ordering::Relaxed),
+                        Err(other) => panic!("{other}"),
+                    };
+                }
+            });
+        }
+        let _stop = Stop(&done);
+        for round in 0..rounds {
+            thread::sleep(Duration::from_micros(700 * (round % 5)));
+            let begun = Instant::now();
+            module.finalize().expect("C_Finalize");
+            assert!(begun.elapsed() < Duration::from_secs(10), "C_Finalize took {:?}", begun.elapsed());
+            module.init().expect("C_Initialize");
+        }
+        while good.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+    });
+    assert!(refused.into_inner() > 0, "no call ever met C_Finalize");
+    let session = module.open_session(slot, false).expect("C_OpenSession");
+    assert_eq!(session.find(&[]), Ok(vec![]), "session objects of a session that is gone");
+}
+
+#[test]
+fn of_many_that_initialise_one_does() {
+    if in_child("of_many_that_initialise_one_does", &[]) {
+        return;
+    }
+    let module = load().module;
+    for _ in 0..10 {
+        let codes: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| module.init())).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert_eq!(codes.iter().filter(|code| code.is_ok()).count(), 1, "{codes:?}");
+        let rest = codes.iter().filter(|code| **code == Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        assert_eq!(rest.count(), 7, "{codes:?}");
+        module.finalize().expect("C_Finalize");
+    }
+}
+
+#[test]
+fn a_storm_of_signals_interrupts_nothing() {
+    if in_child("a_storm_of_signals_interrupts_nothing", &[]) {
+        return;
+    }
+    static SIGNALS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+    let token = TestToken::new();
+    // SAFETY: all fields may be zero; without SA_RESTART, system calls give EINTR.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()), 0);
+        let every = libc::timeval { tv_sec: 0, tv_usec: 1000 };
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()), 0);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(800) {
+        let session = token.rw();
+        let key =
+            session.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("storm")).expect("C_GenerateKey");
+        session.set(key, &[Attr::label("calm")]).expect("C_SetAttributeValue");
+        session.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[0; 1 << 16]).expect("C_Encrypt");
+        assert_eq!(session.find(&[Attr::label("calm")]), Ok(vec![key]));
+        session.random(1 << 16).expect("C_GenerateRandom");
+        session.destroy(key).expect("C_DestroyObject");
+    }
+    token.module.finalize().expect("C_Finalize");
+    token.module.init().expect("C_Initialize");
+    session(token.module, &token.label).close().expect("C_CloseSession");
+    token.session.leave();
+    assert!(SIGNALS.load(Ordering::Relaxed) > 100, "{SIGNALS:?} signals");
 }
