@@ -59,7 +59,8 @@ fn eight_threads_use_one_token_key() {
         )
         .expect("C_GenerateKeyPair");
     let text = b"the same for all".repeat(9);
-    let whole = token.session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[9; 16]), key, &text).expect("C_Encrypt");
+    let whole =
+        token.session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[9; 16]), key, &text).expect("C_Encrypt");
     let mac = token.session.sign(&Mechanism::new(CKM_AES_CMAC), key, &text).expect("C_Sign");
     all(|number| {
         let session = token.rw();
@@ -153,4 +154,153 @@ fn changes_of_one_object_do_not_undo_each_other() {
             token.session.destroy(key).expect("C_DestroyObject");
         }
     }
+}
+
+#[test]
+fn sessions_come_and_go() {
+    let token = TestToken::new();
+    let (all_handles, closed_by_others) = (Mutex::new(BTreeSet::new()), AtomicUsize::new(0));
+    let latest = Mutex::new(Vec::new());
+    all(|number| {
+        for round in 0..rounds(60) {
+            let session = if round % 2 == 0 { token.rw() } else { token.ro() };
+            assert!(all_handles.lock().expect("no panic").insert(session.handle()), "a handle given twice");
+            latest.lock().expect("no panic").push(session.handle());
+            if number == 0 {
+                // Closes whatever came last, its own or another thread's, in the middle of its work.
+                let victim = latest.lock().expect("no panic").pop();
+                if let Some(victim) = victim
+                    && Session::from_handle(token.module, victim).close().is_ok()
+                {
+                    closed_by_others.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            let outcome = (|| {
+                let key =
+                    session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &aes(false, "short-lived"))?;
+                session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[1; 16]), key, &[0; 20_000])?;
+                session.digest(&Mechanism::new(CKM_SHA512), &[0; 20_000])?;
+                session.close()
+            })();
+            let ended = [CKR_SESSION_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID, CKR_OPERATION_NOT_INITIALIZED];
+            assert!(outcome.is_ok() || outcome.is_err_and(|rv| ended.contains(&rv.0)), "{outcome:?}");
+        }
+    });
+    assert!(closed_by_others.into_inner() > 0);
+    assert_eq!(token.session.find(&[Attr::label("short-lived")]), Ok(vec![]), "objects without a session");
+    let info = token.module.token_info(token.slot).expect("C_GetTokenInfo");
+    assert_eq!((info.ulSessionCount, info.ulRwSessionCount), (1, 1));
+}
+
+#[test]
+fn threads_that_share_a_session_share_its_operation() {
+    let token = TestToken::new();
+    let key = generate(&token.session, false, "key");
+    let cbc = Mechanism::bytes(CKM_AES_CBC_PAD, &[5; 16]);
+    let whole = token.session.encrypt(&cbc, key, &[6; 1000]).expect("C_Encrypt");
+    let good = AtomicUsize::new(0);
+    all(|_| {
+        for _ in 0..rounds(100) {
+            match token.session.encrypt_init(&cbc, key) {
+                Ok(()) => {}
+                Err(rv) => assert_eq!(rv, CKR_OPERATION_ACTIVE),
+            }
+            let (rv, sealed, _) = pkcs11_conformance::client::fill(2000, |at, length| {
+                let f = token.session.f().C_Encrypt.expect("C_Encrypt");
+                // SAFETY: room and data as said.
+                Rv(unsafe { f(token.session.handle(), [6u8; 1000].as_ptr().cast_mut(), 1000, at, length) })
+            });
+            match rv.ok() {
+                Ok(()) => assert_eq!(sealed, whole),
+                Err(rv) => assert_eq!(rv, CKR_OPERATION_NOT_INITIALIZED),
+            }
+            good.fetch_add(rv.ok().is_ok().into(), Ordering::Relaxed);
+        }
+    });
+    assert!(good.into_inner() > 0);
+}
+
+#[test]
+fn a_key_or_login_that_goes_ends_the_operations_of_other_threads() {
+    let token = TestToken::new();
+    for round in 0..rounds(20) {
+        let key = generate(&token.session, round % 2 == 0, "victim");
+        let begun = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let session = token.rw();
+                    session.sign_init(&Mechanism::new(CKM_AES_CMAC), key).expect("C_SignInit");
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    // Ends, at the latest, with the key.
+                    let rv = loop {
+                        match session.sign_update(&[7; 5000]) {
+                            Ok(()) => {}
+                            Err(rv) => break rv,
+                        }
+                    };
+                    assert_eq!(rv, CKR_OPERATION_NOT_INITIALIZED);
+                    assert_eq!(session.sign_final(), Err(Rv(CKR_OPERATION_NOT_INITIALIZED)));
+                    let again = session.sign_init(&Mechanism::new(CKM_AES_CMAC), key);
+                    assert_eq!(again, Err(Rv(CKR_KEY_HANDLE_INVALID)));
+                });
+            }
+            while begun.load(Ordering::SeqCst) < 3 {
+                thread::yield_now();
+            }
+            match round % 4 {
+                0 | 1 => token.session.destroy(key).expect("C_DestroyObject"),
+                _ => {
+                    token.session.logout().expect("C_Logout");
+                    token.session.login(CKU_USER, USER_PIN).expect("C_Login");
+                }
+            }
+        });
+    }
+}
+
+/// Tells the threads of a scope to end, also when the test fails: the scope waits for them.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn logins_and_logouts_race_with_uses_of_private_keys() {
+    let token = TestToken::new();
+    generate(&token.session, true, "private");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let session = token.rw();
+                while !done.load(Ordering::Relaxed) {
+                    for key in session.find(&[Attr::label("private")]).expect("C_FindObjects") {
+                        match session.sign(&Mechanism::new(CKM_AES_CMAC), key, &[1; 100]) {
+                            Ok(mac) => assert_eq!(mac.len(), 16),
+                            Err(rv) => assert!(
+                                [
+                                    CKR_KEY_HANDLE_INVALID,
+                                    CKR_OPERATION_NOT_INITIALIZED,
+                                    CKR_USER_NOT_LOGGED_IN
+                                ]
+                                .contains(&rv.0),
+                                "{rv}"
+                            ),
+                        }
+                    }
+                }
+            });
+        }
+        let _stop = Stop(&done);
+        for _ in 0..rounds(8) {
+            token.session.logout().expect("C_Logout");
+            assert_eq!(token.session.find(&[Attr::label("private")]), Ok(vec![]));
+            token.session.login(CKU_USER, USER_PIN).expect("C_Login");
+            assert_eq!(token.session.find(&[Attr::label("private")]).map(|found| found.len()), Ok(1));
+        }
+    });
 }
