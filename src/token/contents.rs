@@ -299,7 +299,9 @@ fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login
     if !stored.has_secrets() {
         return Secrets::opened(Attributes::new());
     }
-    let (sealed, keys) = (sealed.clone(), login.map(|login| login.keys.clone()));
+    // A public object outlives the login, whose keys it neither needs nor may keep.
+    let keys = login.filter(|_| stored.private).map(|login| login.keys.clone());
+    let sealed = sealed.clone();
     Secrets::sealed(Box::new(move || {
         Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
     }))
