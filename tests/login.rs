@@ -88,7 +88,10 @@ fn the_last_session_to_close_logs_out() {
     session.login(CKU_USER, USER_PIN).expect("C_Login");
     module.close_all_sessions(slot).expect("C_CloseAllSessions");
     assert_eq!(session.info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)));
-    assert_eq!(module.open_session(slot, true).and_then(|session| session.state()), Ok(CKS_RW_PUBLIC_SESSION));
+    assert_eq!(
+        module.open_session(slot, true).and_then(|session| session.state()),
+        Ok(CKS_RW_PUBLIC_SESSION)
+    );
 }
 
 #[test]
@@ -156,7 +159,8 @@ fn pins_have_the_lengths_that_the_token_tells() {
 fn c_setpin_changes_the_pin_of_whoever_is_meant() {
     let token = TestToken::new();
     let (session, ro) = (&token.session, token.ro());
-    let key = session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &private_aes(true)).expect("C_GenerateKey");
+    let key =
+        session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &private_aes(true)).expect("C_GenerateKey");
     let mac = session.sign(&Mechanism::new(CKM_AES_CMAC), key, b"text").expect("C_Sign");
     assert_eq!(ro.set_pin(USER_PIN, "new-pin-1"), Err(Rv(CKR_SESSION_READ_ONLY)));
     assert_eq!(session.set_pin("wrong-pin", "new-pin-1"), Err(Rv(CKR_PIN_INCORRECT)));
@@ -178,5 +182,216 @@ fn c_setpin_changes_the_pin_of_whoever_is_meant() {
     session.init_pin(USER_PIN).expect("C_InitPIN");
     session.logout().expect("C_Logout");
     session.login(CKU_USER, USER_PIN).expect("the SO has set it");
-    assert_eq!(session.find(&[Attr::class(CKO_SECRET_KEY)]).map(|found| found.len()), Ok(1), "and lost nothing");
+    assert_eq!(
+        session.find(&[Attr::class(CKO_SECRET_KEY)]).map(|found| found.len()),
+        Ok(1),
+        "and lost nothing"
+    );
+}
+
+#[test]
+fn c_inittoken_asks_for_the_so_and_leaves_nothing() {
+    let mut token = TestToken::new();
+    let (module, slot) = (token.module, token.slot);
+    token.session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &private_aes(true)).expect("C_GenerateKey");
+    token
+        .session
+        .create_object(&[Attr::class(CKO_DATA), Attr::bool(CKA_TOKEN, true)])
+        .expect("C_CreateObject");
+    assert_eq!(module.init_token(slot, SO_PIN, "again"), Err(Rv(CKR_SESSION_EXISTS)));
+    let idle = Session::from_handle(module, CK_INVALID_HANDLE);
+    std::mem::replace(&mut token.session, idle).close().expect("C_CloseSession");
+    assert_eq!(module.init_token(slot, "wrong so pin", "again"), Err(Rv(CKR_PIN_INCORRECT)));
+    assert_eq!(module.init_token(9999, SO_PIN, "again"), Err(Rv(CKR_SLOT_ID_INVALID)));
+    assert_eq!(so_flags(&token), [true, false, false], "the wrong try was counted");
+    module.init_token(slot, SO_PIN, "again").expect("C_InitToken");
+    assert_eq!(so_flags(&token), [false; 3]);
+    assert_eq!(flags(&token) & CKF_USER_PIN_INITIALIZED, 0);
+    assert_eq!(module.slot_by_label("again"), Some(slot));
+    let session = token.rw();
+    session.login(CKU_SO, SO_PIN).expect("C_Login");
+    session.init_pin("another-pin").expect("C_InitPIN");
+    session.logout().expect("C_Logout");
+    session.login(CKU_USER, "another-pin").expect("C_Login");
+    assert_eq!(session.find(&[]), Ok(vec![]));
+}
+
+/// Spends all tries but `left` by `guess`.
+fn spend(left: usize, mut guess: impl FnMut() -> Result<(), Rv>) {
+    for number in 0..LIMIT - left {
+        assert_eq!(guess(), Err(Rv(CKR_PIN_INCORRECT)), "wrong try {number}");
+    }
+}
+
+#[test]
+fn ten_wrong_tries_lock_the_pin_and_the_so_unlocks_it() {
+    let token = TestToken::public();
+    let session = &token.session;
+    assert_eq!(user_flags(&token), [false; 3]);
+    spend(LIMIT - 1, || session.login(CKU_USER, "wrong"));
+    assert_eq!(user_flags(&token), [true, false, false]);
+    session.login(CKU_USER, USER_PIN).expect("C_Login");
+    session.logout().expect("C_Logout");
+    assert_eq!(user_flags(&token), [false; 3], "the right PIN gives all tries back");
+
+    spend(1, || session.login(CKU_USER, "wrong"));
+    assert_eq!(user_flags(&token), [true, true, false]);
+    spend(LIMIT - 1, || session.login(CKU_USER, "wrong"));
+    assert!(user_flags(&token)[2]);
+    for pin in [USER_PIN, "wrong"] {
+        assert_eq!(session.login(CKU_USER, pin), Err(Rv(CKR_PIN_LOCKED)));
+        assert_eq!(session.set_pin(pin, "new-pin-1"), Err(Rv(CKR_PIN_LOCKED)));
+    }
+    assert_eq!(so_flags(&token), [false; 3], "the SO's counter is another");
+    session.login(CKU_SO, SO_PIN).expect("C_Login");
+    session.init_pin(USER_PIN).expect("C_InitPIN");
+    session.logout().expect("C_Logout");
+    assert_eq!(user_flags(&token), [false; 3]);
+    session.login(CKU_USER, USER_PIN).expect("C_Login");
+}
+
+#[test]
+fn every_way_to_guess_counts() {
+    // C_SetPIN, then C_Login.
+    let token = TestToken::public();
+    spend(LIMIT / 2, || token.session.set_pin("wrong", "new-pin-1"));
+    spend(LIMIT / 2, || token.session.login(CKU_USER, "wrong"));
+    assert_eq!(token.session.login(CKU_USER, USER_PIN), Err(Rv(CKR_PIN_LOCKED)));
+
+    // The context-specific login of a key that wants one.
+    let token = TestToken::new();
+    let session = &token.session;
+    let key = careful_key(session, true).expect("C_GenerateKeyPair");
+    session.sign_init(&Mechanism::new(CKM_ECDSA_SHA256), key).expect("C_SignInit");
+    spend(0, || session.login(CKU_CONTEXT_SPECIFIC, "wrong"));
+    assert_eq!(session.login(CKU_CONTEXT_SPECIFIC, USER_PIN), Err(Rv(CKR_PIN_LOCKED)));
+    session.logout().expect("C_Logout");
+    assert_eq!(session.login(CKU_USER, USER_PIN), Err(Rv(CKR_PIN_LOCKED)));
+
+    // C_InitToken guesses at the SO's, whom nobody unlocks.
+    let mut token = TestToken::public();
+    let idle = Session::from_handle(token.module, CK_INVALID_HANDLE);
+    std::mem::replace(&mut token.session, idle).close().expect("C_CloseSession");
+    spend(0, || token.module.init_token(token.slot, "wrong so pin", "guess"));
+    assert!(so_flags(&token)[2]);
+    assert_eq!(token.module.init_token(token.slot, SO_PIN, "guess"), Err(Rv(CKR_PIN_LOCKED)));
+    assert_eq!(token.rw().login(CKU_SO, SO_PIN), Err(Rv(CKR_PIN_LOCKED)));
+}
+
+/// What a killed process tried counts, so killing one between guess and answer gains nothing.
+#[test]
+fn killed_guessers_lock_the_pin_too() {
+    const NAME: &str = "killed_guessers_lock_the_pin_too";
+    if is_child(NAME) {
+        let module = module();
+        let label = std::env::var("COFFER_TEST_LABEL").expect("the parent's token");
+        let slot = module.slot_by_label(&label).expect("the parent's token");
+        let session = module.open_session(slot, true).expect("C_OpenSession");
+        std::thread::spawn(|| {
+            // In the middle of the derivation, as a rule.
+            std::thread::sleep(Duration::from_millis(15));
+            // SAFETY: this very process.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        });
+        loop {
+            let _ = session.login(CKU_USER, "a guess");
+        }
+    }
+    let token = TestToken::public();
+    let mut killed = 0;
+    while !user_flags(&token)[2] {
+        killed += 1;
+        assert!(killed <= LIMIT, "more tries than allowed");
+        let output = Command::new(std::env::current_exe().expect("this test"))
+            .args([NAME, "--exact", "--nocapture"])
+            .envs([("COFFER_TEST_CHILD", NAME), ("COFFER_TEST_LABEL", &token.label)])
+            .env("COFFER_TEST_TOKEN_DIR", process().dir.path().join("tokens"))
+            .output()
+            .expect("a child process");
+        assert_eq!(
+            output.status.signal(),
+            Some(libc::SIGKILL),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(token.session.login(CKU_USER, USER_PIN), Err(Rv(CKR_PIN_LOCKED)), "after {killed} processes");
+    token.session.login(CKU_SO, SO_PIN).expect("C_Login");
+    token.session.init_pin(USER_PIN).expect("C_InitPIN");
+    token.session.logout().expect("C_Logout");
+    token.session.login(CKU_USER, USER_PIN).expect("C_Login");
+}
+
+/// A private key with CKA_ALWAYS_AUTHENTICATE.
+fn careful_key(session: &Session, private: bool) -> Result<CK_OBJECT_HANDLE, Rv> {
+    let p256 = [6, 8, 42, 134, 72, 206, 61, 3, 1, 7];
+    let template = [
+        Attr::bool(CKA_TOKEN, true),
+        Attr::bool(CKA_SIGN, true),
+        Attr::bool(CKA_PRIVATE, private),
+        Attr::bool(CKA_ALWAYS_AUTHENTICATE, true),
+    ];
+    let pair = Mechanism::new(CKM_EC_KEY_PAIR_GEN);
+    session
+        .generate_key_pair(&pair, &[Attr::bytes(CKA_EC_PARAMS, p256)], &template)
+        .map(|(_, private)| private)
+}
+
+#[test]
+fn a_key_that_always_wants_a_login_gets_one_for_each_use() {
+    let token = TestToken::new();
+    let session = &token.session;
+    let key = careful_key(session, true).expect("C_GenerateKeyPair");
+    let ecdsa = Mechanism::new(CKM_ECDSA_SHA256);
+    for _ in 0..2 {
+        session.sign_init(&ecdsa, key).expect("C_SignInit");
+        assert_eq!(session.sign_once(b"text"), Err(Rv(CKR_USER_NOT_LOGGED_IN)));
+        assert_eq!(session.login(CKU_CONTEXT_SPECIFIC, "wrong"), Err(Rv(CKR_PIN_INCORRECT)));
+        assert_eq!(session.sign_update(b"text"), Err(Rv(CKR_USER_NOT_LOGGED_IN)));
+        session.login(CKU_CONTEXT_SPECIFIC, USER_PIN).expect("C_Login");
+        assert_eq!(session.sign_once(b"text").map(|signature| signature.len()), Ok(64));
+        assert_eq!(session.login(CKU_CONTEXT_SPECIFIC, USER_PIN), Err(Rv(CKR_OPERATION_NOT_INITIALIZED)));
+    }
+    // One login is for all parts of one operation.
+    session.sign_init(&ecdsa, key).expect("C_SignInit");
+    session.login(CKU_CONTEXT_SPECIFIC, USER_PIN).expect("C_Login");
+    session.sign_update(b"te").expect("C_SignUpdate");
+    session.sign_update(b"xt").expect("C_SignUpdate");
+    assert_eq!(session.sign_final().map(|signature| signature.len()), Ok(64));
+    assert_eq!(session.state(), Ok(CKS_RW_USER_FUNCTIONS));
+    // The standard gives it to private objects only, for who else would log in.
+    assert_eq!(careful_key(session, false), Err(Rv(CKR_TEMPLATE_INCONSISTENT)));
+}
+
+#[test]
+fn operations_and_handles_of_private_objects_end_at_logout() {
+    let token = TestToken::new();
+    let (session, other) = (&token.session, token.rw());
+    for (on_token, logs_out) in [(false, &other), (true, session)] {
+        let key = session
+            .generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &private_aes(on_token))
+            .expect("C_GenerateKey");
+        let public = session
+            .create_object(&[Attr::class(CKO_DATA), Attr::bool(CKA_PRIVATE, false), Attr::label("public")])
+            .expect("C_CreateObject");
+        let (cmac, ecb) = (Mechanism::new(CKM_AES_CMAC), Mechanism::new(CKM_AES_ECB));
+        session.sign_init(&cmac, key).expect("C_SignInit");
+        session.sign_update(b"text").expect("C_SignUpdate");
+        session.encrypt_init(&ecb, key).expect("C_EncryptInit");
+        session.digest_init(&Mechanism::new(CKM_SHA256)).expect("C_DigestInit");
+        logs_out.logout().expect("C_Logout");
+        assert_eq!(session.sign_final(), Err(Rv(CKR_OPERATION_NOT_INITIALIZED)), "token key: {on_token}");
+        assert_eq!(session.encrypt_once(&[0; 16]), Err(Rv(CKR_OPERATION_NOT_INITIALIZED)));
+        assert_eq!(session.digest_once(b"text").map(|digest| digest.len()), Ok(32), "no key, no end");
+        assert_eq!(session.attribute(key, CKA_CLASS), Err(Rv(CKR_OBJECT_HANDLE_INVALID)));
+        assert_eq!(session.sign_init(&cmac, key), Err(Rv(CKR_KEY_HANDLE_INVALID)));
+        assert_eq!(session.find(&[]), Ok(vec![public]));
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        assert_eq!(session.sign_final(), Err(Rv(CKR_OPERATION_NOT_INITIALIZED)));
+        assert_eq!(session.attribute(key, CKA_CLASS), Err(Rv(CKR_OBJECT_HANDLE_INVALID)), "the old handle");
+        let found = session.find(&[Attr::class(CKO_SECRET_KEY)]).expect("C_FindObjects");
+        assert_eq!(found.len(), usize::from(on_token));
+        assert!(!found.contains(&key), "a handle was given twice");
+        session.destroy(public).expect("C_DestroyObject");
+    }
 }
