@@ -219,7 +219,7 @@ impl Session {
         let value = derive.derive(base, params, wanted, &|handle| self.key(handle))?;
         attributes.set(CKA_VALUE, value.expose());
         template::settle(&mut attributes)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// The attributes of a secret that a derivation or a KEM is to give, and what is wanted of its value. A
