@@ -1,306 +1,411 @@
-//! The library in a process: loaded, forked, finalised under load, called from exit handlers. C_Initialize
-//! belongs to the process, so each test that calls it works in a child of its own.
+//! C_Initialize to C_Finalize, fork and exit (sections 5.4, 6.6 and 6.7): every call ends with a code, at any moment.
 
-use cryptoki_sys::*;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-use std::{env, ptr, thread};
+mod common;
 
-/// The shared library beside this test.
-fn library() -> PathBuf {
-    let executable = env::current_exe().expect("a path to this test");
-    let mut places = executable.ancestors().skip(1).take(2).map(|dir| dir.join("libcoffer_pkcs11.so"));
-    places.find(|path| path.exists()).expect("libcoffer_pkcs11.so by the test")
+use common::*;
+use pkcs11_conformance::client::{Attr, Mechanism, Module, Rv, Session};
+use std::path::Path;
+use std::process::Command;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The user's session with the token of `label`, in a library that may have been initialised anew.
+fn session(module: Module, label: &str) -> Session {
+    let slot = module.slot_by_label(label).expect("the token is there");
+    let session = module.open_session(slot, true).expect("C_OpenSession");
+    session.login(CKU_USER, USER_PIN).expect("C_Login");
+    session
 }
 
-/// An exported function, whose library stays loaded.
-fn symbol<T: Copy>(name: &str) -> T {
-    // SAFETY: our own library; the callers below ask for the standard's types.
-    unsafe {
-        let library = Box::leak(Box::new(libloading::Library::new(library()).expect("the library loads")));
-        *library.get::<T>(name.as_bytes()).expect(name)
+fn token_aes(label: &str) -> Vec<Attr> {
+    vec![
+        Attr::ulong(CKA_VALUE_LEN, 16),
+        Attr::bool(CKA_TOKEN, true),
+        Attr::bool(CKA_ENCRYPT, true),
+        Attr::label(label),
+    ]
+}
+
+const AES_KEY_GEN: CK_MECHANISM_TYPE = CKM_AES_KEY_GEN;
+
+#[test]
+fn c_initialize_judges_its_arguments() {
+    if in_child("c_initialize_judges_its_arguments", &[]) {
+        return;
     }
-}
-
-fn functions() -> &'static CK_FUNCTION_LIST {
-    let get: unsafe extern "C" fn(*mut *mut CK_FUNCTION_LIST) -> CK_RV = symbol("C_GetFunctionList");
-    let mut list = ptr::null_mut();
-    // SAFETY: a valid place; what comes back is a static.
-    unsafe {
-        assert_eq!(get(&mut list), CKR_OK);
-        &*list
+    unsafe extern "C" fn make(_: *mut *mut std::ffi::c_void) -> CK_RV {
+        CKR_GENERAL_ERROR
     }
-}
-
-/// Calls one function of the list.
-macro_rules! c {
-    ($list:expr, $name:ident($($arg:expr),*)) => {
-        // SAFETY: the arguments are what the standard wants, or such as must be refused.
-        unsafe { $list.$name.expect(stringify!($name))($($arg),*) }
+    unsafe extern "C" fn use_it(_: *mut std::ffi::c_void) -> CK_RV {
+        CKR_GENERAL_ERROR
+    }
+    let module = load().module;
+    let arguments = |mutexes: bool, flags: CK_FLAGS| CK_C_INITIALIZE_ARGS {
+        CreateMutex: mutexes.then_some(make),
+        DestroyMutex: mutexes.then_some(use_it),
+        LockMutex: mutexes.then_some(use_it),
+        UnlockMutex: mutexes.then_some(use_it),
+        flags,
+        pReserved: ptr::null_mut(),
     };
+    for mut fine in [
+        arguments(false, 0),
+        arguments(false, CKF_OS_LOCKING_OK),
+        arguments(true, CKF_OS_LOCKING_OK),
+        arguments(false, CKF_LIBRARY_CANT_CREATE_OS_THREADS | CKF_OS_LOCKING_OK),
+    ] {
+        module.init_with(&mut fine).expect("C_Initialize");
+        assert_eq!(module.init_with(&mut fine), Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        assert_eq!(module.init_null(), Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        module.finalize().expect("C_Finalize");
+    }
+    assert_eq!(module.init_with(&mut arguments(true, 0)), Err(Rv(CKR_CANT_LOCK)));
+    let mut some = arguments(true, CKF_OS_LOCKING_OK);
+    some.UnlockMutex = None;
+    assert_eq!(module.init_with(&mut some), Err(Rv(CKR_ARGUMENTS_BAD)));
+    let mut reserved = arguments(false, CKF_OS_LOCKING_OK);
+    reserved.pReserved = ptr::from_mut(&mut reserved).cast();
+    assert_eq!(module.init_with(&mut reserved), Err(Rv(CKR_ARGUMENTS_BAD)));
+
+    module.init_null().expect("C_Initialize(NULL)");
+    let finalize = module.v2_40().C_Finalize.expect("C_Finalize");
+    let mut anything = 0u8;
+    // SAFETY: an argument that must not be there; nothing is read from it.
+    assert_eq!(unsafe { finalize((&raw mut anything).cast()) }, CKR_ARGUMENTS_BAD);
+    module.info().expect("still initialised");
+    module.finalize().expect("C_Finalize");
+    assert_eq!(module.finalize(), Err(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
 }
 
-/// Runs the test `name` of this file in a child, which [`is_child`] tells.
-fn in_child(name: &str) -> Output {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let configuration = dir.path().join("coffer.toml");
-    std::fs::write(&configuration, format!("token_dir = {:?}\n", dir.path().join("tokens")))
-        .expect("written");
-    Command::new(env::current_exe().expect("a path to this test"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env("COFFER_CONF", configuration)
-        .env("COFFER_LIFECYCLE_CHILD", "1")
+/// Calls everything but what works without C_Initialize, with zeros for arguments.
+fn call_all(module: Module) -> Vec<CK_RV> {
+    type Any =
+        unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
+    let list = module.v3_2().expect("3.2");
+    let always = [
+        list.C_Initialize.map(|f| f as usize),
+        list.C_GetFunctionList.map(|f| f as usize),
+        list.C_GetInterface.map(|f| f as usize),
+        list.C_GetInterfaceList.map(|f| f as usize),
+    ];
+    // SAFETY: a version padded to a pointer, then function pointers alone.
+    let entries = unsafe { std::slice::from_raw_parts(ptr::from_ref(list).cast::<usize>(), 105) };
+    let entries = entries[1..].iter().filter(|entry| !always.contains(&Some(**entry)));
+    // SAFETY: the caller cleans the stack, so arguments beyond a function's own do no harm.
+    entries
+        .map(|entry| unsafe { std::mem::transmute::<usize, Any>(*entry)(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) })
+        .collect()
+}
+
+#[test]
+fn without_c_initialize_every_function_says_so() {
+    if in_child("without_c_initialize_every_function_says_so", &[]) {
+        return;
+    }
+    let module = load().module;
+    assert_eq!(call_all(module), [CKR_CRYPTOKI_NOT_INITIALIZED; 100]);
+    module.init().expect("C_Initialize");
+    module.finalize().expect("C_Finalize");
+    assert_eq!(call_all(module), [CKR_CRYPTOKI_NOT_INITIALIZED; 100]);
+}
+
+#[test]
+fn it_starts_over_twenty_times() {
+    if in_child("it_starts_over_twenty_times", &[]) {
+        return;
+    }
+    let TestToken { module, label, session: first, .. } = TestToken::new();
+    first.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("stays")).expect("C_GenerateKey");
+    let mut handle = first.leave();
+    for round in 0..20 {
+        module.finalize().expect("C_Finalize");
+        module.init().expect("C_Initialize");
+        let old = Session::from_handle(module, handle);
+        assert_eq!(old.info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)), "round {round}");
+        old.leave();
+        let slot = module.slot_by_label(&label).expect("the token is there");
+        let session = module.open_session(slot, true).expect("C_OpenSession");
+        assert_eq!(session.state(), Ok(CKS_RW_PUBLIC_SESSION), "C_Finalize logs out");
+        assert_eq!(Session::from_handle(module, handle).info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)));
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        session.create_object(&[Attr::class(CKO_DATA), Attr::label("goes")]).expect("a session object");
+        assert_eq!(session.find(&[Attr::label("stays")]).expect("C_FindObjects").len(), 1);
+        assert_eq!(session.find(&[Attr::label("goes")]).expect("C_FindObjects").len(), 1);
+        handle = session.leave();
+    }
+}
+
+fn compile(arguments: &[&str], source: &str, out: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(root.join("include"))
+        .args(["-o"])
+        .args([out, &root.join("tests/lifecycle").join(source)])
+        .args(arguments)
         .output()
-        .expect("the child runs")
-}
-
-fn is_child() -> bool {
-    env::var_os("COFFER_LIFECYCLE_CHILD").is_some()
-}
-
-fn succeeds_in_child(name: &str) {
-    let output = in_child(name);
+        .expect("cc runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Whether `body` is true in a forked child.
-fn forked(body: impl FnOnce() -> bool) -> bool {
-    // SAFETY: no other thread uses the library; the child leaves by _exit.
-    unsafe {
-        match libc::fork() {
-            0 => libc::_exit(!body() as i32),
-            child => {
-                let mut status = -1;
-                assert_eq!(libc::waitpid(child, &mut status, 0), child);
-                status == 0
-            }
+#[test]
+fn calls_from_exit_handlers_and_destructors_come_back() {
+    let token = TestToken::public();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (program, other) = (dir.path().join("exit"), dir.path().join("libother.so"));
+    compile(&["-rdynamic", "-ldl", "-lpthread"], "exit.c", &program);
+    compile(&["-shared", "-fPIC"], "other.c", &other);
+    let limit = "60";
+    let output = Command::new("timeout")
+        .arg(limit)
+        .args([&program, &library(), &other])
+        .output()
+        .expect("timeout runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), 5, "{said}");
+    token.session.info().expect("the token is as it was");
+}
+
+/// Runs `body` in a forked child and says how that ended: 0 if `body` came back, 101 if it panicked, and by signal
+/// SIGALRM if it hung.
+fn forked(body: impl FnOnce()) -> i32 {
+    // SAFETY: the child keeps to the module, memory and panics, and leaves by _exit.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork"),
+        0 => {
+            // SAFETY: no argument can be wrong.
+            unsafe { libc::alarm(30) };
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: as above.
+            unsafe { libc::_exit(if ended.is_ok() { 0 } else { 101 }) }
+        }
+        child => {
+            let mut status = -1;
+            // SAFETY: a child of ours and an address to write to.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            status
         }
     }
 }
 
-fn info(list: &CK_FUNCTION_LIST) -> CK_RV {
-    let mut info = std::mem::MaybeUninit::<CK_INFO>::uninit();
-    c!(list, C_GetInfo(info.as_mut_ptr()))
-}
-
-fn initialise(list: &CK_FUNCTION_LIST) -> CK_RV {
-    c!(list, C_Initialize(ptr::null_mut()))
-}
-
-fn finalise(list: &CK_FUNCTION_LIST) -> CK_RV {
-    c!(list, C_Finalize(ptr::null_mut()))
-}
-
-/// Initialises the library and a token in slot 0.
-fn initialise_with_token(list: &CK_FUNCTION_LIST) {
-    let (mut pin, mut label) = (*b"so-pin-87654321", [b' '; 32]);
-    assert_eq!(initialise(list), CKR_OK);
-    assert_eq!(c!(list, C_InitToken(0, pin.as_mut_ptr(), 15, label.as_mut_ptr())), CKR_OK);
-}
-
-unsafe extern "C" fn create_mutex(_: *mut *mut std::ffi::c_void) -> CK_RV {
-    CKR_OK
-}
-
-unsafe extern "C" fn use_mutex(_: *mut std::ffi::c_void) -> CK_RV {
-    CKR_OK
+/// What a child may expect of a library that its parent has initialised.
+fn child_starts_over(module: Module, inherited: &Session, label: &str) {
+    assert_eq!(inherited.info().err(), Some(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    assert_eq!(inherited.sign_once(b"data").err(), Some(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    assert_eq!(module.finalize(), Err(Rv(CKR_CRYPTOKI_NOT_INITIALIZED)));
+    module.init().expect("C_Initialize in the child");
+    assert_eq!(inherited.info().err(), Some(Rv(CKR_SESSION_HANDLE_INVALID)));
+    let own = session(module, label);
+    let key = own.find(&[Attr::label("shared")]).expect("C_FindObjects")[0];
+    own.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[7; 16]).expect("C_Encrypt");
+    let made =
+        own.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("the child's")).expect("C_GenerateKey");
+    own.destroy(made).expect("C_DestroyObject");
+    own.close().expect("C_CloseSession");
+    module.finalize().expect("C_Finalize in the child");
 }
 
 #[test]
-fn initialises_and_ends_in_order() {
-    if !is_child() {
-        return succeeds_in_child("initialises_and_ends_in_order");
+fn a_child_starts_over_and_the_parent_goes_on() {
+    if in_child("a_child_starts_over_and_the_parent_goes_on", &[]) {
+        return;
     }
-    let list = functions();
-    assert_eq!((list.version.major, list.version.minor), (2, 40));
-    assert_eq!((info(list), finalise(list)), (CKR_CRYPTOKI_NOT_INITIALIZED, CKR_CRYPTOKI_NOT_INITIALIZED));
-
-    let none = CK_C_INITIALIZE_ARGS {
-        CreateMutex: None,
-        DestroyMutex: None,
-        LockMutex: None,
-        UnlockMutex: None,
-        flags: CKF_OS_LOCKING_OK,
-        pReserved: ptr::null_mut(),
-    };
-    let four = CK_C_INITIALIZE_ARGS {
-        CreateMutex: Some(create_mutex),
-        DestroyMutex: Some(use_mutex),
-        LockMutex: Some(use_mutex),
-        UnlockMutex: Some(use_mutex),
-        ..none
-    };
-    let mut byte = 0u8;
-    for (mut args, expected) in [
-        (CK_C_INITIALIZE_ARGS { UnlockMutex: None, ..four }, CKR_ARGUMENTS_BAD),
-        (CK_C_INITIALIZE_ARGS { pReserved: (&raw mut byte).cast(), ..none }, CKR_ARGUMENTS_BAD),
-        (CK_C_INITIALIZE_ARGS { flags: 0, ..four }, CKR_CANT_LOCK),
-        (CK_C_INITIALIZE_ARGS { flags: CKF_LIBRARY_CANT_CREATE_OS_THREADS, ..none }, CKR_OK),
-        (none, CKR_CRYPTOKI_ALREADY_INITIALIZED),
-    ] {
-        assert_eq!(c!(list, C_Initialize((&raw mut args).cast())), expected);
+    let token = TestToken::new();
+    let (module, parent) = (token.module, &token.session);
+    parent.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("shared")).expect("C_GenerateKey");
+    let sha256 = Mechanism::new(CKM_SHA256);
+    for round in 0..5 {
+        parent.digest_init(&sha256).expect("C_DigestInit");
+        parent.digest_update(b"before the fork, ").expect("C_DigestUpdate");
+        let status = forked(|| child_starts_over(module, parent, &token.label));
+        assert_eq!(status, 0, "round {round}");
+        parent.digest_update(b"after it").expect("C_DigestUpdate");
+        let whole = parent.digest_final().expect("C_DigestFinal");
+        assert_eq!(parent.digest(&sha256, b"before the fork, after it"), Ok(whole));
+        assert_eq!(parent.find(&[Attr::label("the child's")]), Ok(vec![]));
+        assert_eq!(parent.state(), Ok(CKS_RW_USER_FUNCTIONS));
     }
-    assert_eq!(c!(list, C_GetInfo(ptr::null_mut())), CKR_ARGUMENTS_BAD);
-    assert_eq!(info(list), CKR_OK);
-    assert_eq!(c!(list, C_Finalize((&raw mut byte).cast())), CKR_ARGUMENTS_BAD);
-    for _ in 0..3 {
-        assert_eq!((finalise(list), info(list)), (CKR_OK, CKR_CRYPTOKI_NOT_INITIALIZED));
-        assert_eq!((initialise(list), info(list)), (CKR_OK, CKR_OK));
-    }
+    // Two random generators that began as one must not say the same.
+    let mut ends = [0; 2];
+    // SAFETY: room for two.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    let status = forked(|| {
+        module.init().expect("C_Initialize");
+        let random = session(module, &token.label).random(32).expect("C_GenerateRandom");
+        // SAFETY: as many bytes as said.
+        assert_eq!(unsafe { libc::write(ends[1], random.as_ptr().cast(), 32) }, 32);
+    });
+    assert_eq!(status, 0);
+    let mut childs = [0u8; 32];
+    // SAFETY: as many bytes as said.
+    assert_eq!(unsafe { libc::read(ends[0], childs.as_mut_ptr().cast(), 32) }, 32);
+    assert_ne!(parent.random(32).expect("C_GenerateRandom"), childs);
 }
 
 #[test]
-fn interfaces_are_found_by_name_version_and_flags() {
-    let get: unsafe extern "C" fn(*mut u8, *mut CK_VERSION, *mut *mut CK_INTERFACE, CK_FLAGS) -> CK_RV =
-        symbol("C_GetInterface");
-    let find = |name: Option<&std::ffi::CStr>, version: Option<(u8, u8)>, flags| {
-        let mut version = version.map(|(major, minor)| CK_VERSION { major, minor });
-        let name = name.map_or(ptr::null_mut(), |name| name.as_ptr().cast_mut().cast());
-        let version = version.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-        let mut interface = ptr::null_mut();
-        // SAFETY: all are NULL or valid; what comes back is a static whose list begins with its version.
-        unsafe {
-            match get(name, version, &mut interface, flags) {
-                CKR_OK => {
-                    let version = *(*interface).pFunctionList.cast::<CK_VERSION>();
-                    Ok((version.major, version.minor))
-                }
-                refusal => Err(refusal),
-            }
-        }
-    };
-    assert_eq!(find(None, None, 0), Ok((3, 2)));
-    assert_eq!(find(Some(c"PKCS 11"), None, 0), Ok((3, 2)));
-    for version in [(2, 40), (3, 0), (3, 2)] {
-        assert_eq!(find(Some(c"PKCS 11"), Some(version), 0), Ok(version));
-        assert_eq!(find(None, Some(version), 0), Ok(version));
+fn forks_while_other_threads_write_harm_nobody() {
+    if in_child("forks_while_other_threads_write_harm_nobody", &[]) {
+        return;
     }
-    for version in [(3, 1), (2, 20), (4, 0)] {
-        assert_eq!(find(None, Some(version), 0), Err(CKR_ARGUMENTS_BAD));
-    }
-    assert_eq!(find(Some(c"Vendor X"), None, 0), Err(CKR_ARGUMENTS_BAD));
-    assert_eq!(find(Some(c"PKCS 1"), None, 0), Err(CKR_ARGUMENTS_BAD));
-    assert_eq!(find(None, None, CKF_INTERFACE_FORK_SAFE), Err(CKR_ARGUMENTS_BAD));
-}
-
-#[test]
-fn all_interfaces_are_listed() {
-    let all: unsafe extern "C" fn(*mut CK_INTERFACE, *mut CK_ULONG) -> CK_RV = symbol("C_GetInterfaceList");
-    let empty = CK_INTERFACE { pInterfaceName: ptr::null_mut(), pFunctionList: ptr::null_mut(), flags: 0 };
-    let (mut count, mut three) = (77, [empty; 3]);
-    // SAFETY: NULL, or room as `count` says.
-    unsafe {
-        assert_eq!((all(ptr::null_mut(), &mut count), count), (CKR_OK, 3));
-        count = 2;
-        assert_eq!((all(three.as_mut_ptr(), &mut count), count), (CKR_BUFFER_TOO_SMALL, 3));
-        assert!(three[0].pFunctionList.is_null());
-        assert_eq!((all(three.as_mut_ptr(), &mut count), count), (CKR_OK, 3));
-        assert_eq!(all(three.as_mut_ptr(), ptr::null_mut()), CKR_ARGUMENTS_BAD);
-    }
-    assert!(three.iter().any(|one| one.pFunctionList.cast_const() == ptr::from_ref(functions()).cast()));
-}
-
-#[test]
-fn a_forked_child_starts_over() {
-    if !is_child() {
-        return succeeds_in_child("a_forked_child_starts_over");
-    }
-    let (list, mut session) = (functions(), 0);
-    initialise_with_token(list);
-    assert_eq!(c!(list, C_OpenSession(0, CKF_SERIAL_SESSION, ptr::null_mut(), None, &mut session)), CKR_OK);
-    assert!(forked(|| {
-        info(list) == CKR_CRYPTOKI_NOT_INITIALIZED
-            && c!(list, C_CloseSession(session)) == CKR_CRYPTOKI_NOT_INITIALIZED
-            && finalise(list) == CKR_CRYPTOKI_NOT_INITIALIZED
-            && initialise(list) == CKR_OK
-            && c!(list, C_CloseSession(session)) == CKR_SESSION_HANDLE_INVALID
-            && forked(|| info(list) == CKR_CRYPTOKI_NOT_INITIALIZED)
-            && finalise(list) == CKR_OK
-    }));
-    assert_eq!(c!(list, C_CloseSession(session)), CKR_OK);
-    assert_eq!(finalise(list), CKR_OK);
-    assert!(forked(|| initialise(list) == CKR_OK));
-}
-
-#[test]
-fn every_call_ends_with_a_code_while_others_finalise() {
-    if !is_child() {
-        return succeeds_in_child("every_call_ends_with_a_code_while_others_finalise");
-    }
-    let (list, done, good) = (functions(), AtomicBool::new(false), AtomicUsize::new(0));
-    let work = || {
-        let (mut slots, mut count, mut session, mut random) = ([0; 8], 8, 0, [0u8; 64]);
-        for code in [
-            c!(list, C_GetSlotList(CK_TRUE, slots.as_mut_ptr(), &mut count)),
-            c!(list, C_OpenSession(0, CKF_SERIAL_SESSION, ptr::null_mut(), None, &mut session)),
-            c!(list, C_GenerateRandom(session, random.as_mut_ptr(), 64)),
-        ] {
-            let ended = [CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID];
-            assert!(code == CKR_OK || ended.contains(&code), "{code:#x}");
-            good.fetch_add((code == CKR_OK) as usize, Ordering::Relaxed);
-        }
-    };
-    initialise_with_token(list);
-    assert_eq!(finalise(list), CKR_OK);
+    let token = TestToken::new();
+    let (module, aes) = (token.module, Mechanism::new(AES_KEY_GEN));
+    token.session.generate_key(&aes, &token_aes("shared")).expect("C_GenerateKey");
+    let done = AtomicBool::new(false);
+    let written = AtomicU64::new(0);
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 400 } else { 12 };
     thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
+        for writer in 0..3 {
+            let (token, done, written, aes) = (&token, &done, &written, &aes);
+            scope.spawn(move || {
+                let session = token.rw();
                 while !done.load(Ordering::Relaxed) {
-                    work();
+                    let label = format!("writer {writer}");
+                    let key = session.generate_key(aes, &token_aes(&label)).expect("C_GenerateKey");
+                    session.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[0; 4096]).expect("C_Encrypt");
+                    session.digest(&Mechanism::new(CKM_SHA256), &[0; 4096]).expect("C_Digest");
+                    session.destroy(key).expect("C_DestroyObject");
+                    written.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        for _ in 0..50 {
-            assert_eq!(initialise(list), CKR_OK);
-            thread::sleep(Duration::from_millis(2));
-            assert_eq!(finalise(list), CKR_OK);
+        let stop = Stop(&done);
+        for round in 0..rounds {
+            thread::sleep(Duration::from_micros(500 * (round % 7)));
+            let status = forked(|| child_starts_over(module, &token.session, &token.label));
+            assert_eq!(status, 0, "round {round}");
         }
-        done.store(true, Ordering::Relaxed);
+        drop(stop);
     });
-    assert!(good.load(Ordering::Relaxed) > 0, "no call ever came through");
+    assert!(written.into_inner() > 0);
+    let left = token.session.find(&[Attr::bool(CKA_TOKEN, true)]).expect("C_FindObjects");
+    assert_eq!(left.len(), 1, "what is left is the shared key");
 }
 
-#[test]
-fn one_of_many_initialises() {
-    if !is_child() {
-        return succeeds_in_child("one_of_many_initialises");
+/// Tells the threads of a scope to end, also when the test fails: the scope waits for them.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-    let list = functions();
-    let codes: Vec<CK_RV> = thread::scope(|scope| {
-        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| initialise(list))).collect();
-        all.into_iter().map(|one| one.join().expect("no panic")).collect()
-    });
-    assert_eq!(codes.iter().filter(|code| **code == CKR_OK).count(), 1, "{codes:x?}");
-    let expected = [CKR_OK, CKR_CRYPTOKI_ALREADY_INITIALIZED];
-    assert!(codes.iter().all(|code| expected.contains(code)), "{codes:x?}");
+}
+
+/// Codes that a call may end with while the library is being finalised and initialised: sessions end with it, and their
+/// objects with them.
+const SENT_HOME: [CK_RV; 4] = [
+    CKR_CRYPTOKI_NOT_INITIALIZED,
+    CKR_SESSION_HANDLE_INVALID,
+    CKR_OBJECT_HANDLE_INVALID,
+    CKR_KEY_HANDLE_INVALID,
+];
+
+/// A round of everything; how many calls said CKR_OK. Another code than those of `SENT_HOME` is a failure.
+fn work(module: Module, slot: CK_SLOT_ID) -> Result<u64, Rv> {
+    let session = module.open_session(slot, true)?;
+    session.random(64)?;
+    session.digest(&Mechanism::new(CKM_SHA256), &[1; 1000])?;
+    let template =
+        [Attr::ulong(CKA_VALUE_LEN, 32), Attr::bool(CKA_PRIVATE, false), Attr::bool(CKA_ENCRYPT, true)];
+    let key = session.generate_key(&Mechanism::new(AES_KEY_GEN), &template)?;
+    session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[2; 16]), key, &[3; 5000])?;
+    session.find(&[Attr::class(CKO_SECRET_KEY)])?;
+    session.destroy(key)?;
+    session.close()?;
+    Ok(7)
 }
 
 #[test]
-fn exit_handlers_may_still_call() {
-    if !is_child() {
-        let output = in_child("exit_handlers_may_still_call");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.contains("exit handler: 0x0 0x0 0x190"), "{said}");
+fn every_call_ends_while_another_thread_finalises() {
+    if in_child("every_call_ends_while_another_thread_finalises", &[]) {
         return;
     }
-    extern "C" fn at_exit() {
-        let list = functions();
-        eprintln!("exit handler: {:#x} {:#x} {:#x}", info(list), finalise(list), info(list));
-    }
-    // Registered before the library is there, so it runs after all that the library might register.
-    // SAFETY: a plain function.
-    assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
-    assert_eq!(initialise(functions()), CKR_OK);
+    let TestToken { module, slot, session, .. } = TestToken::new();
+    session.leave();
+    let (done, good, refused) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 3000 } else { 60 };
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    match work(module, slot) {
+                        Ok(calls) => good.fetch_add(calls, Ordering::Relaxed),
+                        Err(rv) if SENT_HOME.contains(&rv.0) => refused.fetch_add(1, Ordering::Relaxed),
+                        Err(other) => panic!("{other}"),
+                    };
+                }
+            });
+        }
+        let _stop = Stop(&done);
+        for round in 0..rounds {
+            thread::sleep(Duration::from_micros(700 * (round % 5)));
+            let begun = Instant::now();
+            module.finalize().expect("C_Finalize");
+            assert!(begun.elapsed() < Duration::from_secs(10), "C_Finalize took {:?}", begun.elapsed());
+            module.init().expect("C_Initialize");
+        }
+        while good.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+    });
+    assert!(refused.into_inner() > 0, "no call ever met C_Finalize");
+    let session = module.open_session(slot, false).expect("C_OpenSession");
+    assert_eq!(session.find(&[]), Ok(vec![]), "session objects of a session that is gone");
 }
 
 #[test]
-fn exports_the_standards_names_and_no_others() {
-    let output = Command::new("nm").args(["-D", "--defined-only"]).arg(library()).output();
-    let Ok(output) = output else { return eprintln!("there is no nm here") };
-    let text = String::from_utf8(output.stdout).expect("names");
-    let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
-    assert_eq!(names.len(), 68 + 24 + 12);
-    assert!(names.iter().all(|name| name.starts_with("C_")), "{names:?}");
+fn of_many_that_initialise_one_does() {
+    if in_child("of_many_that_initialise_one_does", &[]) {
+        return;
+    }
+    let module = load().module;
+    for _ in 0..10 {
+        let codes: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| module.init())).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert_eq!(codes.iter().filter(|code| code.is_ok()).count(), 1, "{codes:?}");
+        let rest = codes.iter().filter(|code| **code == Err(Rv(CKR_CRYPTOKI_ALREADY_INITIALIZED)));
+        assert_eq!(rest.count(), 7, "{codes:?}");
+        module.finalize().expect("C_Finalize");
+    }
+}
+
+#[test]
+fn a_storm_of_signals_interrupts_nothing() {
+    if in_child("a_storm_of_signals_interrupts_nothing", &[]) {
+        return;
+    }
+    static SIGNALS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+    let token = TestToken::new();
+    // SAFETY: all fields may be zero; without SA_RESTART, system calls give EINTR.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()), 0);
+        let every = libc::timeval { tv_sec: 0, tv_usec: 1000 };
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()), 0);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(800) {
+        let session = token.rw();
+        let key =
+            session.generate_key(&Mechanism::new(AES_KEY_GEN), &token_aes("storm")).expect("C_GenerateKey");
+        session.set(key, &[Attr::label("calm")]).expect("C_SetAttributeValue");
+        session.encrypt(&Mechanism::new(CKM_AES_ECB), key, &[0; 1 << 16]).expect("C_Encrypt");
+        assert_eq!(session.find(&[Attr::label("calm")]), Ok(vec![key]));
+        session.random(1 << 16).expect("C_GenerateRandom");
+        session.destroy(key).expect("C_DestroyObject");
+    }
+    token.module.finalize().expect("C_Finalize");
+    token.module.init().expect("C_Initialize");
+    session(token.module, &token.label).close().expect("C_CloseSession");
+    token.session.leave();
+    assert!(SIGNALS.load(Ordering::Relaxed) > 100, "{SIGNALS:?} signals");
 }

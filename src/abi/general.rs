@@ -17,7 +17,10 @@ entry! {
             let config = Config::load()?;
             let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
             log::configure(level, config.log_file.as_deref())?;
-            Module::new(config)
+            let module = Module::new(config)?;
+            // A handle from before C_Finalize, or from the parent of a forked process, must not mean another thing.
+            module.count_handles_from((MODULE.starts() << 32) + 1);
+            Ok(module)
         })
     }
 

@@ -14,7 +14,7 @@ use crate::kernel::fork::ForkMark;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -62,29 +62,33 @@ impl<T> Process<T> {
 }
 
 /// At most one `T`, started and ended at any time, used by any thread in between.
-pub struct Instance<T>(AtomicPtr<Process<T>>);
+pub struct Instance<T> {
+    process: AtomicPtr<Process<T>>,
+    /// Starts so far, those of the parents of this process included.
+    starts: AtomicU64,
+}
 
 impl<T: Send + Sync + 'static> Instance<T> {
     /// Not started.
     pub const fn new() -> Instance<T> {
-        Instance(AtomicPtr::new(ptr::null_mut()))
+        Instance { process: AtomicPtr::new(ptr::null_mut()), starts: AtomicU64::new(0) }
     }
 
     /// This process's part; `None` if nothing was ever started in it.
     fn process(&self) -> Option<&'static Process<T>> {
         // SAFETY: null or from `Box::leak`, never freed.
-        let process = unsafe { self.0.load(Ordering::Acquire).as_ref() }?;
+        let process = unsafe { self.process.load(Ordering::Acquire).as_ref() }?;
         process.mark.stands().then_some(process)
     }
 
     fn process_or_new(&self) -> &'static Process<T> {
         loop {
-            let seen = self.0.load(Ordering::Acquire);
+            let seen = self.process.load(Ordering::Acquire);
             if let Some(process) = self.process() {
                 return process;
             }
             let new = Box::into_raw(Box::new(Process::new()));
-            if self.0.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            if self.process.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made above and given to nobody.
                 drop(unsafe { Box::from_raw(new) });
             }
@@ -104,6 +108,11 @@ impl<T: Send + Sync + 'static> Instance<T> {
         (!value.is_null()).then_some(inside)
     }
 
+    /// How many times it was started before now, in this process and in those it was forked from.
+    pub fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Relaxed)
+    }
+
     /// Starts with what `make` gives.
     ///
     /// # Errors
@@ -115,6 +124,7 @@ impl<T: Send + Sync + 'static> Instance<T> {
             fail!(CryptokiAlreadyInitialized);
         }
         process.value.store(Box::into_raw(Box::new(make()?)), Ordering::SeqCst);
+        self.starts.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

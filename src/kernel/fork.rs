@@ -1,8 +1,11 @@
-//! Noticing a fork without a system call.
+//! Noticing a fork without a system call, and keeping one from falling into the middle of something.
 
 use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// True in the process that made it, false in every child forked from that one.
 ///
@@ -79,6 +82,73 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     None
 }
 
+/// A stretch of work that no fork of this process may cut: what it changes is whole in every child.
+///
+/// SQLite keeps global lists and locks, and a child forked while another thread is at them could never use
+/// them. So `fork` waits for those inside, and who wants in meanwhile waits for `fork`. The handlers stay
+/// registered for ever, which is why the library is linked to stay in memory (`-z nodelete`).
+pub struct Uncut(());
+
+/// Threads inside; forks that are on.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+/// Whether this process came from a fork that did cut.
+static CUT: AtomicBool = AtomicBool::new(false);
+
+/// How long a fork waits. Longer than any commit; a bound, because a signal handler may fork in a thread
+/// that is itself inside.
+const PATIENCE: Duration = Duration::from_secs(12);
+const PAUSE: Duration = Duration::from_micros(50);
+
+impl Uncut {
+    /// Begins; the end is the drop. May be nested only if no fork can come in between.
+    pub fn enter() -> Uncut {
+        static HANDLERS: Once = Once::new();
+        // SAFETY: functions of the right type that stay in memory.
+        HANDLERS.call_once(|| unsafe {
+            libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child));
+        });
+        loop {
+            // Sequentially consistent on both sides: either this thread sees the fork, or the fork sees it.
+            INSIDE.fetch_add(1, Ordering::SeqCst);
+            if FORKS.load(Ordering::SeqCst) == 0 {
+                return Uncut(());
+            }
+            INSIDE.fetch_sub(1, Ordering::SeqCst);
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Whether this process was forked in the middle of such work after all.
+    pub fn was_cut() -> bool {
+        CUT.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Uncut {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+extern "C" fn before_fork() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+    let begun = Instant::now();
+    while INSIDE.load(Ordering::SeqCst) != 0 && begun.elapsed() < PATIENCE {
+        thread::sleep(PAUSE);
+    }
+}
+
+extern "C" fn after_in_parent() {
+    FORKS.fetch_sub(1, Ordering::SeqCst);
+}
+
+extern "C" fn after_in_child() {
+    // The threads that were inside do not exist here.
+    CUT.fetch_or(INSIDE.swap(0, Ordering::SeqCst) != 0, Ordering::Relaxed);
+    FORKS.store(0, Ordering::SeqCst);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +176,28 @@ mod tests {
             assert!(in_child(|| ForkMark::new().stands()));
             assert!(mark.stands());
         }
+    }
+
+    #[test]
+    fn a_fork_waits_for_the_end_of_what_it_must_not_cut() {
+        let half = AtomicBool::new(false);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let _uncut = Uncut::enter();
+                    half.store(true, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(2));
+                    half.store(false, Ordering::SeqCst);
+                }
+            });
+            for _ in 0..20 {
+                assert!(in_child(|| {
+                    let _uncut = Uncut::enter();
+                    !half.load(Ordering::SeqCst) && !Uncut::was_cut()
+                }));
+            }
+            done.store(true, Ordering::SeqCst);
+        });
     }
 }

@@ -29,7 +29,7 @@ impl Session {
         attributes.extend(generator.generate(&params, &attributes)?);
         let attributes = self.finish(Act::Generate, row, attributes, None)?;
         self.token().policy().judge_generation(row, &attributes)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// C_GenerateKeyPair: the public and the private key, both or none.
@@ -61,7 +61,7 @@ impl Session {
         private.extend(private_values);
         let public = self.finish(Act::Generate, row, public, None)?;
         let private = self.finish(Act::Generate, row, private, None)?;
-        self.token().create_pair(self.handle(), public, private)
+        self.token().create_pair(self.owner(), public, private)
     }
 
     /// C_WrapKey. `out` is `None` if only the length is asked for.
@@ -164,7 +164,7 @@ impl Session {
         };
         attributes.extend(values);
         let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(unwrapped_error)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// C_DeriveKey. `None` if the mechanism only told a length through its parameter.
@@ -219,7 +219,7 @@ impl Session {
         let value = derive.derive(base, params, wanted, &|handle| self.key(handle))?;
         attributes.set(CKA_VALUE, value.expose());
         template::settle(&mut attributes)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// The attributes of a secret that a derivation or a KEM is to give, and what is wanted of its value. A
@@ -259,7 +259,7 @@ impl Session {
     ) -> Result<Handle> {
         attributes.set(CKA_VALUE, Value::secret(value));
         let attributes = self.finish(act, row, attributes, base)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// Checks a new key's components, adds what follows from them, and writes down where it came from.

@@ -32,6 +32,12 @@ impl Module {
         Ok(Module { slots: Slots::new(config)?, sessions: Sessions::new() })
     }
 
+    /// Lets the handles of sessions and objects begin with `first`. Before any is given out.
+    pub fn count_handles_from(&self, first: u64) {
+        self.sessions.count_from(first);
+        self.slots.count_handles_from(first);
+    }
+
     /// C_GetSlotList: every slot has a token, the last one perhaps a token still to be initialised.
     ///
     /// # Errors

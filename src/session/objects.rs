@@ -10,6 +10,9 @@ use crate::token::User;
 use cryptoki_sys::*;
 use std::sync::Arc;
 
+/// How many times others may change an object before one gives way.
+const PATIENCE: usize = 1000;
+
 impl Session {
     /// Whether this session may make or change an object with these attributes.
     ///
@@ -58,7 +61,7 @@ impl Session {
             template::history(Act::Create, CK_UNAVAILABLE_INFORMATION, &mut attributes, &[], &self.rules());
         }
         template::settle(&mut attributes)?;
-        self.token().create(self.handle(), attributes)
+        self.token().create(self.owner(), attributes)
     }
 
     /// C_CopyObject.
@@ -69,7 +72,7 @@ impl Session {
         let object = self.object(handle)?;
         let attributes = template::copy(object.attributes(), template, &self.rules())?;
         self.may_write(&attributes)?;
-        self.token().copy(self.handle(), &object, attributes)
+        self.token().copy(self.owner(), &object, attributes)
     }
 
     /// C_DestroyObject.
@@ -77,12 +80,24 @@ impl Session {
     /// # Errors
     /// CKR_ACTION_PROHIBITED unless CKA_DESTROYABLE; CKR_SESSION_READ_ONLY; CKR_OBJECT_HANDLE_INVALID.
     pub fn destroy_object(&self, handle: Handle) -> Result<()> {
-        let object = self.object(handle)?;
-        self.may_write(object.attributes())?;
-        if !object.is_true(CKA_DESTROYABLE) {
-            fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
+        self.on_current(handle, |object| {
+            self.may_write(object.attributes())?;
+            if !object.is_true(CKA_DESTROYABLE) {
+                fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
+            }
+            self.token().destroy(object)
+        })
+    }
+
+    /// Does something to the current version of an object. `act` says false if another thread or process has
+    /// changed it meanwhile, and then judges the new version.
+    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<()> {
+        for _ in 0..PATIENCE {
+            if act(&*self.object(handle)?)? {
+                return Ok(());
+            }
         }
-        self.token().destroy(handle)
+        fail!(FunctionFailed, "others keep changing the object")
     }
 
     /// C_GetObjectSize: bytes of the object's stored form.
@@ -99,9 +114,10 @@ impl Session {
     /// # Errors
     /// CKR_ATTRIBUTE_READ_ONLY, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY ...
     pub fn set_attributes(&self, handle: Handle, changes: &Attributes) -> Result<()> {
-        let object = self.object(handle)?;
-        self.may_write(object.attributes())?;
-        let attributes = template::set(object.attributes(), changes, &self.rules())?;
-        self.token().change(&object, attributes)
+        self.on_current(handle, |object| {
+            self.may_write(object.attributes())?;
+            let attributes = template::set(object.attributes(), changes, &self.rules())?;
+            self.token().change(object, attributes)
+        })
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::mechanism::{CipherState, SignState, VerifyState};
 use crate::mechanism::{Mechanism, Recover};
 use crate::object::{Handle, Object};
-use crate::token::{Token, User};
+use crate::token::{Owner, Token, User};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -87,6 +87,11 @@ impl Session {
     /// Its handle.
     pub fn handle(&self) -> SessionHandle {
         self.handle
+    }
+
+    /// As the owner of what is made in it.
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner { session: self.handle, closed: &self.closed }
     }
 
     /// Its token.

@@ -49,6 +49,10 @@ impl Sessions {
         Sessions { shards, next: AtomicU64::new(1) }
     }
 
+    pub fn count_from(&self, first: u64) {
+        self.next.store(first, Ordering::Relaxed);
+    }
+
     fn shard(&self, handle: SessionHandle) -> &RwLock<Shard> {
         &self.shards[handle as usize % SHARDS].0
     }

@@ -11,6 +11,7 @@
 //! docs/storage-format.md has every byte.
 
 pub mod codec;
+mod connection;
 pub mod keyring;
 pub mod memory;
 pub mod meta;

@@ -4,21 +4,19 @@
 //! wait for writers of other processes. Beside the file stands a small one with the [`Stamp`], mapped into
 //! every process, so that asking whether something changed is a read from memory.
 
+use super::connection::{Held, Shared};
 use super::place::stamp_path;
 use super::*;
 use crate::error::{Error, Rv};
 use crate::kernel::shared::{SharedCounter, writable};
-use parking_lot::{Mutex, MutexGuard};
 use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 use std::fs::{self, File, OpenOptions};
-use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// `PRAGMA application_id` of a token file: "Cofr".
@@ -36,25 +34,6 @@ const TABLES: &str = "
     CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL, horizon INTEGER NOT NULL);
     INSERT INTO state VALUES (0, 0, 0);";
 
-/// Threads of this process that are inside SQLite. Another value than 0 in a child just forked means that
-/// SQLite's own locks may be held there by threads that do not exist.
-static INSIDE: AtomicUsize = AtomicUsize::new(0);
-
-struct Inside;
-
-impl Inside {
-    fn enter() -> Inside {
-        INSIDE.fetch_add(1, Ordering::SeqCst);
-        Inside
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// What tells a change, best first.
 enum Sign {
     Shared(SharedCounter),
@@ -66,7 +45,7 @@ enum Sign {
 
 /// An open token file.
 pub struct Sqlite {
-    connection: Mutex<Connection>,
+    connection: Shared,
     sign: Sign,
     path: PathBuf,
     inode: (u64, u64),
@@ -80,14 +59,14 @@ impl Sqlite {
     /// CKR_DEVICE_ERROR if something is at `path`, CKR_DEVICE_MEMORY if the disk is full.
     pub fn create(path: &Path) -> Result<Sqlite> {
         check_version()?;
-        let _inside = Inside::enter();
         let failed = |error| system(path, error);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         // The umask may have taken more than it should.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed)?;
         drop(file);
-        let connection = connect(path, false)?;
+        let connection = Shared::open(|| connect(path, false))?;
         let make = || -> rusqlite::Result<()> {
+            let connection = connection.lock();
             connection.pragma_update(None, "application_id", APPLICATION_ID)?;
             connection.pragma_update(None, "user_version", LAYOUT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -103,12 +82,12 @@ impl Sqlite {
     /// CKR_TOKEN_NOT_RECOGNIZED if it is no token file or of a later version; see [`Storage`].
     pub fn open(path: &Path) -> Result<Sqlite> {
         check_version()?;
-        let _inside = Inside::enter();
         let unwritable = !writable(path) || !path.parent().is_some_and(writable);
         // Without a log, and where none can be made, the file cannot change: it may be read as it stands.
         let immutable = unwritable && !sibling(path, "-wal").exists();
-        let connection = if immutable { connect_immutable(path)? } else { connect(path, unwritable)? };
-        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let connection =
+            Shared::open(|| if immutable { connect_immutable(path) } else { connect(path, unwritable) })?;
+        let number = |name| connection.lock().pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let application = number("application_id").map_err(|error| sqlite(path, error))?;
         if application != APPLICATION_ID {
             fail!(TokenNotRecognized, "{}: not a Coffer token", path.display());
@@ -124,15 +103,15 @@ impl Sqlite {
         Sqlite::with(connection, path, unwritable, sign)
     }
 
-    fn with(connection: Connection, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
+    fn with(connection: Shared, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
         let inode = inode(path).ok_or_else(|| removed(path))?;
-        Ok(Sqlite { connection: Mutex::new(connection), sign, path: path.into(), inode, write_protected })
+        Ok(Sqlite { connection, sign, path: path.into(), inode, write_protected })
     }
 
     /// Writes everything back into the one file and closes it: before it is renamed or copied.
     pub fn close(self) -> Result<()> {
-        let _inside = Inside::enter();
-        self.connection.into_inner().close().map_err(|(_, error)| sqlite(&self.path, error))
+        let path = self.path;
+        self.connection.close().map_err(|error| sqlite(&path, error))
     }
 
     /// Marks the token as gone for all who have it open: before its files are removed.
@@ -142,35 +121,13 @@ impl Sqlite {
         }
     }
 
-    /// Lets go of it in a child process that was forked with it open, so that the child can open it anew.
-    ///
-    /// The child has none of the parent's file locks, but its copy of SQLite believes so until the
-    /// connection is closed; closing one that was at rest touches nothing the parent uses. One that was at
-    /// work is left alone for ever, and SQLite with it.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR if the parent was forked in the middle of a call: this child can open no token.
-    pub fn abandon(self) -> Result<()> {
-        if INSIDE.load(Ordering::SeqCst) != 0 {
-            mem::forget(self);
-            fail!(DeviceError, "forked while another thread was using a token; this process can open none");
-        }
-        // Closing would otherwise write the log back if the parent is gone.
-        let connection = self.connection.into_inner();
-        let quiet = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        quiet
-            .and_then(|_| connection.close().map_err(|(_, error)| error))
-            .map_err(|error| sqlite(&self.path, error))
-    }
-
     /// The connection, if the file is still the one that was opened.
-    fn enter(&self) -> Result<(Inside, MutexGuard<'_, Connection>)> {
+    fn enter(&self) -> Result<Held<'_>> {
         let connection = self.connection.lock();
-        let inside = Inside::enter();
         if inode(&self.path) != Some(self.inode) {
             return Err(removed(&self.path));
         }
-        Ok((inside, connection))
+        Ok(connection)
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
@@ -203,7 +160,7 @@ impl Sqlite {
     }
 
     fn commit(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
-        let (_inside, connection) = self.enter()?;
+        let connection = self.enter()?;
         let mut tries = 0;
         let transaction = loop {
             match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate) {
@@ -245,12 +202,12 @@ impl Storage for Sqlite {
     }
 
     fn load(&self, since: Revision) -> Result<Changes> {
-        let (_inside, mut connection) = self.enter()?;
+        let mut connection = self.enter()?;
         self.changes(&mut connection, since).map_err(|error| self.failed(error))
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {
-        let (_inside, mut connection) = self.enter()?;
+        let mut connection = self.enter()?;
         let failed = |error| self.failed(error);
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;

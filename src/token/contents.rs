@@ -13,7 +13,7 @@ use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Token {
     /// Takes in what other processes changed. Costs two loads when nothing did.
@@ -116,12 +116,12 @@ impl Token {
         self.objects.read().find(template, |object| self.visible(object))
     }
 
-    /// Makes an object: a token object is on disk when this returns, a session object ends with `session`.
+    /// Makes an object: a token object is on disk when this returns, a session object ends with `owner`.
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and as the storage.
-    pub fn create(&self, session: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
-        Ok(self.create_all(session, vec![attributes])?[0])
+    pub fn create(&self, owner: Owner<'_>, attributes: Attributes) -> Result<Handle> {
+        Ok(self.create_all(owner, vec![attributes])?[0])
     }
 
     /// Makes two objects, or none.
@@ -130,15 +130,15 @@ impl Token {
     /// As [`Token::create`].
     pub fn create_pair(
         &self,
-        session: CK_SESSION_HANDLE,
+        owner: Owner<'_>,
         public: Attributes,
         private: Attributes,
     ) -> Result<(Handle, Handle)> {
-        let handles = self.create_all(session, vec![public, private])?;
+        let handles = self.create_all(owner, vec![public, private])?;
         Ok((handles[0], handles[1]))
     }
 
-    fn create_all(&self, session: CK_SESSION_HANDLE, new: Vec<Attributes>) -> Result<Vec<Handle>> {
+    fn create_all(&self, owner: Owner<'_>, new: Vec<Attributes>) -> Result<Vec<Handle>> {
         let drafts: Vec<(Object, ObjectId)> = new
             .into_iter()
             .map(|mut attributes| {
@@ -148,26 +148,21 @@ impl Token {
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
             })
             .collect();
-        self.keep(session, drafts)
+        self.keep(owner, drafts)
     }
 
     /// C_CopyObject, once the copy's attributes are judged.
     ///
     /// # Errors
     /// As [`Token::create`].
-    pub fn copy(
-        &self,
-        session: CK_SESSION_HANDLE,
-        object: &Object,
-        mut attributes: Attributes,
-    ) -> Result<Handle> {
+    pub fn copy(&self, owner: Owner<'_>, object: &Object, mut attributes: Attributes) -> Result<Handle> {
         let id = object_id();
         attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
-        Ok(self.keep(session, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
+        Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
 
     /// Stores those that are token objects and shows all.
-    fn keep(&self, session: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
+    fn keep(&self, owner: Owner<'_>, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
         let login = self.login.read();
         let mut records = Vec::new();
         for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
@@ -175,71 +170,95 @@ impl Token {
         }
         let revision = match records.is_empty() {
             true => Revision(0),
-            false => self.commit(login.as_ref(), &records.iter().map(Record::put).collect::<Vec<_>>())?,
+            false => {
+                let puts: Vec<_> = records.iter().map(Record::put).collect();
+                match self.commit(login.as_ref(), &puts)? {
+                    Commit::Done(revision) => revision,
+                    Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
+                }
+            }
         };
         let mut objects = self.objects.write();
         let mut handles = Vec::with_capacity(drafts.len());
         for (object, id) in drafts {
-            handles.push(object.handle());
-            let home = if object.is_token() { Home::Stored(id, revision) } else { Home::Session(session) };
-            // Another thread's refresh may have brought it already, under a handle of its own.
-            if let Some(handle) = objects.handle_of(&id) {
-                objects.remove(handle);
+            let home =
+                if object.is_token() { Home::Stored(id, revision) } else { Home::Session(owner.session) };
+            let mut handle = object.handle();
+            match (home, objects.handle_of(&id)) {
+                // Another thread's refresh was faster, and its handle may be in use already.
+                (_, Some(there)) => handle = there,
+                // That refresh has seen the object destroyed again.
+                (Home::Stored(..), None) if objects.revision >= revision => {}
+                // The session was closed meanwhile, and its objects have ended.
+                (Home::Session(_), None) if owner.closed.load(Ordering::Acquire) => {}
+                _ => objects.insert(Arc::new(object), home),
             }
-            objects.insert(Arc::new(object), home);
+            handles.push(handle);
         }
         Ok(handles)
     }
 
-    fn commit(&self, login: Option<&Login>, changes: &[Change<'_>]) -> Result<Revision> {
+    fn commit(&self, login: Option<&Login>, changes: &[Change<'_>]) -> Result<Commit> {
         let Some(login) = login else { fail!(UserNotLoggedIn, "writing a token object takes a login") };
-        match self.initialised()?.sealed.commit(&login.keys, changes)? {
-            Commit::Done(revision) => Ok(revision),
-            Commit::Stale(_) => {
-                fail!(ObjectHandleInvalid, "another process has just changed or destroyed the object")
-            }
-        }
+        self.initialised()?.sealed.commit(&login.keys, changes)
     }
 
-    /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes.
+    /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes. False if it is no
+    /// longer the current version, because another thread or process was faster: judge again.
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID if another thread or process was faster; as the storage.
-    pub fn change(&self, object: &Object, attributes: Attributes) -> Result<()> {
+    /// As the storage.
+    pub fn change(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+        let new = Arc::new(object.with_attributes(attributes));
         let login = self.login.read();
-        let home = {
-            let objects = self.objects.read();
-            let (there, home) = present(objects.get(object.handle()), object.handle())?;
-            if !std::ptr::eq(&**there, object) {
-                fail!(FunctionFailed, "the object was changed meanwhile; try again");
-            }
-            home
-        };
-        let new = object.with_attributes(attributes);
+        let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
         let home = match home {
             Home::Session(_) => home,
             Home::Stored(id, revision) => {
                 let record = Record::of(&new, id, Some(revision))?;
-                Home::Stored(id, self.commit(login.as_ref(), &[record.put()])?)
+                match self.commit(login.as_ref(), &[record.put()])? {
+                    Commit::Done(revision) => Home::Stored(id, revision),
+                    Commit::Stale(_) => return Ok(false),
+                }
             }
         };
-        self.objects.write().replace(Arc::new(new), home);
-        Ok(())
+        let mut objects = self.objects.write();
+        match (objects.home_of(object), home) {
+            (Some(_), _) => objects.replace(new, home),
+            // A refresh has brought this change, or a later one.
+            (None, Home::Stored(..)) => {}
+            (None, Home::Session(_)) => return Ok(false),
+        }
+        Ok(true)
     }
 
-    /// C_DestroyObject, once it is allowed.
+    /// C_DestroyObject, once it is allowed. False as [`Token::change`].
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID; as the storage.
-    pub fn destroy(&self, handle: Handle) -> Result<()> {
+    /// As the storage.
+    pub fn destroy(&self, object: &Object) -> Result<bool> {
         let login = self.login.read();
-        let home = present(self.objects.read().get(handle), handle)?.1;
-        if let Home::Stored(id, at) = home {
-            self.commit(login.as_ref(), &[Change::Delete { id, at }])?;
+        let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
+        if let Home::Stored(id, at) = home
+            && let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }])?
+        {
+            return Ok(false);
         }
-        self.objects.write().remove(handle);
-        Ok(())
+        let mut objects = self.objects.write();
+        let there = objects.get(object.handle()).is_some();
+        objects.remove(object.handle());
+        // Of a stored object, a refresh may have noticed the end first; it is this thread's all the same.
+        Ok(there || matches!(home, Home::Stored(..)))
     }
+}
+
+/// The session that an object is made in.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    /// Its handle.
+    pub session: CK_SESSION_HANDLE,
+    /// Set when it is closed, before its objects are destroyed.
+    pub closed: &'a AtomicBool,
 }
 
 /// An object as the storage takes it.
@@ -280,7 +299,9 @@ fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login
     if !stored.has_secrets() {
         return Secrets::opened(Attributes::new());
     }
-    let (sealed, keys) = (sealed.clone(), login.map(|login| login.keys.clone()));
+    // A public object outlives the login, whose keys it neither needs nor may keep.
+    let keys = login.filter(|_| stored.private).map(|login| login.keys.clone());
+    let sealed = sealed.clone();
     Secrets::sealed(Box::new(move || {
         Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
     }))

@@ -10,6 +10,7 @@ mod slots;
 mod token;
 
 pub use config::Config;
+pub use contents::Owner;
 pub use policy::{Rules, Use};
 pub use slots::Slots;
 pub use token::{Token, TokenInfo, User};

@@ -6,8 +6,9 @@ use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
+use std::ptr;
 use std::sync::Arc;
 
 /// Where an object lives.
@@ -29,6 +30,7 @@ struct Entry {
 pub struct Objects {
     entries: BTreeMap<Handle, Entry>,
     stored: HashMap<ObjectId, Handle>,
+    of_sessions: BTreeSet<(CK_SESSION_HANDLE, Handle)>,
     index: Index,
     /// The commit up to which the stored objects are here; `Revision(0)` before the first load.
     pub revision: Revision,
@@ -38,14 +40,25 @@ impl Objects {
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
         let handle = object.handle();
         self.index.add(&object);
-        if let Home::Stored(id, _) = home {
-            self.stored.insert(id, handle);
+        match home {
+            Home::Stored(id, _) => {
+                self.stored.insert(id, handle);
+            }
+            Home::Session(session) => {
+                self.of_sessions.insert((session, handle));
+            }
         }
         self.entries.insert(handle, Entry { object, home });
     }
 
     pub fn get(&self, handle: Handle) -> Option<(&Arc<Object>, Home)> {
         self.entries.get(&handle).map(|entry| (&entry.object, entry.home))
+    }
+
+    /// Where this very version lives; `None` once it is not the current one.
+    pub fn home_of(&self, object: &Object) -> Option<Home> {
+        let entry = self.entries.get(&object.handle())?;
+        ptr::eq(&*entry.object, object).then_some(entry.home)
     }
 
     pub fn handle_of(&self, id: &ObjectId) -> Option<Handle> {
@@ -66,11 +79,23 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            if let Home::Stored(id, _) = entry.home {
-                self.stored.remove(&id);
+            match entry.home {
+                Home::Stored(id, _) => {
+                    self.stored.remove(&id);
+                }
+                Home::Session(session) => {
+                    self.of_sessions.remove(&(session, handle));
+                }
             }
             entry.object.revoke();
         }
+    }
+
+    /// Takes out the objects of a session.
+    pub fn remove_session(&mut self, session: CK_SESSION_HANDLE) {
+        let range = (session, Handle::MIN)..=(session, Handle::MAX);
+        let ended: Vec<Handle> = self.of_sessions.range(range).map(|(_, handle)| *handle).collect();
+        ended.into_iter().for_each(|handle| self.remove(handle));
     }
 
     /// Takes out all that `choose` says.
@@ -134,7 +159,9 @@ impl Index {
     fn drop(&mut self, object: &Object) {
         for key in self.keys(object.attributes()) {
             if let Some(handles) = self.handles.get_mut(&key) {
-                handles.retain(|handle| *handle != object.handle());
+                if let Ok(at) = handles.binary_search(&object.handle()) {
+                    handles.remove(at);
+                }
                 if handles.is_empty() {
                     self.handles.remove(&key);
                 }

@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// All slots of the module.
 pub struct Slots {
@@ -25,6 +25,10 @@ impl Slots {
         let place = Arc::new(Place::open(&config.token_dir)?);
         let handles = Arc::new(AtomicU64::new(1));
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
+    }
+
+    pub(crate) fn count_handles_from(&self, first: u64) {
+        self.handles.store(first, Ordering::Relaxed);
     }
 
     /// The slots' numbers in ascending order: those of the tokens there are, then the lowest free one. The

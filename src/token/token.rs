@@ -1,7 +1,7 @@
 //! One token: who is logged in, and its objects, kept in step with the storage.
 
 use super::config::{Config, Mode, Policy};
-use super::objects::{Home, Objects};
+use super::objects::Objects;
 use super::pin::{self, Pin};
 use super::policy::Rules;
 use crate::error::Result;
@@ -233,7 +233,7 @@ impl Token {
 
     /// Counts a session out and destroys its objects; the last one logs out.
     pub(crate) fn session_closed(&self, handle: CK_SESSION_HANDLE, read_write: bool) {
-        self.objects.write().remove_where(|_, home| home == Home::Session(handle));
+        self.objects.write().remove_session(handle);
         let mut sessions = self.sessions.lock();
         match read_write {
             true => sessions.read_write -= 1,
