@@ -32,8 +32,7 @@ extern "C" {
  *
  * Encapsulation: pCiphertext receives it. ulCiphertextLen is the size of that buffer before the call and the length
  * of the ciphertext after it.
- *   - pCiphertext NULL: CKR_OK, ulCiphertextLen is written, no key is made, *phKey is CK_INVALID_HANDLE.
- *   - buffer too small: CKR_BUFFER_TOO_SMALL, ulCiphertextLen is written, no key is made.
+ *   - pCiphertext NULL, or the buffer too small: CKR_BUFFER_TOO_SMALL, ulCiphertextLen is written, no key is made.
  *   - any other failure: neither the buffer nor ulCiphertextLen holds anything of use.
  *
  * Decapsulation: pCiphertext points to ulCiphertextLen bytes, both only read. Another length, or NULL, is

@@ -70,12 +70,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every label and secret of a token, in order: its whole visible state.
-fn contents(
-    token: &Sealed<Sqlite>,
-    keys: &Keys,
-    loaded: &Loaded,
-) -> Result<Vec<(ObjectId, Vec<u8>, Vec<u8>)>> {
+/// An object's id, attributes and secrets.
+type Plain = (ObjectId, Vec<u8>, Vec<u8>);
+
+/// Every object of a token, in order: its whole visible state.
+fn contents(token: &Sealed<Sqlite>, keys: &Keys, loaded: &Loaded) -> Result<Vec<Plain>> {
     let mut all = Vec::new();
     for object in &loaded.stored {
         let attributes = token.open_attributes(keys, object)?.expose().to_vec();
@@ -134,7 +133,7 @@ fn fork_and_leave(dir: &Path) -> Result<()> {
         unsafe { libc::_exit(0) };
     }
     let work = || -> Result<()> {
-        parents.into_storage().abandon()?;
+        std::mem::forget(parents);
         let token = open(dir)?;
         let (user, _) = token.login(Role::User, "", b"1234")?;
         for _ in 0..100 {
@@ -384,8 +383,12 @@ fn processes_write_at_once_and_nothing_is_lost() {
     let mut seen: HashSet<_> = loaded.stored.iter().map(|object| object.id).collect();
     let mut running = children;
     while !running.is_empty() {
-        running.retain_mut(|child| {
-            child.try_wait().unwrap().is_none_or(|status| assert!(status.success()) != ())
+        running.retain_mut(|child| match child.try_wait().unwrap() {
+            Some(status) => {
+                assert!(status.success());
+                false
+            }
+            None => true,
         });
         if !token.unchanged_since(loaded.stamp) {
             // Every look in between is verified as well, and no object comes twice.

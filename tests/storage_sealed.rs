@@ -6,7 +6,7 @@ use coffer_pkcs11::storage::keyring::{Kdf, Role};
 use coffer_pkcs11::storage::memory::Memory;
 use coffer_pkcs11::storage::record::{ObjectId, object_id};
 use coffer_pkcs11::storage::sealed::{Alteration, Change, Commit, Keys, NewSecrets, NewToken, Sealed};
-use coffer_pkcs11::storage::{Batch, Record, Revision, Storage};
+use coffer_pkcs11::storage::{Batch, Record, Revision, Storage, View};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CHEAP: Kdf = Kdf::Argon2id { memory: 8, passes: 1, lanes: 1 };
@@ -48,7 +48,11 @@ fn rv<T>(outcome: coffer_pkcs11::error::Result<T>) -> Rv {
 
 fn record(memory: &Memory, key: &[u8]) -> Record {
     let mut found = None;
-    memory.read(&mut |view| Ok(found = view.record(key)?)).unwrap();
+    let mut look = |view: &dyn View| {
+        found = view.record(key)?;
+        Ok(())
+    };
+    memory.read(&mut look).unwrap();
     found.unwrap()
 }
 
@@ -223,9 +227,12 @@ fn altered_rows_are_refused_by_name() {
     }
 }
 
+/// Does something to two objects' rows; the bytes are an older copy of the first.
+type Hurt = fn(&Memory, &ObjectId, &ObjectId, &[u8]);
+
 #[test]
 fn rows_deleted_added_swapped_or_put_back_stop_the_login() {
-    let hurt: [fn(&Memory, &ObjectId, &ObjectId, &[u8]); 4] = [
+    let hurt: [Hurt; 4] = [
         |memory, a, _, _| overwrite(memory, &object_key(a), None),
         |memory, a, _, _| {
             let copy = record(memory, &object_key(a)).value;

@@ -12,7 +12,7 @@ mod instance;
 mod params;
 mod table;
 mod template;
-mod vendor;
+pub mod vendor;
 
 mod cipher;
 mod digest;

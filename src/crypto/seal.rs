@@ -281,10 +281,8 @@ impl KemPair {
         let mut out = vec![0; KEM_PUBLIC];
         let mut len = out.len();
         // SAFETY: `out` is valid for `len`.
-        check(
-            unsafe { EVP_PKEY_get_raw_public_key(self.0.0, out.as_mut_ptr(), &mut len) },
-            "ML-KEM public key",
-        )?;
+        let ok = unsafe { EVP_PKEY_get_raw_public_key(self.0.0, out.as_mut_ptr(), &mut len) };
+        check(ok, "ML-KEM public key")?;
         Ok(out)
     }
 

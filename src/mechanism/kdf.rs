@@ -17,9 +17,16 @@ fn wanted_len(wanted: Wanted) -> Result<usize> {
 }
 
 /// CKM_HKDF_DERIVE and CKM_HKDF_DATA.
-pub struct Hkdf;
+pub struct Hkdf {
+    /// The second of the two.
+    pub data: bool,
+}
 
 impl Derive for Hkdf {
+    fn gives_data(&self) -> bool {
+        self.data
+    }
+
     fn derive(&self, base: &Object, params: Params, wanted: Wanted, other: OtherKey<'_>) -> Result<Secret> {
         let Params::Hkdf(params) = params else { return Err(wrong_shape()) };
         let (hash, secret) = (params.hash, base.secret_value()?);
@@ -106,6 +113,7 @@ mod tests {
     use crate::error::Rv;
     use std::sync::Arc;
 
+    const HKDF: Hkdf = Hkdf { data: false };
     const WANTED: Wanted = Wanted { key_type: CKK_GENERIC_SECRET, len: Some(42) };
 
     fn hex(text: &str) -> Vec<u8> {
@@ -132,7 +140,7 @@ mod tests {
         let salt_key = Arc::new(key(CKK_GENERIC_SECRET, &salt));
         let other = |handle| if handle == 9 { Ok(salt_key.clone()) } else { fail!(KeyHandleInvalid) };
         let derive = |base: &Object, params, len| {
-            Hkdf.derive(base, params, Wanted { len, ..WANTED }, &other).map(|key| hex::encode(key.expose()))
+            HKDF.derive(base, params, Wanted { len, ..WANTED }, &other).map(|key| hex::encode(key.expose()))
         };
         let data = || HkdfSalt::Data(salt.clone());
         assert_eq!(derive(&base, hkdf(true, true, data()), Some(42)).unwrap(), okm);

@@ -228,6 +228,11 @@ pub type OtherKey<'a> = &'a dyn Fn(Handle) -> Result<Arc<Object>>;
 
 /// C_DeriveKey (section 5.18).
 pub trait Derive: Sync {
+    /// Whether the value becomes an object of class CKO_DATA, and not a secret key.
+    fn gives_data(&self) -> bool {
+        false
+    }
+
     /// The new key's value, of `wanted.len` bytes if that is given.
     ///
     /// # Errors

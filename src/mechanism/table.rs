@@ -311,8 +311,8 @@ const PRF_KEYS: Keys = bytes(
 static GENERIC: &[Mechanism] = mechanisms! {
     CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, BOTH, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
     CKM_HKDF_KEY_GEN, HKDF_GENERATED, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_HKDF) };
-    CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf };
-    CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf };
+    CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: false } };
+    CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: true } };
     CKM_SP800_108_COUNTER_KDF, PRF_KEYS, Shape::Counter, STANDARD, { derive: &CounterKdf };
     CKM_CLOUDHSM_SP800_108_COUNTER_KDF, PRF_KEYS, Shape::CloudCounter, BOTH, { derive: &CounterKdf };
 };

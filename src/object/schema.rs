@@ -190,7 +190,7 @@ macro_rules! types {
 static CLASSES: &[Class] = &[
     Class {
         number: CKO_DATA,
-        made_by: &[Act::Create],
+        made_by: &[Act::Create, Act::Derive],
         common: &[STORAGE, DATA],
         type_attribute: None,
         types: &[],

@@ -4,7 +4,7 @@ use super::operation::Answer;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Error, Result, Rv};
-use crate::mechanism::{Mechanism, Params, Wanted, key};
+use crate::mechanism::{Derive, Mechanism, Params, Wanted, key};
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object, Value};
 use crate::token::{Use, config::Policy};
@@ -183,12 +183,43 @@ impl Session {
         let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
         let mut template = template::merge(Act::Derive, template, own, &self.rules())
             .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
+        if derive.gives_data() {
+            return self.derive_data(derive, params, &base, template);
+        }
         if self.rules().strict {
             template::inherit(&mut template, &[base.attributes()])?;
         }
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
         let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))
+    }
+
+    /// A derivation into an object of class CKO_DATA, private unless the template says otherwise. Data has no
+    /// CKA_SENSITIVE, so under the strict policy none comes of a sensitive key.
+    fn derive_data(
+        &self,
+        derive: &dyn Derive,
+        params: Params,
+        base: &Object,
+        mut template: Attributes,
+    ) -> Result<Handle> {
+        template.set_default(CKA_CLASS, CKO_DATA);
+        template.set_default(CKA_PRIVATE, true);
+        if template.ulong(CKA_CLASS) != Some(CKO_DATA) || template.has(CKA_VALUE) {
+            fail!(TemplateInconsistent, "the mechanism gives the value of an object of class CKO_DATA");
+        }
+        if self.rules().strict && base.attributes().is_true(CKA_SENSITIVE) {
+            fail!(TemplateInconsistent, "CKA_CLASS: data would disclose what comes of a sensitive key");
+        }
+        let len = template.ulong(CKA_VALUE_LEN).map(|len| len as usize);
+        template.remove(CKA_VALUE_LEN);
+        let mut attributes = template::build(Act::Derive, &template, &Attributes::new(), &self.rules())?;
+        self.may_write(&attributes)?;
+        let wanted = Wanted { key_type: CKK_GENERIC_SECRET, len };
+        let value = derive.derive(base, params, wanted, &|handle| self.key(handle))?;
+        attributes.set(CKA_VALUE, value.expose());
+        template::settle(&mut attributes)?;
+        self.token().create(self.owner(), attributes)
     }
 
     /// The attributes of a secret that a derivation or a KEM is to give, and what is wanted of its value. A

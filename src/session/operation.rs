@@ -103,9 +103,8 @@ fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> 
     if !key.key_type().is_some_and(|key_type| mechanism.keys.types.contains(&key_type)) {
         fail!(KeyTypeInconsistent, "{name} takes no key of type {:#x}", key.key_type().unwrap_or(0));
     }
-    if let Some(permission) = row.permission
-        && !key.is_true(permission)
-    {
+    let permission = row.permission(mechanism, class);
+    if !key.is_true(permission) {
         fail!(KeyFunctionNotPermitted, "{} is not set on the key", attribute::name(permission));
     }
     if let Some(allowed) = key.attributes().mechanisms(CKA_ALLOWED_MECHANISMS)

@@ -29,7 +29,7 @@ pub enum Use {
 /// What a use asks of the key.
 pub struct UseRow {
     /// The attribute that permits it.
-    pub permission: Option<CK_ATTRIBUTE_TYPE>,
+    permission: CK_ATTRIBUTE_TYPE,
     /// The word for it in messages.
     pub verb: &'static str,
     /// The half of a key pair that does it.
@@ -52,7 +52,7 @@ impl Use {
             Use::Encapsulate => (CKA_ENCAPSULATE, "encapsulate", CKO_PUBLIC_KEY),
             Use::Decapsulate => (CKA_DECAPSULATE, "decapsulate", CKO_PRIVATE_KEY),
         };
-        UseRow { permission: Some(permission), verb, half }
+        UseRow { permission, verb, half }
     }
 
     /// Whether the use makes something new to protect, rather than opening what is there: SP 800-131A lets
@@ -63,11 +63,18 @@ impl Use {
 }
 
 impl UseRow {
+    /// The attribute that permits a key of this class to be used so.
+    pub fn permission(&self, mechanism: &Mechanism, class: CK_OBJECT_CLASS) -> CK_ATTRIBUTE_TYPE {
+        match (is_kem_by_derivation(mechanism), class) {
+            (true, CKO_PUBLIC_KEY) => CKA_ENCAPSULATE,
+            (true, _) => CKA_DECAPSULATE,
+            (false, _) => self.permission,
+        }
+    }
+
     /// The classes of key that a mechanism uses so.
     pub fn classes(&self, mechanism: &Mechanism) -> &'static [CK_OBJECT_CLASS] {
-        // A KEM offered through C_DeriveKey encapsulates to a public key.
-        if mechanism.kem.is_none() && mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
-        {
+        if is_kem_by_derivation(mechanism) {
             return &[CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
         }
         match self.half {
@@ -75,6 +82,11 @@ impl UseRow {
             _ => &[CKO_PRIVATE_KEY, CKO_SECRET_KEY],
         }
     }
+}
+
+/// A KEM offered through C_DeriveKey: it derives from a public key by encapsulating to it.
+fn is_kem_by_derivation(mechanism: &Mechanism) -> bool {
+    mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
 }
 
 /// The rules of one token, under the module's configuration.

@@ -1,0 +1,148 @@
+//! Authenticated writing: objects in transactions, and the anchor against rollback.
+
+use super::*;
+
+impl<S: Storage + ?Sized> Sealed<S> {
+    /// Writes all of `changes`, or nothing.
+    ///
+    /// # Errors
+    /// CKR_TOKEN_WRITE_PROTECTED; CKR_USER_NOT_LOGGED_IN for another's object, or a private one of the SO's;
+    /// CKR_DEVICE_REMOVED if the token was initialised again; [`Storage`]'s.
+    pub fn commit(&self, keys: &Keys, changes: &[Change]) -> Result<Commit> {
+        let mut ids = HashSet::new();
+        for change in changes {
+            let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
+            if !ids.insert(id) {
+                fail!(GeneralError, "an object twice in one transaction");
+            }
+        }
+        if keys.rescue {
+            fail!(TokenWriteProtected, "the token is damaged and open for rescue only");
+        }
+        let mut stale = None;
+        let revision = self.storage.transact(&mut |view| {
+            stale = None;
+            if same_token(view, keys)?.limited_write {
+                fail!(TokenWriteProtected, "the token is in limited-write mode");
+            }
+            let mut author = Author::new(view, &keys.token)?;
+            for change in changes {
+                let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
+                let record = view.record(&object_record(id))?;
+                let expected = match change {
+                    Change::Put { at, .. } => *at,
+                    Change::Delete { at, .. } => Some(*at),
+                };
+                if record.as_ref().map(|record| record.revision) != expected {
+                    stale = Some(*id);
+                    return Ok(Batch::default());
+                }
+                write_one(&mut author, keys, change, record)?;
+            }
+            author.finish()
+        })?;
+        Ok(stale.map_or(Commit::Done(revision), Commit::Stale))
+    }
+
+    /// What an outside anchor can remember to notice that the whole file was put back from an older copy:
+    /// the present revision and a tag over it and the set, which only the token's users can make.
+    pub fn anchor(&self, keys: &Keys) -> Result<(Revision, [u8; 32])> {
+        let mut anchor = None;
+        self.storage.read(&mut |view| {
+            let set = view.record(set::RECORD)?.and_then(|record| record.value).unwrap_or_default();
+            let revision = view.revision();
+            anchor = Some((revision, keys.token.anchor.tag(&[&revision.0.to_be_bytes(), &set])));
+            Ok(())
+        })?;
+        anchor.ok_or_else(|| Rv::GeneralError.into())
+    }
+
+    /// An authenticated transaction of someone logged in.
+    pub(super) fn write(
+        &self,
+        keys: &Keys,
+        work: &mut dyn FnMut(&mut Author, &dyn View) -> Result<()>,
+    ) -> Result<Revision> {
+        if keys.rescue {
+            fail!(TokenWriteProtected, "the token is damaged and open for rescue only");
+        }
+        self.author(&keys.token, work)
+    }
+
+    pub(super) fn author(
+        &self,
+        token: &TokenKeys,
+        work: &mut dyn FnMut(&mut Author, &dyn View) -> Result<()>,
+    ) -> Result<Revision> {
+        self.storage.transact(&mut |view| {
+            if load_meta(view)?.token != token.id {
+                fail!(DeviceRemoved, "the token was initialised again");
+            }
+            let mut author = Author::new(view, token)?;
+            work(&mut author, view)?;
+            author.finish()
+        })
+    }
+}
+
+/// That the keys still are the token's and the user's.
+pub(super) fn same_token(view: &dyn View, keys: &Keys) -> Result<Meta> {
+    let meta = load_meta(view)?;
+    if meta.token != keys.token.id {
+        fail!(DeviceRemoved, "the token was initialised again");
+    }
+    let user = load_user(view, keys.role, &keys.name, Some(&keys.token))?;
+    if user.is_none_or(|(user, _)| user.id != keys.user) {
+        fail!(UserNotLoggedIn, "the user was removed");
+    }
+    Ok(meta)
+}
+
+fn write_one(author: &mut Author, keys: &Keys, change: &Change, record: Option<Record>) -> Result<()> {
+    let old = record.as_ref().map(|record| {
+        let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
+        set::body(record, Some(&keys.token)).and_then(|body| Stored::parse(*id, record.revision, body))
+    });
+    match change {
+        // What is damaged can be deleted all the same.
+        Change::Delete { id, .. } => {
+            if let Some(Ok(old)) = &old {
+                own(keys, old)?;
+            }
+            author.delete(object_record(id))
+        }
+        Change::Put { id, private, class, attributes, secrets, .. } => {
+            let old = old.transpose()?;
+            if *private && keys.role == Role::So {
+                fail!(UserNotLoggedIn, "the SO has no private objects");
+            }
+            if let Some(old) = &old {
+                own(keys, old)?;
+            }
+            let kept = match (secrets, &old) {
+                (NewSecrets::Keep, Some(old)) => Some(old.open_secrets(&keys.token.id, keys.opener())?),
+                _ => None,
+            };
+            let secrets = match (secrets, &kept) {
+                (NewSecrets::Set(secrets), _) => secrets.expose(),
+                (NewSecrets::Keep, Some(kept)) => kept.expose(),
+                (NewSecrets::Keep, None) => &[],
+            };
+            let largest = crate::storage::codec::MAX_BYTES - crate::crypto::seal::TAG;
+            if attributes.len() > largest || secrets.len() > largest {
+                fail!(DeviceMemory, "an object of more than 16 MiB");
+            }
+            // A private object is of the one who seals it; a public one stays its maker's.
+            let owner = old.filter(|old| !old.private && !private).map_or(keys.user, |old| old.owner);
+            let content = Content { id: *id, private: *private, class: *class, owner, attributes, secrets };
+            author.put(object_record(id), content.body(&keys.token.id, author.revision, &keys.key)?)
+        }
+    }
+}
+
+fn own(keys: &Keys, object: &Stored) -> Result<()> {
+    if object.private && object.owner != keys.user {
+        fail!(UserNotLoggedIn, "another user's object");
+    }
+    Ok(())
+}
