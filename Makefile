@@ -31,6 +31,7 @@ test: setup-clients lint
 test-long: setup-clients
 	$(CARGO) build --workspace
 	COFFER_LONG=1 $(CARGO) test --workspace
+	sh scripts/valgrind.sh
 
 lint:
 	$(CARGO) fmt --all --check
