@@ -42,7 +42,7 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         if way == Direction::Encrypt {
-            self.token().policy().judge_iv(row, &params)?;
+            self.policy().judge_iv(row, &params)?;
         }
         let key = self.key_for(usage, row, key)?;
         let state = cipher.begin(way, &key, params)?;

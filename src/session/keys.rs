@@ -28,7 +28,7 @@ impl Session {
         self.may_write(&attributes)?;
         attributes.extend(generator.generate(&params, &attributes)?);
         let attributes = self.finish(Act::Generate, row, attributes, None)?;
-        self.token().policy().judge_generation(row, &attributes)?;
+        self.policy().judge_generation(row, &attributes)?;
         self.token().create(self.owner(), attributes)
     }
 
@@ -43,7 +43,7 @@ impl Session {
         public: &Attributes,
         private: &Attributes,
     ) -> Result<(Handle, Handle)> {
-        let row = self.token().policy().pair_generator(row, public)?;
+        let row = self.policy().pair_generator(row, public)?;
         let Some(generator) = row.generate_pair else {
             fail!(MechanismInvalid, "{} generates no pair", row.name)
         };
@@ -56,7 +56,7 @@ impl Session {
                 .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
-        self.token().policy().judge_generation(row, &public)?;
+        self.policy().judge_generation(row, &public)?;
         let (public_values, private_values) = generator.generate(&public, &private)?;
         public.extend(public_values);
         private.extend(private_values);
@@ -82,7 +82,7 @@ impl Session {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
         let wrapping =
             self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
-        self.token().policy().judge_iv(row, &params)?;
+        self.policy().judge_iv(row, &params)?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
         let payload = match key.class() {
@@ -118,7 +118,7 @@ impl Session {
         {
             fail!(KeyHandleInvalid, "CKA_WRAP_TEMPLATE of the wrapping key does not admit the key");
         }
-        if self.token().policy().policy == Policy::Strict {
+        if self.policy().policy == Policy::Strict {
             if wrapping.handle() == key.handle() {
                 fail!(KeyNotWrappable, "the strict policy wraps no key with itself");
             }

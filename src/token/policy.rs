@@ -186,6 +186,18 @@ impl Rules {
         template::Rules { defaults, strict: self.policy == Policy::Strict, by_so }
     }
 
+    /// The row of a mechanism that is offered.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID.
+    pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
+        match mechanism::find(number) {
+            Some(row) if self.offers(row) => Ok(row),
+            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
+            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        }
+    }
+
     /// Whether a mechanism is offered at all.
     pub fn offers(&self, mechanism: &Mechanism) -> bool {
         let profile = match self.profile {
