@@ -38,11 +38,10 @@ fn owner(address: *const c_void) -> (String, String) {
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     // SAFETY: an address, and where to write.
     assert_ne!(unsafe { libc::dladdr(address, &raw mut info) }, 0, "{address:?} is in no library");
-    let text = |at: *const libc::c_char| {
-        // SAFETY: NUL-terminated, where it is not NULL.
-        (!at.is_null())
-            .then(|| unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned())
-            .unwrap_or_default()
+    let text = |at: *const libc::c_char| match at.is_null() {
+        true => String::new(),
+        // SAFETY: NUL-terminated, since it is not NULL.
+        false => unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned(),
     };
     (text(info.dli_fname), text(info.dli_sname))
 }
