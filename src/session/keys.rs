@@ -56,7 +56,9 @@ impl Session {
                 .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
-        self.token().policy().judge_generation(row, &public)?;
+        let policy = self.token().policy();
+        policy.judge_generation(row, &public)?;
+        policy.judge_key(&public)?;
         let (public_values, private_values) = generator.generate(&public, &private)?;
         public.extend(public_values);
         private.extend(private_values);
@@ -80,9 +82,9 @@ impl Session {
         out: Option<&mut [u8]>,
     ) -> Result<Answer> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
-        let wrapping =
-            self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
-        self.token().policy().judge_iv(row, &params)?;
+        let wrapping = self
+            .key_for(Use::Wrap, row, &params, wrapping_key)
+            .map_err(|error| wrapping_error(Use::Wrap, error))?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
         let payload = match key.class() {
@@ -143,7 +145,7 @@ impl Session {
     ) -> Result<Handle> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
         let unwrapping = self
-            .key_for(Use::Unwrap, row, unwrapping_key)
+            .key_for(Use::Unwrap, row, &params, unwrapping_key)
             .map_err(|error| wrapping_error(Use::Unwrap, error))?;
         let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
         let template = template::merge(Act::Unwrap, template, own, &self.rules())
@@ -183,7 +185,7 @@ impl Session {
         template: &Attributes,
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
-        let base = self.key_for(Use::Derive, row, base_key)?;
+        let base = self.key_for(Use::Derive, row, &params, base_key)?;
         let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
         let mut template = template::merge(Act::Derive, template, own, &self.rules())
             .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
@@ -276,6 +278,7 @@ impl Session {
     ) -> Result<Attributes> {
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
         (kind.complete)(&mut attributes)?;
+        self.token().policy().judge_key(&attributes)?;
         self.record_origin(act, row, attributes, base)
     }
 

@@ -136,10 +136,10 @@ impl Token {
     /// # Errors
     /// CKR_MECHANISM_INVALID.
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        match mechanism::find(number) {
-            Some(row) if self.policy().offers(row) => Ok(row),
-            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
-            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        let rules = self.policy();
+        match mechanism::rows(number).find(|row| rules.offers(row)) {
+            Some(row) => Ok(row),
+            None => fail!(MechanismInvalid, "mechanism {number:#x} is not offered in this profile and mode"),
         }
     }
 
@@ -221,9 +221,12 @@ impl Token {
 
     /// Counts a new session in.
     pub(crate) fn session_opened(&self, read_write: bool) -> Result<()> {
-        self.initialised()?;
+        let opened = self.initialised()?;
         let mut sessions = self.sessions.lock();
         match read_write {
+            false if !opened.rules.allow_read_only_sessions() => {
+                fail!(FunctionFailed, "sessions of the cloudhsm profile are read/write")
+            }
             false if self.user() == Some(User::So) => fail!(SessionReadWriteSoExists),
             false => sessions.read_only += 1,
             true => sessions.read_write += 1,
