@@ -4,6 +4,7 @@ use super::operation::Answer;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Error, Result, Rv};
+use crate::mechanism::vendor::CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN;
 use crate::mechanism::{Derive, Mechanism, Params, Wanted, key};
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object, Value};
@@ -51,9 +52,13 @@ impl Session {
         let rules = self.rules();
         let mut public = template::build(Act::Generate, public, &implied(CKO_PUBLIC_KEY, key_type), &rules)
             .map_err(|error| error.within("public key"))?;
-        let mut private =
-            template::build(Act::Generate, private, &implied(CKO_PRIVATE_KEY, key_type), &rules)
-                .map_err(|error| error.within("private key"))?;
+        let mut private = template::build(
+            Act::Generate,
+            &own_part(row, &public, private)?,
+            &implied(CKO_PRIVATE_KEY, key_type),
+            &rules,
+        )
+        .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
         let policy = self.token().policy();
@@ -299,6 +304,19 @@ impl Session {
 
 fn implied(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Attributes {
     Attributes::new().with(CKA_CLASS, class).with(CKA_KEY_TYPE, key_type)
+}
+
+/// The private template less what repeats the public one: CloudHSM's ML-DSA pairs are told their parameter set in
+/// both, where the standard's rule is that only the public one names it.
+fn own_part(row: &Mechanism, public: &Attributes, private: &Attributes) -> Result<Attributes> {
+    let mut private = private.clone();
+    if row.number == CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN
+        && let Some(set) = private.remove(CKA_PARAMETER_SET)
+        && public.value(CKA_PARAMETER_SET) != Some(&set)
+    {
+        fail!(TemplateInconsistent, "CKA_PARAMETER_SET: another than the public key's");
+    }
+    Ok(private)
 }
 
 /// A private key as PKCS#8.
