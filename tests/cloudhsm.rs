@@ -9,7 +9,7 @@ mod sessions;
 mod wrapping;
 
 use common::*;
-use pkcs11_conformance::client::{Attr, Mechanism, Result, Rv, Session};
+use pkcs11_conformance::client::{Attr, Mechanism, Result, Rv, Segment, Session};
 use std::collections::BTreeSet;
 
 const PIN: &str = "Crypto_User:password1";
@@ -112,6 +112,7 @@ fn gcm_makes_its_own_iv() {
 }
 
 /// What the user guide lists for non-FIPS clusters.
+#[rustfmt::skip]
 const LISTED: &[CK_MECHANISM_TYPE] = &[
     CKM_RSA_PKCS_KEY_PAIR_GEN,
     CKM_RSA_X9_31_KEY_PAIR_GEN,
