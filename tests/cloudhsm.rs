@@ -1,12 +1,47 @@
 //! The cloudhsm profile: what AWS CloudHSM's own samples take for granted.
 
 mod common;
+#[path = "cloudhsm/keys.rs"]
+mod keys;
+#[path = "cloudhsm/sessions.rs"]
+mod sessions;
+#[path = "cloudhsm/wrapping.rs"]
+mod wrapping;
 
 use common::*;
-use pkcs11_conformance::client::{Attr, Mechanism, Rv, Session};
+use pkcs11_conformance::client::{Attr, Mechanism, Result, Rv, Segment, Session};
+use std::collections::BTreeSet;
 
 const PIN: &str = "Crypto_User:password1";
 const VENDOR: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED;
+const CLOUDHSM_AES_GCM: CK_MECHANISM_TYPE = VENDOR | 0x1087;
+const NO_PAD: CK_MECHANISM_TYPE = VENDOR | 0x2109;
+const PKCS5_PAD: CK_MECHANISM_TYPE = VENDOR | 0x210a;
+const ZERO_PAD: CK_MECHANISM_TYPE = VENDOR | 0x216f;
+const COUNTER_KDF: CK_MECHANISM_TYPE = VENDOR | 1;
+const EXT_MU_ML_DSA: CK_MECHANISM_TYPE = VENDOR | 0x1e;
+
+fn yes(attribute: CK_ATTRIBUTE_TYPE) -> Attr {
+    Attr::bool(attribute, true)
+}
+
+/// An AES-256 session key with these uses, by as short a template as the samples have.
+fn aes(session: &Session, uses: &[CK_ATTRIBUTE_TYPE]) -> CK_OBJECT_HANDLE {
+    let mut template = vec![Attr::ulong(CKA_VALUE_LEN, 32), Attr::bool(CKA_TOKEN, false)];
+    template.extend(uses.iter().map(|usage| yes(*usage)));
+    session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &template).unwrap()
+}
+
+fn rsa(
+    session: &Session,
+    bits: CK_ULONG,
+    public: &[Attr],
+    private: &[Attr],
+) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+    let size = [Attr::ulong(CKA_MODULUS_BITS, bits), Attr::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1])];
+    let generator = Mechanism::new(CKM_RSA_X9_31_KEY_PAIR_GEN);
+    session.generate_key_pair(&generator, &[&size, public].concat(), private)
+}
 
 /// A session of a user in the one slot there is.
 fn user() -> Session {
@@ -76,23 +111,109 @@ fn gcm_makes_its_own_iv() {
     assert_ne!(session.encrypt(&again, key, b"plaintext").unwrap(), sealed, "each IV is fresh");
 }
 
+/// What the user guide lists for non-FIPS clusters.
+#[rustfmt::skip]
+const LISTED: &[CK_MECHANISM_TYPE] = &[
+    CKM_RSA_PKCS_KEY_PAIR_GEN,
+    CKM_RSA_X9_31_KEY_PAIR_GEN,
+    CKM_EC_KEY_PAIR_GEN,
+    VENDOR | CKM_ML_DSA_KEY_PAIR_GEN,
+    CKM_GENERIC_SECRET_KEY_GEN,
+    CKM_AES_KEY_GEN,
+    CKM_DES3_KEY_GEN,
+    CKM_RSA_X_509,
+    CKM_RSA_PKCS,
+    CKM_RSA_PKCS_PSS,
+    CKM_SHA1_RSA_PKCS,
+    CKM_SHA224_RSA_PKCS,
+    CKM_SHA256_RSA_PKCS,
+    CKM_SHA384_RSA_PKCS,
+    CKM_SHA512_RSA_PKCS,
+    CKM_SHA1_RSA_PKCS_PSS,
+    CKM_SHA224_RSA_PKCS_PSS,
+    CKM_SHA256_RSA_PKCS_PSS,
+    CKM_SHA384_RSA_PKCS_PSS,
+    CKM_SHA512_RSA_PKCS_PSS,
+    CKM_ECDSA,
+    CKM_ECDSA_SHA1,
+    CKM_ECDSA_SHA224,
+    CKM_ECDSA_SHA256,
+    CKM_ECDSA_SHA384,
+    CKM_ECDSA_SHA512,
+    CKM_SHA_1_HMAC,
+    CKM_SHA224_HMAC,
+    CKM_SHA256_HMAC,
+    CKM_SHA384_HMAC,
+    CKM_SHA512_HMAC,
+    CKM_AES_CMAC,
+    VENDOR | CKM_EDDSA,
+    VENDOR | CKM_ML_DSA,
+    EXT_MU_ML_DSA,
+    CKM_SHA_1,
+    CKM_SHA224,
+    CKM_SHA256,
+    CKM_SHA384,
+    CKM_SHA512,
+    CKM_RSA_PKCS_OAEP,
+    CKM_AES_ECB,
+    CKM_AES_CTR,
+    CKM_AES_CBC,
+    CKM_AES_CBC_PAD,
+    CKM_DES3_CBC,
+    CKM_DES3_ECB,
+    CKM_DES3_CBC_PAD,
+    CKM_AES_GCM,
+    CLOUDHSM_AES_GCM,
+    COUNTER_KDF,
+    CKM_ECDH1_DERIVE,
+    CKM_RSA_AES_KEY_WRAP,
+    NO_PAD,
+    PKCS5_PAD,
+    ZERO_PAD,
+];
+
 #[test]
-fn only_its_own_mechanisms_are_listed() {
-    if in_cloudhsm_child("only_its_own_mechanisms_are_listed") {
+fn the_mechanisms_are_those_of_the_user_guide() {
+    if in_cloudhsm_child("the_mechanisms_are_those_of_the_user_guide") {
+        return;
+    }
+    let (module, slot) = (module(), 0);
+    let listed: BTreeSet<_> = module.mechanisms(slot).unwrap().into_iter().collect();
+    assert_eq!(listed, LISTED.iter().copied().collect());
+    let flags = |number| module.mechanism_info(slot, number).unwrap().flags;
+    let wraps = [
+        CKM_RSA_PKCS,
+        CKM_RSA_PKCS_OAEP,
+        CKM_AES_GCM,
+        CLOUDHSM_AES_GCM,
+        CKM_RSA_AES_KEY_WRAP,
+        NO_PAD,
+        PKCS5_PAD,
+        ZERO_PAD,
+    ];
+    for number in listed {
+        assert_eq!(flags(number) & CKF_WRAP != 0, wraps.contains(&number), "{number:#x}");
+        assert_eq!(flags(number) & (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER), 0, "{number:#x}");
+    }
+    let sizes =
+        |number| module.mechanism_info(slot, number).map(|info| (info.ulMinKeySize, info.ulMaxKeySize));
+    assert_eq!(sizes(CKM_RSA_PKCS_KEY_PAIR_GEN), Ok((2048, 4096)));
+    assert_eq!(sizes(CKM_GENERIC_SECRET_KEY_GEN), Ok((8, 6400)));
+}
+
+#[test]
+fn a_fips_cluster_lists_no_3des_keys_and_no_eddsa() {
+    let fips = [("COFFER_TEST_PROFILE", "cloudhsm"), ("COFFER_TEST_MORE", "mode = \"fips\"")];
+    if in_child("a_fips_cluster_lists_no_3des_keys_and_no_eddsa", &fips) {
         return;
     }
     let session = user();
-    let module = session.module();
-    let listed = module.mechanisms(module.slots(true).unwrap()[0]).unwrap();
-    // The samples' mechanism_info gives up at the first number that 2.40 and the vendor do not have.
-    for later in [CKM_EDDSA, CKM_ML_KEM, CKM_ML_DSA, CKM_SHA3_256, CKM_HKDF_DERIVE, CKM_AES_XTS] {
-        assert!(!listed.contains(&later), "{later:#x}");
-    }
-    for there in
-        [CKM_AES_GCM, CKM_DES3_ECB, CKM_RSA_AES_KEY_WRAP, VENDOR | 0x1087, VENDOR | 0x2109, VENDOR | 1]
-    {
-        assert!(listed.contains(&there), "{there:#x}");
-    }
+    let listed = module().mechanisms(0).unwrap();
+    assert!([CKM_DES3_KEY_GEN, VENDOR | CKM_EDDSA].iter().all(|number| !listed.contains(number)));
+    assert!([CKM_AES_GCM, VENDOR | CKM_ML_DSA].iter().all(|number| listed.contains(number)));
+    let ed25519 = [Attr::bytes(CKA_EC_PARAMS, [6, 3, 0x2b, 0x65, 0x70])];
+    let pair = session.generate_key_pair(&Mechanism::new(CKM_EC_KEY_PAIR_GEN), &ed25519, &[]);
+    assert_eq!(Rv::of(&pair), Rv(CKR_CURVE_NOT_SUPPORTED));
 }
 
 #[test]

@@ -26,6 +26,8 @@ fn information_is_the_table(slot: CK_SLOT_ID) {
         let info = module().mechanism_info(slot, row.number);
         if !rows.contains(&row.number) {
             assert_eq!(info.err(), Some(Rv(CKR_MECHANISM_INVALID)), "{}", row.name);
+        }
+        if !offered().any(|offered| std::ptr::eq(offered, row)) {
             continue;
         }
         let info = info.unwrap_or_else(|rv| panic!("{}: {rv}", row.name));

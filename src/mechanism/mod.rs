@@ -30,7 +30,7 @@ pub mod vendor;
 mod whole;
 
 pub use params::{Params, Shape};
-pub use table::{Mechanism, find};
+pub use table::{Mechanism, rows};
 
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};

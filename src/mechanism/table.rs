@@ -156,9 +156,9 @@ impl Mechanism {
     }
 }
 
-/// The row of a mechanism number.
-pub fn find(number: CK_MECHANISM_TYPE) -> Option<&'static Mechanism> {
-    ALL.iter().flat_map(|family| family.iter()).find(|row| row.number == number)
+/// The rows of a mechanism number: one, or one a profile where they differ in what it can do.
+pub fn rows(number: CK_MECHANISM_TYPE) -> impl Iterator<Item = &'static Mechanism> {
+    all().filter(move |row| row.number == number)
 }
 
 /// Every row.
@@ -193,7 +193,8 @@ static AES: &[Mechanism] = mechanisms! {
     CKM_AES_KEY_GEN, AES_KEYS, Shape::None, BOTH, { generate: &KeyGen::AES };
     CKM_AES_ECB, AES_KEYS, Shape::None, BOTH, { cipher: &Aes::ECB };
     CKM_AES_CBC, AES_KEYS, Shape::Iv(16), BOTH, { cipher: &Aes::CBC };
-    CKM_AES_CBC_PAD, AES_KEYS, Shape::Iv(16), BOTH, { cipher: &Aes::CBC_PAD, wrap: &Aes::CBC_PAD };
+    CKM_AES_CBC_PAD, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Aes::CBC_PAD, wrap: &Aes::CBC_PAD };
+    CKM_AES_CBC_PAD, AES_KEYS, Shape::Iv(16), CLOUDHSM, { cipher: &Aes::CBC_PAD };
     CKM_AES_CTR, AES_KEYS, Shape::Ctr, BOTH, { cipher: &Stream::Ctr };
     CKM_AES_OFB, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Ofb };
     CKM_AES_CFB128, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Cfb128 };
@@ -232,7 +233,8 @@ static DES3: &[Mechanism] = mechanisms! {
     CKM_DES3_KEY_GEN, DES3_KEYS, Shape::None, BOTH, { generate: &KeyGen::DES3 };
     CKM_DES3_ECB, TDEA_KEYS, Shape::None, BOTH, { cipher: &Des3::ECB };
     CKM_DES3_CBC, TDEA_KEYS, Shape::Iv(8), BOTH, { cipher: &Des3::CBC };
-    CKM_DES3_CBC_PAD, TDEA_KEYS, Shape::Iv(8), BOTH, { cipher: &Des3::CBC_PAD, wrap: &Des3::CBC_PAD };
+    CKM_DES3_CBC_PAD, TDEA_KEYS, Shape::Iv(8), STANDARD, { cipher: &Des3::CBC_PAD, wrap: &Des3::CBC_PAD };
+    CKM_DES3_CBC_PAD, TDEA_KEYS, Shape::Iv(8), CLOUDHSM, { cipher: &Des3::CBC_PAD };
 };
 
 const fn hmac(key_type: &'static [CK_KEY_TYPE; 2]) -> Keys {
@@ -309,7 +311,8 @@ const PRF_KEYS: Keys = bytes(
 
 #[rustfmt::skip]
 static GENERIC: &[Mechanism] = mechanisms! {
-    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, BOTH, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
+    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
+    CKM_GENERIC_SECRET_KEY_GEN, bits(&[CKK_GENERIC_SECRET], 8, 8 * 800), Shape::None, CLOUDHSM, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
     CKM_HKDF_KEY_GEN, HKDF_GENERATED, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_HKDF) };
     CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: false } };
     CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: true } };
@@ -320,14 +323,19 @@ static GENERIC: &[Mechanism] = mechanisms! {
 // ---- asymmetric ---------------------------------------------------------------------------------------------
 
 const RSA_GENERATED: Keys = bits(&[CKK_RSA], 2048, 8192);
+const RSA_CLOUDHSM: Keys = bits(&[CKK_RSA], 2048, 4096);
 const RSA_KEYS: Keys = bits(&[CKK_RSA], 1024, 16384);
 
 #[rustfmt::skip]
 static RSA: &[Mechanism] = mechanisms! {
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
-    CKM_RSA_X_509, RSA_KEYS, Shape::None, BOTH, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
+    CKM_RSA_X_509, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
+    CKM_RSA_PKCS, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
+    CKM_RSA_X_509, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Raw, sign: &rsa::RawSign };
     CKM_RSA_PKCS_OAEP, RSA_KEYS, Shape::Oaep, BOTH, { cipher: &rsa::Oaep, wrap: &rsa::Oaep };
     CKM_RSA_AES_KEY_WRAP, RSA_KEYS, Shape::RsaAesWrap, BOTH, { wrap: &rsa::AesWrap };
     CKM_SHA1_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha1)) };
@@ -420,15 +428,18 @@ mod tests {
 
     #[test]
     fn every_row_can_do_something_once() {
-        let mut numbers = HashSet::new();
+        let mut offers = HashSet::new();
         for row in all() {
-            assert!(numbers.insert(row.number), "{} stands twice", row.name);
+            for profile in [Offer::STANDARD, Offer::CLOUDHSM] {
+                let first = !row.offer.includes(profile) || offers.insert((row.number, profile.0));
+                assert!(first, "{} stands twice", row.name);
+            }
             assert_ne!(row.flags(), 0, "{} can do nothing", row.name);
             assert!(row.keys.min <= row.keys.max, "{}", row.name);
-            assert!(std::ptr::eq(find(row.number).unwrap(), row));
+            assert!(rows(row.number).any(|found| std::ptr::eq(found, row)));
             assert_eq!(row.keys.types.is_empty(), row.digest.is_some(), "{}", row.name);
         }
-        assert!(find(CKM_VENDOR_DEFINED).is_none());
+        assert_eq!(rows(CKM_VENDOR_DEFINED).count(), 0);
     }
 
     #[test]

@@ -384,7 +384,9 @@ fn consistent(object: &Attributes, schema: &Schema, rules: &Rules) -> Result<()>
     if object.is_true(CKA_ALWAYS_AUTHENTICATE) && !object.is_true(CKA_PRIVATE) {
         fail!(TemplateInconsistent, "CKA_ALWAYS_AUTHENTICATE: the key is not private");
     }
-    if rules.defaults == Defaults::CloudHsm && schema.is_key() && !object.is_true(CKA_PRIVATE) {
+    // The SO, who alone makes keys trusted, has no private objects.
+    let public_key = schema.is_key() && !object.is_true(CKA_PRIVATE);
+    if rules.defaults == Defaults::CloudHsm && public_key && !rules.by_so {
         fail!(AttributeValueInvalid, "CKA_PRIVATE: keys are private in the cloudhsm profile");
     }
     if object.ulong(CKA_CERTIFICATE_TYPE) == Some(CKC_X_509) {

@@ -41,12 +41,10 @@ impl Session {
             Direction::Encrypt => Use::Encrypt,
             Direction::Decrypt => Use::Decrypt,
         };
-        if way == Direction::Encrypt {
-            self.policy().judge_iv(row, &params)?;
-        }
-        let key = self.key_for(usage, row, key)?;
+        let key = self.key_for(usage, row, &params, key)?;
         let state = cipher.begin(way, &key, params)?;
-        *slot = Some(Operation::new(key, state));
+        let in_one_piece = self.policy().in_one_piece(row);
+        *slot = Some(Operation { in_one_piece, ..Operation::new(key, state) });
         Ok(())
     }
 
@@ -102,6 +100,10 @@ impl Session {
 
 /// One update of a running cipher.
 pub(super) fn update(slot: &mut Slot, io: InOut<'_>, query: bool) -> Result<Answer> {
+    if running(slot)?.in_one_piece {
+        *slot = None;
+        fail!(MechanismInvalid, "the profile takes data of this mechanism in one piece only");
+    }
     if !running(slot)?.state.multipart() {
         *slot = None;
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");

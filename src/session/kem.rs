@@ -24,7 +24,7 @@ impl Session {
         out: Option<&mut [u8]>,
     ) -> Result<(Answer, Option<Handle>)> {
         let Some(kem) = row.kem else { fail!(MechanismInvalid, "{} encapsulates nothing", row.name) };
-        let public = self.key_for(Use::Encapsulate, row, public_key)?;
+        let public = self.key_for(Use::Encapsulate, row, &params, public_key)?;
         let len = kem.ciphertext_len(&public)?;
         let out = match out {
             None => return Ok((Answer::Query(len), None)),
@@ -54,7 +54,7 @@ impl Session {
         ciphertext: &[u8],
     ) -> Result<Handle> {
         let Some(kem) = row.kem else { fail!(MechanismInvalid, "{} decapsulates nothing", row.name) };
-        let private = self.key_for(Use::Decapsulate, row, private_key)?;
+        let private = self.key_for(Use::Decapsulate, row, &params, private_key)?;
         let own = private.attributes().template(CKA_DECAPSULATE_TEMPLATE);
         let template = template::merge(Act::Unwrap, template, own, &self.rules())?;
         let (attributes, wanted) = self.new_secret(Act::Unwrap, &template)?;

@@ -4,6 +4,7 @@ use super::operation::Answer;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Error, Result, Rv};
+use crate::mechanism::vendor::CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN;
 use crate::mechanism::{Derive, Mechanism, Params, Wanted, key};
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object, Value};
@@ -51,12 +52,18 @@ impl Session {
         let rules = self.rules();
         let mut public = template::build(Act::Generate, public, &implied(CKO_PUBLIC_KEY, key_type), &rules)
             .map_err(|error| error.within("public key"))?;
-        let mut private =
-            template::build(Act::Generate, private, &implied(CKO_PRIVATE_KEY, key_type), &rules)
-                .map_err(|error| error.within("private key"))?;
+        let mut private = template::build(
+            Act::Generate,
+            &own_part(row, &public, private)?,
+            &implied(CKO_PRIVATE_KEY, key_type),
+            &rules,
+        )
+        .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
-        self.policy().judge_generation(row, &public)?;
+        let policy = self.policy();
+        policy.judge_generation(row, &public)?;
+        policy.judge_key(&public)?;
         let (public_values, private_values) = generator.generate(&public, &private)?;
         public.extend(public_values);
         private.extend(private_values);
@@ -80,9 +87,9 @@ impl Session {
         out: Option<&mut [u8]>,
     ) -> Result<Answer> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
-        let wrapping =
-            self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
-        self.policy().judge_iv(row, &params)?;
+        let wrapping = self
+            .key_for(Use::Wrap, row, &params, wrapping_key)
+            .map_err(|error| wrapping_error(Use::Wrap, error))?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
         let payload = match key.class() {
@@ -143,7 +150,7 @@ impl Session {
     ) -> Result<Handle> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
         let unwrapping = self
-            .key_for(Use::Unwrap, row, unwrapping_key)
+            .key_for(Use::Unwrap, row, &params, unwrapping_key)
             .map_err(|error| wrapping_error(Use::Unwrap, error))?;
         let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
         let template = template::merge(Act::Unwrap, template, own, &self.rules())
@@ -183,7 +190,7 @@ impl Session {
         template: &Attributes,
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
-        let base = self.key_for(Use::Derive, row, base_key)?;
+        let base = self.key_for(Use::Derive, row, &params, base_key)?;
         let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
         let mut template = template::merge(Act::Derive, template, own, &self.rules())
             .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
@@ -276,6 +283,7 @@ impl Session {
     ) -> Result<Attributes> {
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
         (kind.complete)(&mut attributes)?;
+        self.policy().judge_key(&attributes)?;
         self.record_origin(act, row, attributes, base)
     }
 
@@ -296,6 +304,19 @@ impl Session {
 
 fn implied(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Attributes {
     Attributes::new().with(CKA_CLASS, class).with(CKA_KEY_TYPE, key_type)
+}
+
+/// The private template less what repeats the public one: CloudHSM's ML-DSA pairs are told their parameter set in
+/// both, where the standard's rule is that only the public one names it.
+fn own_part(row: &Mechanism, public: &Attributes, private: &Attributes) -> Result<Attributes> {
+    let mut private = private.clone();
+    if row.number == CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN
+        && let Some(set) = private.remove(CKA_PARAMETER_SET)
+        && public.value(CKA_PARAMETER_SET) != Some(&set)
+    {
+        fail!(TemplateInconsistent, "CKA_PARAMETER_SET: another than the public key's");
+    }
+    Ok(private)
 }
 
 /// A private key as PKCS#8.

@@ -2,7 +2,7 @@
 //! (section 5.7).
 
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Result, Rv};
 use crate::mechanism::key;
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object};
@@ -58,6 +58,10 @@ impl Session {
         if let Some(key_type) = attributes.ulong(CKA_KEY_TYPE) {
             let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, key_type)?;
             (kind.complete)(&mut attributes)?;
+            self.policy().judge_key(&attributes).map_err(|error| match error.rv() {
+                Rv::KeySizeRange => error.recode(Rv::AttributeValueInvalid),
+                _ => error,
+            })?;
             template::history(Act::Create, CK_UNAVAILABLE_INFORMATION, &mut attributes, &[], &self.rules());
         }
         template::settle(&mut attributes)?;

@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Result, Rv};
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::Use;
 use cryptoki_sys::*;
@@ -35,6 +35,8 @@ pub struct Operation<S: ?Sized> {
     pub needs_login: bool,
     /// Whether data has come in pieces, so that the one-shot function is no longer allowed.
     pub in_parts: bool,
+    /// Whether data must come in one piece, whatever the state could do.
+    pub in_one_piece: bool,
     /// Output that was computed but did not fit, kept for the next call.
     pub pending: Option<Secret>,
     /// The mechanism's state.
@@ -45,7 +47,7 @@ impl<S: ?Sized> Operation<S> {
     /// An operation that has just begun.
     pub fn new(key: Arc<Object>, state: Box<S>) -> Operation<S> {
         let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
-        Operation { key, needs_login, in_parts: false, pending: None, state }
+        Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
     }
 }
 
@@ -82,19 +84,26 @@ pub fn settle<S: ?Sized>(slot: &mut Option<Operation<S>>, answer: Result<Answer>
 
 impl Session {
     /// The key for an operation, judged: it is there, of the right class and type, allows this use and this
-    /// mechanism, its dates hold, its size is in the mechanism's range and the token's policy agrees.
+    /// mechanism, its dates hold, its size is in the mechanism's range and the token's policy agrees, also to the
+    /// mechanism's parameter.
     ///
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
-    /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
-    pub(super) fn key_for(&self, usage: Use, mechanism: &Mechanism, handle: Handle) -> Result<Arc<Object>> {
+    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+    pub(super) fn key_for(
+        &self,
+        usage: Use,
+        mechanism: &Mechanism,
+        params: &Params,
+        handle: Handle,
+    ) -> Result<Arc<Object>> {
         let key = self.key(handle)?;
-        judge(self, usage, mechanism, &key)?;
+        judge(self, usage, mechanism, params, &key)?;
         Ok(key)
     }
 }
 
-fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> Result<()> {
+fn judge(session: &Session, usage: Use, mechanism: &Mechanism, params: &Params, key: &Object) -> Result<()> {
     let row = usage.row();
     let (class, name) = (key.class(), mechanism.name);
     if !row.classes(mechanism).contains(&class) {
@@ -113,5 +122,5 @@ fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> 
     {
         fail!(MechanismInvalid, "CKA_ALLOWED_MECHANISMS of the key does not list {name}");
     }
-    session.policy().judge(usage, mechanism, key)
+    session.policy().judge(usage, mechanism, params, key)
 }

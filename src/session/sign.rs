@@ -21,7 +21,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not sign", row.name) };
-        let key = self.key_for(Use::Sign, row, key)?;
+        let key = self.key_for(Use::Sign, row, &params, key)?;
         let state = sign.sign(&key, params)?;
         operations.sign = Some(Operation::new(key, state));
         Ok(())
@@ -77,7 +77,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not verify", row.name) };
-        let key = self.key_for(Use::Verify, row, key)?;
+        let key = self.key_for(Use::Verify, row, &params, key)?;
         let state = sign.verify(&key, params)?;
         operations.verify = Some(Operation::new(key, state));
         operations.signature = signature.map(<[u8]>::to_vec);
@@ -149,7 +149,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(recover) = row.recover else { fail!(MechanismInvalid, "{} recovers nothing", row.name) };
-        let key = self.key_for(usage, row, key)?;
+        let key = self.key_for(usage, row, &Params::None, key)?;
         *slot = Some(Operation::new(key, Box::new(recover)));
         Ok(())
     }

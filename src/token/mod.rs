@@ -1,7 +1,9 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod cloudhsm;
 pub mod config;
 mod contents;
+mod fips;
 mod objects;
 mod pin;
 mod policy;

@@ -1,9 +1,11 @@
-//! What a token refuses: one table of uses, one of what fips mode takes.
+//! What a token refuses: a table of uses, and the rules that profile, policy and mode make.
 
 use super::config::{Mode, Policy, Profile};
+use super::{cloudhsm, fips};
 use crate::error::Result;
 use crate::mechanism::table::{Offer, Unit};
-use crate::mechanism::{self, Mechanism, Params, Shape, edwards, key};
+use crate::mechanism::vendor::CKM_CLOUDHSM_EDDSA;
+use crate::mechanism::{self, Mechanism, Params, key};
 use crate::object::template::{self, Defaults};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
@@ -57,8 +59,11 @@ impl Use {
 
     /// Whether the use makes something new to protect, rather than opening what is there: SP 800-131A lets
     /// old algorithms open what they once closed.
-    fn protects(self) -> bool {
-        matches!(self, Use::Encrypt | Use::Sign | Use::SignRecover | Use::Wrap | Use::Encapsulate)
+    pub(super) fn protects(self) -> bool {
+        matches!(
+            self,
+            Use::Encrypt | Use::Sign | Use::SignRecover | Use::Wrap | Use::Derive | Use::Encapsulate
+        )
     }
 }
 
@@ -101,12 +106,12 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Judges a use of a key with a mechanism.
+    /// Judges a use of a key with a mechanism and its parameter.
     ///
     /// # Errors
     /// CKR_KEY_SIZE_RANGE (wrapping: CKR_WRAPPING_KEY_SIZE_RANGE), CKR_MECHANISM_INVALID,
-    /// CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
-    pub fn judge(&self, usage: Use, mechanism: &Mechanism, used: &Object) -> Result<()> {
+    /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
+    pub fn judge(&self, usage: Use, mechanism: &Mechanism, params: &Params, used: &Object) -> Result<()> {
         let attributes = used.attributes();
         if attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE) {
             within_dates(attributes.bytes(CKA_START_DATE), attributes.bytes(CKA_END_DATE))?;
@@ -125,7 +130,11 @@ impl Rules {
             );
         }
         if self.mode == Mode::Fips {
-            fips(mechanism, Some(usage), size)?;
+            fips::judge(mechanism, Some(usage), size)?;
+            fips::judge_parameter(usage, params)?;
+        }
+        if self.profile == Profile::CloudHsm {
+            cloudhsm::judge_parameter(usage, mechanism, params)?;
         }
         if self.policy == Policy::Strict && matches!(usage, Use::Wrap | Use::Unwrap) {
             strict_wrapping(mechanism)?;
@@ -133,48 +142,46 @@ impl Rules {
         Ok(())
     }
 
-    /// Judges the making of keys with these attributes.
+    /// Judges the making of keys with these attributes by a mechanism.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
     pub fn judge_generation(&self, mechanism: &Mechanism, attributes: &Attributes) -> Result<()> {
         let size =
             attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
-        if self.mode == Mode::Fips { fips(mechanism, None, size as usize) } else { Ok(()) }
+        if self.mode == Mode::Fips { fips::judge(mechanism, None, size as usize) } else { Ok(()) }
     }
 
-    /// CloudHSM makes the IV of every GCM encryption itself, into a buffer of zeros.
+    /// Judges a new key, however it came: its components are in `attributes`, or what its generation is asked for.
     ///
     /// # Errors
-    /// CKR_MECHANISM_PARAM_INVALID for an IV of the caller's.
-    pub fn judge_iv(&self, row: &Mechanism, params: &Params) -> Result<()> {
-        match params {
-            Params::Gcm(gcm)
-                if self.profile == Profile::CloudHsm && row.shape == Shape::Gcm && !gcm.make_iv =>
-            {
-                fail!(
-                    MechanismParamInvalid,
-                    "pIv: in the cloudhsm profile twelve zero bytes, for the module to fill"
-                )
-            }
-            _ => Ok(()),
-        }
+    /// CKR_KEY_SIZE_RANGE, CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT.
+    pub fn judge_key(&self, attributes: &Attributes) -> Result<()> {
+        if self.profile == Profile::CloudHsm { cloudhsm::judge_key(attributes) } else { Ok(()) }
     }
 
-    /// The row that makes the pair: CloudHSM has no mechanism for Edwards keys and makes them by
-    /// CKM_EC_KEY_PAIR_GEN, told by the curve.
+    /// Whether the cipher takes its data in one piece only, though it could do otherwise.
+    pub fn in_one_piece(&self, mechanism: &Mechanism) -> bool {
+        self.profile == Profile::CloudHsm && cloudhsm::in_one_piece(mechanism)
+    }
+
+    /// The row that makes a pair that `row` was asked for.
     ///
     /// # Errors
-    /// CKR_MECHANISM_INVALID.
+    /// CKR_CURVE_NOT_SUPPORTED.
     pub fn pair_generator(&self, row: &'static Mechanism, public: &Attributes) -> Result<&'static Mechanism> {
-        let edwards = public.bytes(CKA_EC_PARAMS).is_some_and(edwards::is_ed25519);
-        if self.profile != Profile::CloudHsm || row.number != CKM_EC_KEY_PAIR_GEN || !edwards {
+        if self.profile != Profile::CloudHsm || !cloudhsm::makes_edwards_keys(row, public) {
             return Ok(row);
         }
-        match mechanism::find(CKM_EC_EDWARDS_KEY_PAIR_GEN) {
+        match mechanism::rows(CKM_EC_EDWARDS_KEY_PAIR_GEN).next() {
             Some(edwards) if self.mode == Mode::NonFips => Ok(edwards),
             _ => fail!(CurveNotSupported, "CKA_EC_PARAMS: no Edwards keys in a fips token of this profile"),
         }
+    }
+
+    /// Whether there are read-only sessions.
+    pub fn allow_read_only_sessions(&self) -> bool {
+        self.profile != Profile::CloudHsm
     }
 
     /// The rules for templates.
@@ -191,10 +198,9 @@ impl Rules {
     /// # Errors
     /// CKR_MECHANISM_INVALID.
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        match mechanism::find(number) {
-            Some(row) if self.offers(row) => Ok(row),
-            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
-            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        match mechanism::rows(number).find(|row| self.offers(row)) {
+            Some(row) => Ok(row),
+            None => fail!(MechanismInvalid, "mechanism {number:#x} is not offered in this profile and mode"),
         }
     }
 
@@ -204,113 +210,14 @@ impl Rules {
             Profile::Standard => Offer::STANDARD,
             Profile::CloudHsm => Offer::CLOUDHSM,
         };
-        mechanism.offer.includes(profile)
-            && (self.mode == Mode::NonFips || !FIPS.iter().any(|row| row.refuses_all(mechanism)))
+        let of_the_mode = match (self.mode, self.profile) {
+            (Mode::NonFips, _) => true,
+            // CloudHSM signs with Ed25519 in non-fips clusters only.
+            (Mode::Fips, Profile::CloudHsm) if mechanism.number == CKM_CLOUDHSM_EDDSA => false,
+            (Mode::Fips, _) => !fips::refuses_all(mechanism),
+        };
+        mechanism.offer.includes(profile) && of_the_mode
     }
-}
-
-/// What fips mode takes of a mechanism: SP 800-131A revision 2, SP 800-140C, FIPS 186-5.
-struct FipsRow {
-    mechanisms: &'static [CK_MECHANISM_TYPE],
-    /// The uses the row is about; all if empty.
-    uses: &'static [Use],
-    /// Whether old data may still be opened and old signatures verified.
-    legacy: bool,
-    /// The least key size to protect with, in the unit of the mechanism's row; `usize::MAX` for none.
-    least: usize,
-}
-
-impl FipsRow {
-    fn refuses_all(&self, mechanism: &Mechanism) -> bool {
-        self.mechanisms.contains(&mechanism.number)
-            && self.uses.is_empty()
-            && self.least == NEVER
-            && !self.legacy
-    }
-}
-
-const NEVER: usize = usize::MAX;
-
-/// A mechanism that is in no row is taken with every key size of its own row.
-static FIPS: &[FipsRow] = &[
-    // Triple DES: encryption, wrapping and MACs ended with 2023.
-    FipsRow { mechanisms: &[CKM_DES2_KEY_GEN, CKM_DES3_KEY_GEN], uses: &[], legacy: false, least: NEVER },
-    FipsRow {
-        mechanisms: &[CKM_DES3_ECB, CKM_DES3_CBC, CKM_DES3_CBC_PAD, CKM_DES3_CMAC, CKM_DES3_CMAC_GENERAL],
-        uses: &[],
-        legacy: true,
-        least: NEVER,
-    },
-    // RSA PKCS #1 v1.5 as encryption; as a signature it stays.
-    FipsRow {
-        mechanisms: &[CKM_RSA_PKCS],
-        uses: &[Use::Encrypt, Use::Decrypt, Use::Wrap, Use::Unwrap],
-        legacy: false,
-        least: NEVER,
-    },
-    // Raw RSA is in no standard.
-    FipsRow { mechanisms: &[CKM_RSA_X_509], uses: &[], legacy: false, least: NEVER },
-    // SHA-1 signatures.
-    FipsRow {
-        mechanisms: &[CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1],
-        uses: &[],
-        legacy: true,
-        least: NEVER,
-    },
-    // RSA below 2048 bits.
-    FipsRow {
-        mechanisms: &[
-            CKM_RSA_PKCS_KEY_PAIR_GEN,
-            CKM_RSA_X9_31_KEY_PAIR_GEN,
-            CKM_RSA_PKCS,
-            CKM_RSA_PKCS_OAEP,
-            CKM_RSA_PKCS_PSS,
-            CKM_RSA_AES_KEY_WRAP,
-            CKM_SHA224_RSA_PKCS,
-            CKM_SHA256_RSA_PKCS,
-            CKM_SHA384_RSA_PKCS,
-            CKM_SHA512_RSA_PKCS,
-            CKM_SHA224_RSA_PKCS_PSS,
-            CKM_SHA256_RSA_PKCS_PSS,
-            CKM_SHA384_RSA_PKCS_PSS,
-            CKM_SHA512_RSA_PKCS_PSS,
-        ],
-        uses: &[],
-        legacy: true,
-        least: 2048,
-    },
-    // HMAC keys below 112 bits.
-    FipsRow {
-        mechanisms: &[
-            CKM_SHA_1_HMAC,
-            CKM_SHA224_HMAC,
-            CKM_SHA256_HMAC,
-            CKM_SHA384_HMAC,
-            CKM_SHA512_HMAC,
-            CKM_GENERIC_SECRET_KEY_GEN,
-        ],
-        uses: &[],
-        legacy: true,
-        least: 14,
-    },
-];
-
-/// `usage` is `None` for the making of keys.
-fn fips(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
-    let about = |row: &&FipsRow| {
-        row.mechanisms.contains(&mechanism.number)
-            && (row.uses.is_empty() || usage.is_some_and(|usage| row.uses.contains(&usage)))
-    };
-    let opens = usage.is_some_and(|usage| !usage.protects());
-    for row in FIPS.iter().filter(about).filter(|row| !(row.legacy && opens)) {
-        if row.least == NEVER {
-            fail!(MechanismInvalid, "{}: not in a fips token", mechanism.name);
-        }
-        if size < row.least {
-            fail!(KeySizeRange, "{}: at least {} in a fips token", mechanism.name, row.least);
-        }
-    }
-    Ok(())
 }
 
 /// Wrapping that does not authenticate what it wraps.

@@ -15,7 +15,7 @@ use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Who is logged in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +52,17 @@ struct OpenSessions {
 pub(super) struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
     rules: Rules,
+    /// Set once a user with a name was seen, since looking for one reads the whole token.
+    named_users: AtomicBool,
+}
+
+impl Opened {
+    fn has_named_users(&self) -> Result<bool> {
+        if !self.named_users.load(Ordering::Relaxed) {
+            self.named_users.store(!self.sealed.users()?.is_empty(), Ordering::Relaxed);
+        }
+        Ok(self.named_users.load(Ordering::Relaxed))
+    }
 }
 
 /// A login: what it opened.
@@ -157,7 +168,7 @@ impl Token {
     fn open(&self) -> Result<Opened> {
         let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
         let rules = self.rules_of(&sealed.info()?.meta);
-        Ok(Opened { sealed: Arc::new(sealed), rules })
+        Ok(Opened { sealed: Arc::new(sealed), rules, named_users: AtomicBool::new(false) })
     }
 
     fn rules_of(&self, meta: &Meta) -> Rules {
@@ -198,7 +209,7 @@ impl Token {
         let info = opened.sealed.info()?;
         flags |= CKF_TOKEN_INITIALIZED;
         let states = [
-            (info.user.set, CKF_USER_PIN_INITIALIZED),
+            (info.user.set || opened.has_named_users()?, CKF_USER_PIN_INITIALIZED),
             (count_low(&info.user), CKF_USER_PIN_COUNT_LOW),
             (info.user.left == 1, CKF_USER_PIN_FINAL_TRY),
             (info.user.left == 0, CKF_USER_PIN_LOCKED),
@@ -217,9 +228,12 @@ impl Token {
 
     /// Counts a new session in.
     pub(crate) fn session_opened(&self, read_write: bool) -> Result<()> {
-        self.initialised()?;
+        let opened = self.initialised()?;
         let mut sessions = self.sessions.lock();
         match read_write {
+            false if !opened.rules.allow_read_only_sessions() => {
+                fail!(FunctionFailed, "sessions of the cloudhsm profile are read/write")
+            }
             false if self.user() == Some(User::So) => fail!(SessionReadWriteSoExists),
             false => sessions.read_only += 1,
             true => sessions.read_write += 1,

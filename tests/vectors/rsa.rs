@@ -266,7 +266,7 @@ fn encryption(run: &Run) {
             &case,
         );
         if !message.is_empty() {
-            let unwrapped = run.unwrapped(&mechanism, private, &ciphertext, None);
+            let unwrapped = run.unwrapped(&mechanism, private, &ciphertext, Some(message.len()));
             run.gives(CKF_UNWRAP, &mechanism, unwrapped, message.clone(), &case);
             let wrapped = run.wrapped(&mechanism, public, &message).unwrap();
             run.gives(CKF_WRAP, &mechanism, s.decrypt(&mechanism, private, &wrapped), message, &case);

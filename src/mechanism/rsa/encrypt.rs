@@ -220,6 +220,9 @@ impl<S: Scheme> Wrap for S {
         let padding = self.padding(&params)?;
         match (&padding, expected) {
             (Padding::Pkcs1, Some(len)) => key.decrypt_pkcs1_of_len(wrapped, len),
+            (Padding::Pkcs1, None) => {
+                fail!(TemplateIncomplete, "CKA_VALUE_LEN: without it a forged blob would show by its length")
+            }
             (Padding::Raw, None) => fail!(TemplateIncomplete, "bare RSA does not tell the key's length"),
             (Padding::Raw, Some(len)) if len > key.size() => {
                 fail!(WrappedKeyLenRange, "no key of {len} bytes fits under the modulus")
