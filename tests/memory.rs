@@ -27,9 +27,23 @@ impl Known {
 
     /// Where `haystack` has it.
     fn find(self, haystack: &[u8]) -> Vec<usize> {
-        let windows = haystack.windows(self.len).enumerate().filter(|(_, window)| window[0] == self.byte(0));
-        let whole = |window: &[u8]| window.iter().enumerate().all(|(at, byte)| *byte == self.byte(at));
-        windows.filter(|(_, window)| whole(window)).map(|(at, _)| at).collect()
+        // Its beginning alone is no copy of the secret.
+        let needle: [u8; 8] = std::array::from_fn(|at| self.byte(at));
+        let (mut found, mut from) = (Vec::new(), 0);
+        loop {
+            let rest = &haystack[from..];
+            // SAFETY: both are valid for their lengths.
+            let hit = unsafe { libc::memmem(rest.as_ptr().cast(), rest.len(), needle.as_ptr().cast(), 8) };
+            if hit.is_null() {
+                return found;
+            }
+            let at = hit.addr() - haystack.as_ptr().addr();
+            let whole = haystack.get(at..at + self.len);
+            let whole =
+                whole.is_some_and(|bytes| bytes.iter().enumerate().all(|(at, byte)| *byte == self.byte(at)));
+            found.extend(whole.then_some(at));
+            from = at + 1;
+        }
     }
 }
 
@@ -155,42 +169,48 @@ fn nothing_is_left_in_memory_of_a_key_that_is_gone() {
         seed += 1;
         Known { seed, len: 32 }
     };
-    type End = (&'static str, bool, fn(&TestToken, CK_OBJECT_HANDLE));
-    let relogin = |token: &TestToken| token.session.login(CKU_USER, USER_PIN).expect("C_Login");
-    let ends: [End; 6] = [
-        ("C_DestroyObject of a session object", false, |t, key| {
-            t.session.destroy(key).expect("C_DestroyObject")
-        }),
-        ("C_DestroyObject of a token object", true, |t, key| {
-            t.session.destroy(key).expect("C_DestroyObject")
-        }),
-        ("C_Logout, session object", false, |t, _| t.session.logout().expect("C_Logout")),
-        ("C_Logout, token object", true, |t, _| t.session.logout().expect("C_Logout")),
-        ("C_Finalize, session object", false, |t, _| t.module.finalize().expect("C_Finalize")),
-        ("C_Finalize, token object", true, |t, _| t.module.finalize().expect("C_Finalize")),
-    ];
-    for (what, on_token, end) in ends {
-        let secret = fresh();
+    let gone = |secret: Known, what: &str| {
+        let left = in_memory(secret);
+        assert!(left.is_empty(), "after {what}: {left:#?}");
+    };
+    let begin = |secret: Known, on_token: bool| {
         let key = create(session, secret, on_token);
+        session.session_cancel(CKF_ENCRYPT).expect("C_SessionCancel");
         use_it(session, key);
-        session.encrypt_init(&Mechanism::bytes(CKM_AES_CBC, &[0; 16]), key).expect("an operation that runs");
-        end(&token, key);
-        assert!(in_memory(secret).is_empty(), "after {what}: {:#?}", in_memory(secret));
-        if what.starts_with("C_Logout") {
-            relogin(&token);
-        }
-        if what.starts_with("C_Finalize") {
-            break;
-        }
-        if on_token && what.starts_with("C_Logout") {
+        session
+            .encrypt_init(&Mechanism::bytes(CKM_AES_CBC, &[0; 16]), key)
+            .expect("an operation that goes on");
+        key
+    };
+    for on_token in [false, true] {
+        let secret = fresh();
+        let key = begin(secret, on_token);
+        assert!(!in_memory(secret).is_empty(), "the scan finds what is in use");
+        session.destroy(key).expect("C_DestroyObject");
+        gone(secret, &format!("C_DestroyObject, token object {on_token}"));
+
+        let secret = fresh();
+        begin(secret, on_token);
+        session.logout().expect("C_Logout");
+        gone(secret, &format!("C_Logout, token object {on_token}"));
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        for key in session.find(&[Attr::class(CKO_SECRET_KEY)]).expect("C_FindObjects") {
             // Stored, brought back, opened, used, and gone again.
-            let found = session.find(&[Attr::class(CKO_SECRET_KEY)]).expect("C_FindObjects");
-            use_it(session, found[0]);
-            session.logout().expect("C_Logout");
-            assert!(in_memory(secret).is_empty(), "after a second login: {:#?}", in_memory(secret));
-            relogin(&token);
+            use_it(session, key);
+            session.destroy(key).expect("C_DestroyObject");
+            gone(secret, "a second login");
         }
+
+        let (secret, other) = (fresh(), token.rw());
+        use_it(&other, create(&other, secret, false));
+        other.close().expect("C_CloseSession");
+        gone(secret, "C_CloseSession");
     }
+    let secrets = [fresh(), fresh()];
+    begin(secrets[0], false);
+    begin(secrets[1], true);
+    token.module.finalize().expect("C_Finalize");
+    secrets.iter().for_each(|secret| gone(*secret, "C_Finalize"));
 }
 
 #[test]
