@@ -34,6 +34,7 @@ mod vendor {
         let structures = builder("The parameter structures of CloudHSM's and Coffer's own mechanisms.")
             .with_codegen_config(CodegenConfig::TYPES)
             .raw_line("#![allow(non_camel_case_types, non_snake_case)]")
+            .raw_line("#![allow(dead_code)] // C names a pointer type beside each structure.")
             .raw_line("use cryptoki_sys::{CK_BYTE_PTR, CK_MECHANISM_TYPE, CK_PRF_DATA_PARAM_PTR, CK_ULONG};");
         agree("src/abi/vendor.rs", &structures);
     }

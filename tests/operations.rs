@@ -18,13 +18,13 @@ const INACTIVE: Rv = Rv(CKR_OPERATION_NOT_INITIALIZED);
 const ACTIVE: Rv = Rv(CKR_OPERATION_ACTIVE);
 
 /// A token with a key, or a pair of keys, for every type that operations take.
-pub struct Keys {
-    pub token: TestToken,
+pub(crate) struct Keys {
+    pub(crate) token: TestToken,
     keys: Vec<(CK_KEY_TYPE, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)>,
 }
 
 impl Keys {
-    pub fn new() -> Keys {
+    pub(crate) fn new() -> Keys {
         let mut keys = Keys { token: TestToken::new(), keys: Vec::new() };
         let uses = [CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY].map(|kind| Attr::bool(kind, true));
         for (key_type, number, len) in [
@@ -72,12 +72,12 @@ impl Keys {
         keys
     }
 
-    pub fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         &self.token.session
     }
 
     /// The key that encrypts and verifies with a row's mechanism, and the one that decrypts and signs.
-    pub fn of(&self, row: &Row) -> (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) {
+    pub(crate) fn of(&self, row: &Row) -> (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) {
         let found = self.keys.iter().find(|(key_type, ..)| row.keys.types.contains(key_type));
         let (_, public, private) = found.unwrap_or_else(|| panic!("no key for {}", row.name));
         (*public, *private)
@@ -85,12 +85,12 @@ impl Keys {
 }
 
 /// All rows of the standard profile that do what `does` says.
-pub fn rows(does: impl Fn(&Row) -> bool) -> impl Iterator<Item = &'static Row> {
+pub(crate) fn rows(does: impl Fn(&Row) -> bool) -> impl Iterator<Item = &'static Row> {
     table::all().filter(move |row| row.offer.includes(Offer::STANDARD) && does(row))
 }
 
 /// A row's mechanism with a parameter for data of `len` bytes; the hash of a mechanism that leaves it open is SHA-256.
-pub fn mechanism(row: &Row, len: usize) -> Mechanism {
+pub(crate) fn mechanism(row: &Row, len: usize) -> Mechanism {
     match row.shape {
         Shape::Iv(len) => Mechanism::bytes(row.number, &vec![7; len]),
         Shape::Ctr => Mechanism::ctr(64, [7; 16]),
@@ -125,16 +125,16 @@ fn pss_hash(number: CK_MECHANISM_TYPE) -> (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TY
 }
 
 /// Bytes that are no pattern, the same in every run.
-pub fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut dice = Dice(len as u64 + 1);
     (0..len).map(|_| dice.below(256) as u8).collect()
 }
 
 /// A small generator: the same numbers in every run.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
 
 /// Whether the session is to behave as CloudHSM's do.
 pub fn is_cloudhsm(session: &Session) -> bool {
-    session.token().policy().profile == Profile::CloudHsm
+    session.policy().profile == Profile::CloudHsm
 }
 
 /// Runs the body of a function that needs the library initialised.

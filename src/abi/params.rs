@@ -1,9 +1,11 @@
 //! CK_MECHANISM: the caller's parameter structures as owned [`Params`], read as the row's [`Shape`] says.
 
 use super::buffer::{Caller, owned};
+use super::vendor::*;
 use crate::crypto::Hash;
 use crate::error::{Error, Result, Rv};
 use crate::mechanism::params::*;
+use crate::mechanism::vendor::*;
 use crate::mechanism::{Params, Shape};
 use cryptoki_sys::*;
 
@@ -25,44 +27,6 @@ struct GcmParamsWithoutIvBits {
     aad: *mut CK_BYTE,
     aad_len: CK_ULONG,
     tag_bits: CK_ULONG,
-}
-
-/// CloudHSM's CK_SP800_108_KDF_PARAMS.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct CloudKdfParams {
-    prf: CK_MECHANISM_TYPE,
-    field_count: CK_ULONG,
-    fields: *mut CK_PRF_DATA_PARAM,
-}
-
-/// CloudHSM's CK_SP800_108_DKM_LENGTH_FORMAT.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct CloudLengthFormat {
-    method: CK_ULONG,
-    bits: CK_ULONG,
-}
-
-/// CloudHSM's numbers for the fields of a KDF's input: `CK_SP800_108_*`, in the order of the array, and the
-/// older `SP800_108_*`, whose order is fixed. They are not the numbers of PKCS#11 3.x.
-mod cloud {
-    use cryptoki_sys::CK_ULONG;
-    pub const ITERATION_VARIABLE: CK_ULONG = 1;
-    pub const DKM_LENGTH: CK_ULONG = 2;
-    pub const BYTE_ARRAY: CK_ULONG = 3;
-    pub const COUNTER_FORMAT: CK_ULONG = 4;
-    pub const PRF_LABEL: CK_ULONG = 5;
-    pub const PRF_CONTEXT: CK_ULONG = 6;
-    pub const DKM_FORMAT: CK_ULONG = 7;
-}
-
-/// CK_COFFER_ML_KEM_PARAMS: a buffer and its length, both of which encapsulation writes.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct MlKemParams {
-    ciphertext: *mut CK_BYTE,
-    ciphertext_len: CK_ULONG,
 }
 
 impl Caller {
@@ -299,9 +263,9 @@ impl Parameter<'_> {
     }
 
     fn cloud_counter(&self) -> Result<Params> {
-        let given: CloudKdfParams = self.structure()?;
-        let mut fields = self.caller.array(given.fields, given.field_count, MOST_KDF_FIELDS)?;
-        let older = fields.iter().filter(|field| field.type_ >= cloud::COUNTER_FORMAT).count();
+        let given: CK_CLOUDHSM_SP800_108_KDF_PARAMS = self.structure()?;
+        let mut fields = self.caller.array(given.pDataParams, given.ulNumberOfDataParams, MOST_KDF_FIELDS)?;
+        let older = fields.iter().filter(|field| field.type_ >= SP800_108_COUNTER_FORMAT).count();
         if older != 0 && older != fields.len() {
             return Err(wrong("fields of the older and of the newer kind together"));
         }
@@ -312,26 +276,28 @@ impl Parameter<'_> {
         }
         let mut input = Vec::new();
         for field in &fields {
-            if field.type_ == cloud::PRF_CONTEXT {
+            if field.type_ == SP800_108_PRF_CONTEXT {
                 input.push(CounterField::Bytes(vec![0]));
             }
             input.push(self.cloud_field(field)?);
         }
-        Ok(Params::Counter(Counter { prf: prf(given.prf)?, input }))
+        Ok(Params::Counter(Counter { prf: prf(given.prftype)?, input }))
     }
 
     fn cloud_field(&self, field: &CK_PRF_DATA_PARAM) -> Result<CounterField> {
         let (value, len, little_endian) = (field.pValue, field.ulValueLen as usize, false);
         match field.type_ {
-            cloud::ITERATION_VARIABLE | cloud::COUNTER_FORMAT => {
-                let bits = width(self.sized::<CK_ULONG>(value.cast(), len)?)?;
+            CK_CLOUDHSM_SP800_108_ITERATION_VARIABLE | SP800_108_COUNTER_FORMAT => {
+                let format: CK_CLOUDHSM_SP800_108_COUNTER_FORMAT = self.sized(value.cast(), len)?;
+                let bits = width(format.ulWidthInBits)?;
                 Ok(CounterField::Counter { bits, little_endian })
             }
-            cloud::DKM_LENGTH | cloud::DKM_FORMAT => {
-                let CloudLengthFormat { method, bits } = self.sized(value.cast(), len)?;
-                Ok(CounterField::Length { of: length_of(method)?, bits: width(bits)?, little_endian })
+            CK_CLOUDHSM_SP800_108_DKM_LENGTH | SP800_108_DKM_FORMAT => {
+                let format: CK_CLOUDHSM_SP800_108_DKM_LENGTH_FORMAT = self.sized(value.cast(), len)?;
+                let (of, bits) = (length_of(format.dkmLengthMethod)?, width(format.ulWidthInBits)?);
+                Ok(CounterField::Length { of, bits, little_endian })
             }
-            cloud::BYTE_ARRAY | cloud::PRF_LABEL | cloud::PRF_CONTEXT => {
+            CK_CLOUDHSM_SP800_108_BYTE_ARRAY | SP800_108_PRF_LABEL | SP800_108_PRF_CONTEXT => {
                 self.field(value.cast(), field.ulValueLen).map(CounterField::Bytes)
             }
             other => Err(wrong(format!("a field of type {other}"))),
@@ -339,12 +305,13 @@ impl Parameter<'_> {
     }
 
     fn kem(&self) -> Result<Params> {
-        let place = self.mechanism.pParameter.cast::<MlKemParams>();
-        let MlKemParams { ciphertext, ciphertext_len } = self.structure()?;
+        let place = self.mechanism.pParameter.cast::<CK_COFFER_ML_KEM_PARAMS>();
+        let CK_COFFER_ML_KEM_PARAMS { pCiphertext: ciphertext, ulCiphertextLen: ciphertext_len } =
+            self.structure()?;
         let capacity = (!ciphertext.is_null()).then_some(ciphertext_len as usize);
         let given = if capacity.is_some() { ciphertext_len } else { 0 };
         // SAFETY: a field of the structure that was just read.
-        let len_place = unsafe { &raw mut (*place).ciphertext_len }.cast::<CK_BYTE>();
+        let len_place = unsafe { &raw mut (*place).ulCiphertextLen }.cast::<CK_BYTE>();
         let mut write = sink(ciphertext, given as usize);
         let mut write_len = sink(len_place, size_of::<CK_ULONG>());
         let mut write_len_too = sink(len_place, size_of::<CK_ULONG>());
@@ -466,18 +433,26 @@ fn prf(mechanism: CK_SP800_108_PRF_TYPE) -> Result<Prf> {
     }
 }
 
-/// CloudHSM's X9.63 functions have the standard's numbers and the vendor bit.
-const CKD_VENDOR_DEFINED: CK_EC_KDF_TYPE = 0x8000_0000;
+/// CloudHSM's numbers for the X9.63 functions.
+static CLOUD_X963: &[(CK_EC_KDF_TYPE, Hash)] = &[
+    (CKD_CLOUDHSM_X963_SHA1_KDF, Hash::Sha1),
+    (CKD_CLOUDHSM_X963_SHA224_KDF, Hash::Sha224),
+    (CKD_CLOUDHSM_X963_SHA256_KDF, Hash::Sha256),
+    (CKD_CLOUDHSM_X963_SHA384_KDF, Hash::Sha384),
+    (CKD_CLOUDHSM_X963_SHA512_KDF, Hash::Sha512),
+];
 
 fn ecdh_kdf(kdf: CK_EC_KDF_TYPE) -> Result<EcdhKdf> {
     if kdf == CKD_NULL {
         return Ok(EcdhKdf::Null);
     }
+    if let Some((_, hash)) = CLOUD_X963.iter().find(|(number, _)| *number == kdf) {
+        return Ok(EcdhKdf::X963(*hash));
+    }
     if let Ok(hash) = find_hash("", kdf, |row| row.sp800 == Some(kdf)) {
         return Ok(EcdhKdf::Sp800(hash));
     }
-    let number = kdf & !CKD_VENDOR_DEFINED;
-    find_hash("key derivation function", kdf, |row| row.x963 == Some(number)).map(EcdhKdf::X963)
+    find_hash("key derivation function", kdf, |row| row.x963 == Some(kdf)).map(EcdhKdf::X963)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::buffer::{Caller, owned};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, Rv};
+use crate::mechanism::vendor::{CKA_CLOUDHSM_PARAMETER_SET, CKK_CLOUDHSM_ML_DSA};
 use crate::object::attribute::{self, AttributeType, Kind};
 use crate::object::{Attributes, Value};
 use cryptoki_sys::*;
@@ -19,9 +20,6 @@ const MOST_MECHANISMS: usize = 1024;
 
 /// How deep templates may stand in templates.
 const MOST_NESTED: usize = 2;
-
-/// CloudHSM's own number for CKA_PARAMETER_SET.
-const CKA_CLOUDHSM_PARAMETER_SET: AttributeType = CKA_VENDOR_DEFINED | CKA_PARAMETER_SET;
 
 /// The attribute under its standard number.
 fn standard(number: AttributeType) -> AttributeType {
@@ -105,7 +103,10 @@ impl Caller {
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
         Ok(match kind {
             Kind::Bool => Value::Bool(boolean(bytes)?),
-            Kind::Ulong => Value::Ulong(ulong(bytes)?),
+            Kind::Ulong => match (number, ulong(bytes)?) {
+                (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
+                (_, value) => Value::Ulong(value),
+            },
             Kind::Bytes | Kind::Text => byte_value(number, bytes)?,
             Kind::Integer => byte_value(number, without_leading_zeros(bytes))?,
             Kind::Date => byte_value(number, date(bytes)?)?,
@@ -126,7 +127,8 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID and CKR_BUFFER_TOO_SMALL, in this order of
-    /// precedence, after all attributes were answered; any other of `read` at once.
+    /// precedence, after all attributes were answered; any other of `read` at once. Those of `read` name the
+    /// attribute themselves.
     pub fn answer_template<'v>(
         &self,
         template: *mut CK_ATTRIBUTE,
@@ -136,10 +138,8 @@ impl Caller {
         let mut refusals: [Option<Error>; 3] = [None, None, None];
         for (at, mut attribute) in self.array(template, count, MOST_ATTRIBUTES)?.into_iter().enumerate() {
             let number = standard(attribute.type_);
-            let answered = match read(number) {
-                Ok(value) => self.answer(&mut attribute, value),
-                Err(error) => Err(error),
-            };
+            let named = |error: Error| error.within(attribute::name(number));
+            let answered = read(number).and_then(|value| self.answer(&mut attribute, value).map_err(named));
             if let Err(error) = answered {
                 let precedence = match error.rv() {
                     Rv::AttributeSensitive => 0,
@@ -148,7 +148,7 @@ impl Caller {
                     _ => return Err(error),
                 };
                 attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
-                refusals[precedence].get_or_insert(error.within(attribute::name(number)));
+                refusals[precedence].get_or_insert(error);
             }
             // Type and pointer are as they were, so one write back answers.
             self.out(template.wrapping_add(at))?.set(attribute);
@@ -312,6 +312,7 @@ mod tests {
             attribute(CKA_ALLOWED_MECHANISMS, &list, 16),
             attribute(CKA_WRAP_TEMPLATE, &nested, size_of_val(&nested)),
             attribute(CKA_CLOUDHSM_PARAMETER_SET, &number, 8),
+            attribute(CKA_KEY_TYPE, &CKK_CLOUDHSM_ML_DSA, 8),
             attribute(CKA_VALUE, b"secret", 6),
         ])
         .unwrap();
@@ -323,6 +324,7 @@ mod tests {
         assert_eq!(template.mechanisms(CKA_ALLOWED_MECHANISMS), Some(&list[..]));
         assert!(template.template(CKA_WRAP_TEMPLATE).unwrap().is_true(CKA_ENCRYPT));
         assert_eq!(template.ulong(CKA_PARAMETER_SET), Some(32));
+        assert_eq!(template.ulong(CKA_KEY_TYPE), Some(CKK_ML_DSA));
         assert!(matches!(template.value(CKA_VALUE), Some(Value::Bytes(_))));
     }
 

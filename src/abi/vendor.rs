@@ -2,6 +2,7 @@
 //! Made from include/*.h by `COFFER_REGENERATE=1 cargo check --features bindgen`, not by hand.
 #![allow(missing_docs)] // The headers say what each is.
 #![allow(non_camel_case_types, non_snake_case)]
+#![allow(dead_code)] // C names a pointer type beside each structure.
 use cryptoki_sys::{CK_BYTE_PTR, CK_MECHANISM_TYPE, CK_PRF_DATA_PARAM_PTR, CK_ULONG};
 
 pub type CK_PRF_TYPE = CK_MECHANISM_TYPE;

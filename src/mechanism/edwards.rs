@@ -22,6 +22,11 @@ const ED25519: Curve = Curve { oid: b"\x2b\x65\x70", names: [b"edwards25519", b"
 
 const X25519: Curve = Curve { oid: b"\x2b\x65\x6e", names: [b"curve25519", b"X25519"] };
 
+/// Whether CKA_EC_PARAMS names Ed25519.
+pub fn is_ed25519(params: &[u8]) -> bool {
+    ED25519.check(params).is_ok()
+}
+
 impl Curve {
     /// Checks that CKA_EC_PARAMS names this curve.
     fn check(&self, params: &[u8]) -> Result<()> {

@@ -41,6 +41,9 @@ impl Session {
             Direction::Encrypt => Use::Encrypt,
             Direction::Decrypt => Use::Decrypt,
         };
+        if way == Direction::Encrypt {
+            self.policy().judge_iv(row, &params)?;
+        }
         let key = self.key_for(usage, row, key)?;
         let state = cipher.begin(way, &key, params)?;
         *slot = Some(Operation::new(key, state));

@@ -78,9 +78,7 @@ impl Session {
             fail!(KeyIndigestible, "only secret keys can be digested");
         }
         let value = key.secret_value()?;
-        if self.token().policy().policy == Policy::Strict
-            && (key.is_true(CKA_SENSITIVE) || value.len() < LEAST_KEY)
-        {
+        if self.policy().policy == Policy::Strict && (key.is_true(CKA_SENSITIVE) || value.len() < LEAST_KEY) {
             fail!(
                 KeyIndigestible,
                 "the strict policy digests no sensitive key and none below {LEAST_KEY} bytes"

@@ -28,7 +28,7 @@ impl Session {
         self.may_write(&attributes)?;
         attributes.extend(generator.generate(&params, &attributes)?);
         let attributes = self.finish(Act::Generate, row, attributes, None)?;
-        self.token().policy().judge_generation(row, &attributes)?;
+        self.policy().judge_generation(row, &attributes)?;
         self.token().create(self.owner(), attributes)
     }
 
@@ -43,6 +43,7 @@ impl Session {
         public: &Attributes,
         private: &Attributes,
     ) -> Result<(Handle, Handle)> {
+        let row = self.policy().pair_generator(row, public)?;
         let Some(generator) = row.generate_pair else {
             fail!(MechanismInvalid, "{} generates no pair", row.name)
         };
@@ -55,12 +56,14 @@ impl Session {
                 .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
-        self.token().policy().judge_generation(row, &public)?;
+        self.policy().judge_generation(row, &public)?;
         let (public_values, private_values) = generator.generate(&public, &private)?;
         public.extend(public_values);
         private.extend(private_values);
-        let public = self.finish(Act::Generate, row, public, None)?;
-        let private = self.finish(Act::Generate, row, private, None)?;
+        // A generator gives all components and what follows from them; checking them again would take longer than
+        // making them.
+        let public = self.record_origin(Act::Generate, row, public, None)?;
+        let private = self.record_origin(Act::Generate, row, private, None)?;
         self.token().create_pair(self.owner(), public, private)
     }
 
@@ -79,6 +82,7 @@ impl Session {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not wrap", row.name) };
         let wrapping =
             self.key_for(Use::Wrap, row, wrapping_key).map_err(|error| wrapping_error(Use::Wrap, error))?;
+        self.policy().judge_iv(row, &params)?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
         let payload = match key.class() {
@@ -114,7 +118,7 @@ impl Session {
         {
             fail!(KeyHandleInvalid, "CKA_WRAP_TEMPLATE of the wrapping key does not admit the key");
         }
-        if self.token().policy().policy == Policy::Strict {
+        if self.policy().policy == Policy::Strict {
             if wrapping.handle() == key.handle() {
                 fail!(KeyNotWrappable, "the strict policy wraps no key with itself");
             }
@@ -272,6 +276,17 @@ impl Session {
     ) -> Result<Attributes> {
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
         (kind.complete)(&mut attributes)?;
+        self.record_origin(act, row, attributes, base)
+    }
+
+    /// Writes down where a new key came from, and drops what only told how to make it.
+    fn record_origin(
+        &self,
+        act: Act,
+        row: &Mechanism,
+        mut attributes: Attributes,
+        base: Option<&Object>,
+    ) -> Result<Attributes> {
         let bases: Vec<&Attributes> = base.map(Object::attributes).into_iter().collect();
         template::history(act, row.number, &mut attributes, &bases, &self.rules());
         template::settle(&mut attributes)?;

@@ -37,7 +37,7 @@ impl Session {
 
     /// The rules for templates in this session.
     pub(super) fn rules(&self) -> template::Rules {
-        self.token().policy().for_templates(self.token().user() == Some(User::So))
+        self.policy().for_templates(self.token().user() == Some(User::So))
     }
 
     /// An object by its handle.

@@ -113,5 +113,5 @@ fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> 
     {
         fail!(MechanismInvalid, "CKA_ALLOWED_MECHANISMS of the key does not list {name}");
     }
-    session.token().policy().judge(usage, mechanism, key)
+    session.policy().judge(usage, mechanism, key)
 }

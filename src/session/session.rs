@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::mechanism::{CipherState, SignState, VerifyState};
 use crate::mechanism::{Mechanism, Recover};
 use crate::object::{Handle, Object};
-use crate::token::{Owner, Token, User};
+use crate::token::{Owner, Rules, Token, User};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +68,7 @@ impl Recent {
 pub struct Session {
     handle: SessionHandle,
     token: Arc<Token>,
+    policy: Rules,
     read_write: bool,
     closed: AtomicBool,
     running: Mutex<Running>,
@@ -78,6 +79,7 @@ impl Session {
     pub(super) fn new(handle: SessionHandle, token: Arc<Token>, read_write: bool) -> Session {
         Session {
             handle,
+            policy: token.policy(),
             token,
             read_write,
             closed: AtomicBool::new(false),
@@ -99,6 +101,12 @@ impl Session {
     /// Its token.
     pub fn token(&self) -> &Arc<Token> {
         &self.token
+    }
+
+    /// The rules of its token. They are the session's own copy, for every operation asks and threads must not meet
+    /// in a lock; they hold as long as it does, because a token is not initialised anew under an open session.
+    pub fn policy(&self) -> &Rules {
+        &self.policy
     }
 
     /// Whether it may write token objects.
@@ -175,7 +183,7 @@ impl Session {
     /// # Errors
     /// CKR_MECHANISM_INVALID.
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.token.mechanism(number)
+        self.policy.mechanism(number)
     }
 
     /// C_Login, C_LoginUser. `name` is empty for the one user that C_Login knows.

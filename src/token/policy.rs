@@ -3,7 +3,7 @@
 use super::config::{Mode, Policy, Profile};
 use crate::error::Result;
 use crate::mechanism::table::{Offer, Unit};
-use crate::mechanism::{Mechanism, key};
+use crate::mechanism::{self, Mechanism, Params, Shape, edwards, key};
 use crate::object::template::{self, Defaults};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
@@ -143,6 +143,40 @@ impl Rules {
         if self.mode == Mode::Fips { fips(mechanism, None, size as usize) } else { Ok(()) }
     }
 
+    /// CloudHSM makes the IV of every GCM encryption itself, into a buffer of zeros.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID for an IV of the caller's.
+    pub fn judge_iv(&self, row: &Mechanism, params: &Params) -> Result<()> {
+        match params {
+            Params::Gcm(gcm)
+                if self.profile == Profile::CloudHsm && row.shape == Shape::Gcm && !gcm.make_iv =>
+            {
+                fail!(
+                    MechanismParamInvalid,
+                    "pIv: in the cloudhsm profile twelve zero bytes, for the module to fill"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The row that makes the pair: CloudHSM has no mechanism for Edwards keys and makes them by
+    /// CKM_EC_KEY_PAIR_GEN, told by the curve.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID.
+    pub fn pair_generator(&self, row: &'static Mechanism, public: &Attributes) -> Result<&'static Mechanism> {
+        let edwards = public.bytes(CKA_EC_PARAMS).is_some_and(edwards::is_ed25519);
+        if self.profile != Profile::CloudHsm || row.number != CKM_EC_KEY_PAIR_GEN || !edwards {
+            return Ok(row);
+        }
+        match mechanism::find(CKM_EC_EDWARDS_KEY_PAIR_GEN) {
+            Some(edwards) if self.mode == Mode::NonFips => Ok(edwards),
+            _ => fail!(CurveNotSupported, "CKA_EC_PARAMS: no Edwards keys in a fips token of this profile"),
+        }
+    }
+
     /// The rules for templates.
     pub fn for_templates(&self, by_so: bool) -> template::Rules {
         let defaults = match self.profile {
@@ -150,6 +184,18 @@ impl Rules {
             Profile::CloudHsm => Defaults::CloudHsm,
         };
         template::Rules { defaults, strict: self.policy == Policy::Strict, by_so }
+    }
+
+    /// The row of a mechanism that is offered.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID.
+    pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
+        match mechanism::find(number) {
+            Some(row) if self.offers(row) => Ok(row),
+            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
+            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        }
     }
 
     /// Whether a mechanism is offered at all.

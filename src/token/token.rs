@@ -136,11 +136,7 @@ impl Token {
     /// # Errors
     /// CKR_MECHANISM_INVALID.
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        match mechanism::find(number) {
-            Some(row) if self.policy().offers(row) => Ok(row),
-            Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
-            None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
-        }
+        self.policy().mechanism(number)
     }
 
     /// The storage of an initialised token, opened at first need.

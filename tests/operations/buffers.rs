@@ -86,8 +86,7 @@ fn every_cipher_and_digest_function_keeps_the_rule() {
         }
         session.encrypt_init(&with, public).expect(row.name);
         let mut sealed = output!(session, f, C_EncryptUpdate, at, 7);
-        // SAFETY: within the data.
-        sealed.extend(output!(session, f, C_EncryptUpdate, unsafe { at.add(7) }, len - 7));
+        sealed.extend(output!(session, f, C_EncryptUpdate, at.wrapping_add(7), len - 7));
         sealed.extend(output!(session, f, C_EncryptFinal));
         session.decrypt_init(&with, private).expect(row.name);
         let mut opened =

@@ -134,8 +134,11 @@ fn fields_are_not_believed() {
                 pAdditionalDerivedKeys: ptr::null_mut(),
             };
             if shape == Shape::CloudCounter {
-                let mut cloud =
-                    CloudKdfParams { prf: CKM_SHA256_HMAC, field_count: len, fields: pointer.cast() };
+                let mut cloud = CK_CLOUDHSM_SP800_108_KDF_PARAMS {
+                    prftype: CKM_SHA256_HMAC,
+                    ulNumberOfDataParams: len,
+                    pDataParams: pointer.cast(),
+                };
                 refused(read_raw(shape, (&raw mut cloud).cast(), size, false));
             } else {
                 refused(read_raw(shape, (&raw mut kdf).cast(), size, false));
@@ -227,13 +230,13 @@ fn kdfs_after_ecdh() {
     for (number, kdf) in [
         (CKD_NULL, EcdhKdf::Null),
         (CKD_SHA256_KDF, EcdhKdf::X963(Hash::Sha256)),
-        (CKD_SHA512_KDF | CKD_VENDOR_DEFINED, EcdhKdf::X963(Hash::Sha512)),
+        (CKD_CLOUDHSM_X963_SHA512_KDF, EcdhKdf::X963(Hash::Sha512)),
         (CKD_SHA1_KDF_SP800, EcdhKdf::Sp800(Hash::Sha1)),
         (CKD_SHA3_384_KDF, EcdhKdf::X963(Hash::Sha3_384)),
     ] {
         assert_eq!(ecdh_kdf(number).unwrap(), kdf);
     }
-    for number in [0, CKD_CPDIVERSIFY_KDF, CKD_VENDOR_DEFINED, CKD_VENDOR_DEFINED | CKD_NULL, CK_ULONG::MAX] {
+    for number in [0, CKD_CPDIVERSIFY_KDF, CKM_VENDOR_DEFINED, CKM_VENDOR_DEFINED | CKD_NULL, CK_ULONG::MAX] {
         assert!(ecdh_kdf(number).is_err(), "{number:#x}");
     }
 }
@@ -281,54 +284,59 @@ fn the_two_dialects_of_sp800_108() {
     standard.ulAdditionalDerivedKeys = 1;
     refused(read(Shape::Counter, &mut standard));
 
-    let (mut width, mut cloud_length) = (32 as CK_ULONG, CloudLengthFormat { method: 1, bits: 32 });
+    let (mut width, mut cloud_length) =
+        (32 as CK_ULONG, CK_CLOUDHSM_SP800_108_DKM_LENGTH_FORMAT { dkmLengthMethod: 1, ulWidthInBits: 32 });
     let mut newer = [
-        prf_field(cloud::BYTE_ARRAY, &mut a),
-        prf_field(cloud::ITERATION_VARIABLE, &mut width),
-        prf_field(cloud::BYTE_ARRAY, &mut b),
-        prf_field(cloud::DKM_LENGTH, &mut cloud_length),
+        prf_field(CK_CLOUDHSM_SP800_108_BYTE_ARRAY, &mut a),
+        prf_field(CK_CLOUDHSM_SP800_108_ITERATION_VARIABLE, &mut width),
+        prf_field(CK_CLOUDHSM_SP800_108_BYTE_ARRAY, &mut b),
+        prf_field(CK_CLOUDHSM_SP800_108_DKM_LENGTH, &mut cloud_length),
     ];
-    let mut params = CloudKdfParams { prf: CKM_AES_CMAC, field_count: 4, fields: newer.as_mut_ptr() };
+    let mut params = CK_CLOUDHSM_SP800_108_KDF_PARAMS {
+        prftype: CKM_AES_CMAC,
+        ulNumberOfDataParams: 4,
+        pDataParams: newer.as_mut_ptr(),
+    };
     let expected = "bytes [1, 2], counter 32 false, bytes [3], length Keys 32";
     assert_eq!(words(read(Shape::CloudCounter, &mut params)), expected);
 
     let mut older = [
-        prf_field(cloud::COUNTER_FORMAT, &mut width),
-        prf_field(cloud::DKM_FORMAT, &mut cloud_length),
-        prf_field(cloud::PRF_CONTEXT, &mut b),
-        prf_field(cloud::PRF_LABEL, &mut a),
+        prf_field(SP800_108_COUNTER_FORMAT, &mut width),
+        prf_field(SP800_108_DKM_FORMAT, &mut cloud_length),
+        prf_field(SP800_108_PRF_CONTEXT, &mut b),
+        prf_field(SP800_108_PRF_LABEL, &mut a),
     ];
-    params.fields = older.as_mut_ptr();
+    params.pDataParams = older.as_mut_ptr();
     let expected = "counter 32 false, bytes [1, 2], bytes [0], bytes [3], length Keys 32";
     assert_eq!(words(read(Shape::CloudCounter, &mut params)), expected);
-    older[3].type_ = cloud::PRF_CONTEXT;
-    params.fields = older.as_mut_ptr();
+    older[3].type_ = SP800_108_PRF_CONTEXT;
+    params.pDataParams = older.as_mut_ptr();
     refused(read(Shape::CloudCounter, &mut params));
-    older[3].type_ = cloud::BYTE_ARRAY;
-    params.fields = older.as_mut_ptr();
+    older[3].type_ = CK_CLOUDHSM_SP800_108_BYTE_ARRAY;
+    params.pDataParams = older.as_mut_ptr();
     refused(read(Shape::CloudCounter, &mut params));
     width = 33;
-    newer[1] = prf_field(cloud::ITERATION_VARIABLE, &mut width);
-    params.fields = newer.as_mut_ptr();
+    newer[1] = prf_field(CK_CLOUDHSM_SP800_108_ITERATION_VARIABLE, &mut width);
+    params.pDataParams = newer.as_mut_ptr();
     refused(read(Shape::CloudCounter, &mut params));
 }
 
 #[test]
 fn ml_kem_writes_ciphertext_and_length_back() {
     let mut buffer = [0u8; 8];
-    let mut params = MlKemParams { ciphertext: buffer.as_mut_ptr(), ciphertext_len: 8 };
+    let mut params = CK_COFFER_ML_KEM_PARAMS { pCiphertext: buffer.as_mut_ptr(), ulCiphertextLen: 8 };
     let at = (&raw mut params).cast();
     let Ok(Params::Kem(mut kem)) = read_raw(Shape::Kem, at, 16, false) else { panic!("no Kem") };
     assert_eq!((kem.capacity, &kem.ciphertext[..]), (Some(8), &[0; 8][..]));
     kem.sink.write(b"abc");
-    assert_eq!((&buffer[..3], params.ciphertext_len), (&b"abc"[..], 3));
-    params = MlKemParams { ciphertext: ptr::null_mut(), ciphertext_len: 99 };
+    assert_eq!((&buffer[..3], params.ulCiphertextLen), (&b"abc"[..], 3));
+    params = CK_COFFER_ML_KEM_PARAMS { pCiphertext: ptr::null_mut(), ulCiphertextLen: 99 };
     let Ok(Params::Kem(mut kem)) = read_raw(Shape::Kem, (&raw mut params).cast(), 16, false) else {
         panic!("no Kem")
     };
     assert_eq!((kem.capacity, kem.ciphertext.len()), (None, 0));
     kem.len_sink.write(&768u64.to_ne_bytes());
-    assert_eq!(params.ciphertext_len, 768);
+    assert_eq!(params.ulCiphertextLen, 768);
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! Tokens in fips mode, and the strict policy: what is refused, and what is not.
+
+mod common;
+
+use common::*;
+use pkcs11_conformance::client::{Attr, Mechanism, Rv, Session};
+
+fn fips_child(name: &str) -> bool {
+    in_child(name, &[("COFFER_TEST_MORE", "mode = \"fips\"")])
+}
+
+fn aes(session: &Session, uses: &[Attr]) -> pkcs11_conformance::client::Result<CK_OBJECT_HANDLE> {
+    let mut template = vec![Attr::ulong(CKA_VALUE_LEN, 32), Attr::bool(CKA_EXTRACTABLE, true)];
+    template.extend(uses.iter().cloned());
+    session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &template)
+}
+
+fn rsa(
+    session: &Session,
+    bits: CK_ULONG,
+) -> pkcs11_conformance::client::Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+    let public =
+        [Attr::ulong(CKA_MODULUS_BITS, bits), Attr::bool(CKA_ENCRYPT, true), Attr::bool(CKA_VERIFY, true)];
+    let private = [Attr::bool(CKA_DECRYPT, true), Attr::bool(CKA_SIGN, true)];
+    session.generate_key_pair(&Mechanism::new(CKM_RSA_PKCS_KEY_PAIR_GEN), &public, &private)
+}
+
+#[test]
+fn fips_tokens_refuse_old_algorithms() {
+    if fips_child("fips_tokens_refuse_old_algorithms") {
+        return;
+    }
+    let token = TestToken::new();
+    let session = &token.session;
+    let refused = |outcome: Rv| assert_eq!(outcome, Rv(CKR_MECHANISM_INVALID));
+    refused(Rv::of(&session.generate_key(&Mechanism::new(CKM_DES3_KEY_GEN), &[])));
+    let (public, private) = rsa(session, 2048).unwrap();
+    refused(Rv::of(&session.encrypt(&Mechanism::new(CKM_RSA_PKCS), public, b"x")));
+    refused(Rv::of(&session.decrypt(&Mechanism::new(CKM_RSA_PKCS), private, &[0; 256])));
+    refused(Rv::of(&session.sign(&Mechanism::new(CKM_SHA1_RSA_PKCS), private, b"x")));
+    let listed = token.module.mechanisms(token.slot).unwrap();
+    assert!(!listed.contains(&CKM_DES3_KEY_GEN) && !listed.contains(&CKM_RSA_X_509));
+}
+
+#[test]
+fn fips_tokens_do_what_is_approved() {
+    if fips_child("fips_tokens_do_what_is_approved") {
+        return;
+    }
+    let token = TestToken::new();
+    let session = &token.session;
+    let (public, private) = rsa(session, 2048).unwrap();
+    for number in [CKM_RSA_PKCS, CKM_SHA256_RSA_PKCS, CKM_SHA384_RSA_PKCS] {
+        let mechanism = Mechanism::new(number);
+        let signature = session.sign(&mechanism, private, b"message").unwrap();
+        session.verify(&mechanism, public, b"message", &signature).unwrap();
+    }
+    let oaep = Mechanism::oaep(CKM_SHA256, CKG_MGF1_SHA256, b"");
+    let sealed = session.encrypt(&oaep, public, b"message").unwrap();
+    assert_eq!(session.decrypt(&oaep, private, &sealed).unwrap(), b"message");
+    let key = aes(session, &[Attr::bool(CKA_ENCRYPT, true), Attr::bool(CKA_DECRYPT, true)]).unwrap();
+    let gcm = Mechanism::gcm(CKM_AES_GCM, &[1; 12], b"", 128);
+    let sealed = session.encrypt(&gcm, key, b"message").unwrap();
+    assert_eq!(session.decrypt(&gcm, key, &sealed).unwrap(), b"message");
+}
+
+#[test]
+fn fips_tokens_want_longer_pins() {
+    if fips_child("fips_tokens_want_longer_pins") {
+        return;
+    }
+    let token = TestToken::new();
+    assert_eq!(Rv::of(&token.session.set_pin(USER_PIN, "1234567")), Rv(CKR_PIN_LEN_RANGE));
+    token.session.set_pin(USER_PIN, "12345678").unwrap();
+}
+
+#[test]
+fn strict_tokens_refuse_roles_that_undo_each_other() {
+    if in_strict_child("strict_tokens_refuse_roles_that_undo_each_other") {
+        return;
+    }
+    let token = TestToken::new();
+    let yes = |attribute| Attr::bool(attribute, true);
+    for roles in [[CKA_WRAP, CKA_DECRYPT], [CKA_UNWRAP, CKA_ENCRYPT]] {
+        let outcome = aes(&token.session, &roles.map(yes));
+        assert_eq!(Rv::of(&outcome), Rv(CKR_TEMPLATE_INCONSISTENT), "{roles:x?}");
+    }
+    let wrapping = aes(&token.session, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]).unwrap();
+    let payload = aes(&token.session, &[yes(CKA_ENCRYPT)]).unwrap();
+    token.session.wrap(&Mechanism::new(CKM_AES_KEY_WRAP_KWP), wrapping, payload).unwrap();
+    let cbc = Mechanism::bytes(CKM_AES_CBC_PAD, &[0; 16]);
+    assert_eq!(Rv::of(&token.session.wrap(&cbc, wrapping, payload)), Rv(CKR_MECHANISM_INVALID));
+    let itself = token.session.wrap(&Mechanism::new(CKM_AES_KEY_WRAP_KWP), wrapping, wrapping);
+    assert_eq!(Rv::of(&itself), Rv(CKR_KEY_NOT_WRAPPABLE));
+}
