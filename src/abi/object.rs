@@ -36,7 +36,7 @@ entry! {
 
     /// Destroys an object.
     fn C_DestroyObject(call, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) {
-        call.session(session)?.destroy_object(object)
+        call.module().destroy_object(session, object)
     }
 
     /// Tells an object's size in bytes.

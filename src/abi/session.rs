@@ -85,7 +85,7 @@ entry! {
 
     /// Logs out.
     fn C_Logout(call, session: CK_SESSION_HANDLE) {
-        call.session(session)?.logout()
+        call.module().logout(session)
     }
 
     /// Tells whether the last operation was validated. It was not: this is no validated module.

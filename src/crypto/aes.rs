@@ -1,7 +1,7 @@
 //! AES (FIPS 197) and its plain modes (SP 800-38A).
 
 use super::gcm::{self, Gcm};
-use super::status::{ok, wipe_value};
+use super::status::{ok, wipe_value, wiping_stack};
 use super::{Direction, InOut};
 use crate::error::Result;
 use aws_lc_sys as ffi;
@@ -89,7 +89,8 @@ impl Key {
             unsafe { ffi::AES_ecb_encrypt(from, to, self.schedule(direction), flag(direction)) };
             return Ok(());
         }
-        let ecb = self.ecb[flag(direction) as usize].get_or_try_init(|| Ecb::new(self.bytes(), direction))?;
+        let ecb = self.ecb[flag(direction) as usize]
+            .get_or_try_init(|| wiping_stack(|| Ecb::new(self.bytes(), direction)))?;
         ecb.run(from, to, len)
     }
 
@@ -184,7 +185,8 @@ impl Key {
     /// CKR_MECHANISM_PARAM_INVALID for a length that SP 800-38D does not allow.
     pub fn gcm(&self, tag_len: usize) -> Result<&Gcm> {
         let index = gcm::tag_index(tag_len)?;
-        self.gcm[index].get_or_try_init(|| Ok(Box::new(Gcm::new(self.bytes(), tag_len)?))).map(|gcm| &**gcm)
+        let make = || wiping_stack(|| Ok(Box::new(Gcm::new(self.bytes(), tag_len)?)));
+        self.gcm[index].get_or_try_init(make).map(|gcm| &**gcm)
     }
 }
 

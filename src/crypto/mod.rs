@@ -30,7 +30,7 @@ pub mod xts;
 
 pub use in_out::InOut;
 pub use secret::Secret;
-pub use status::{equal, wipe};
+pub use status::{equal, wipe, wiping_stack};
 
 /// Which way a cipher runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,6 +2,7 @@
 
 use crate::error::{Result, Rv};
 use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
 
 /// AWS-LC's 1 is success. Anything else, after the arguments were checked by us, is a fault in `function` or a
 /// lack of memory, never the caller's.
@@ -29,4 +30,27 @@ pub fn wipe(bytes: &mut [u8]) {
 pub(super) unsafe fn wipe_value<T: Copy>(value: &mut T) {
     // SAFETY: valid for its size; the caller answers for what it holds afterwards.
     unsafe { aws_lc_sys::OPENSSL_cleanse((&raw mut *value).cast::<c_void>(), size_of::<T>()) }
+}
+
+/// What `make` gives, once the stack that it used is wiped: a key on its way into its box is moved through the
+/// frames of all functions between, and every move leaves a copy behind.
+#[inline(never)]
+pub fn wiping_stack<R>(make: impl FnOnce() -> R) -> R {
+    let made = apart(make);
+    wipe_below();
+    made
+}
+
+/// Not inlined, so that the frames of `make` lie below the caller's.
+#[inline(never)]
+fn apart<R>(make: impl FnOnce() -> R) -> R {
+    make()
+}
+
+#[inline(never)]
+fn wipe_below() {
+    const DEPTH: usize = 1 << 14;
+    let mut dead = MaybeUninit::<[u8; DEPTH]>::uninit();
+    // SAFETY: valid for its size; bytes that are no value yet may be written.
+    unsafe { aws_lc_sys::OPENSSL_cleanse(dead.as_mut_ptr().cast::<c_void>(), DEPTH) }
 }

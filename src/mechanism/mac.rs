@@ -2,7 +2,7 @@
 
 use super::blocks::BlockKey;
 use super::{Params, Sign, SignState, VerifyState, wrong_shape};
-use crate::crypto::{Hash, aes, cmac, des, hmac};
+use crate::crypto::{Hash, aes, cmac, des, hmac, wiping_stack};
 use crate::error::Result;
 use crate::object::Object;
 use once_cell::sync::OnceCell;
@@ -99,7 +99,8 @@ struct Forms([OnceCell<Box<hmac::Key>>; Hash::ALL.len()]);
 fn hmac_key(key: &Object, hash: Hash) -> Result<&hmac::Key> {
     let forms: &Forms = key.prepared(|_| Ok(Forms::default()))?;
     let form = &forms.0[hash as usize];
-    form.get_or_try_init(|| Ok(Box::new(hmac::Key::new(hash, key.secret_value()?)?))).map(|key| &**key)
+    let make = || wiping_stack(|| Ok(Box::new(hmac::Key::new(hash, key.secret_value()?)?)));
+    form.get_or_try_init(make).map(|key| &**key)
 }
 
 /// HMAC.

@@ -1,7 +1,7 @@
 //! One object as the sessions hold it.
 
 use super::{AttributeType, Attributes};
-use crate::crypto::Secret;
+use crate::crypto::{Secret, wiping_stack};
 use crate::error::Result;
 use cryptoki_sys::*;
 use once_cell::sync::OnceCell;
@@ -131,8 +131,9 @@ impl Object {
     /// # Errors
     /// Those of `expand`; CKR_KEY_TYPE_INCONSISTENT if the key already has a form of another type.
     pub fn prepared<T: Any + Send + Sync>(&self, expand: impl FnOnce(&Object) -> Result<T>) -> Result<&T> {
-        let expand = || -> Result<Box<dyn Any + Send + Sync>> { Ok(Box::new(expand(self)?)) };
-        let form = self.core.prepared.get_or_try_init(expand)?;
+        let form = self.core.prepared.get_or_try_init(|| {
+            wiping_stack(|| -> Result<Box<dyn Any + Send + Sync>> { Ok(Box::new(expand(self)?)) })
+        })?;
         match form.downcast_ref() {
             Some(form) => Ok(form),
             None => fail!(KeyTypeInconsistent, "the key is already in use as another type"),

@@ -5,6 +5,7 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::mechanism::Mechanism;
+use crate::object::Handle;
 use crate::token::{Config, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -118,6 +119,28 @@ impl Module {
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn session(&self, handle: SessionHandle) -> Result<Arc<Session>> {
         self.sessions.find(handle)
+    }
+
+    /// C_Logout: all sessions with the token go back to their public state.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN, CKR_SESSION_HANDLE_INVALID.
+    pub fn logout(&self, session: SessionHandle) -> Result<()> {
+        self.session(session)?.token().logout()?;
+        self.sessions.for_each(Session::let_go_of_revoked_keys);
+        Ok(())
+    }
+
+    /// C_DestroyObject.
+    ///
+    /// # Errors
+    /// As [`Session::destroy_object`].
+    pub fn destroy_object(&self, session: SessionHandle, object: Handle) -> Result<()> {
+        // Most objects are destroyed when nobody uses them, and then there is nobody to look for.
+        if self.session(session)?.destroy_object(object)? {
+            self.sessions.for_each(Session::let_go_of_revoked_keys);
+        }
+        Ok(())
     }
 
     /// C_CloseSession: ends its operations, destroys its objects; the last one of a token logs out.

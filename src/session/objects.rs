@@ -8,6 +8,7 @@ use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object};
 use crate::token::User;
 use cryptoki_sys::*;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// How many times others may change an object before one gives way.
@@ -79,25 +80,29 @@ impl Session {
         self.token().copy(self.owner(), &object, attributes)
     }
 
-    /// C_DestroyObject.
+    /// C_DestroyObject. True if an operation still holds the object.
     ///
     /// # Errors
     /// CKR_ACTION_PROHIBITED unless CKA_DESTROYABLE; CKR_SESSION_READ_ONLY; CKR_OBJECT_HANDLE_INVALID.
-    pub fn destroy_object(&self, handle: Handle) -> Result<()> {
+    pub(super) fn destroy_object(&self, handle: Handle) -> Result<bool> {
+        let held = Cell::new(false);
         self.on_current(handle, |object| {
             self.may_write(object.attributes())?;
             if !object.is_true(CKA_DESTROYABLE) {
                 fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
             }
-            self.token().destroy(object)
-        })
+            let destroyed = self.token().destroy(object)?;
+            held.set(Arc::strong_count(object) > 1);
+            Ok(destroyed)
+        })?;
+        Ok(held.get())
     }
 
     /// Does something to the current version of an object. `act` says false if another thread or process has
     /// changed it meanwhile, and then judges the new version.
-    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<()> {
+    fn on_current(&self, handle: Handle, act: impl Fn(&Arc<Object>) -> Result<bool>) -> Result<()> {
         for _ in 0..PATIENCE {
-            if act(&*self.object(handle)?)? {
+            if act(&self.object(handle)?)? {
                 return Ok(());
             }
         }

@@ -11,8 +11,8 @@ use crate::object::{Handle, Object};
 use crate::token::{Owner, Rules, Token, User};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, MutexGuard};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 /// CK_SESSION_INFO.
 #[derive(Clone, Copy, Debug)]
@@ -42,23 +42,25 @@ pub(super) struct Running {
 
 const RECENT: usize = 4;
 
-/// The keys last used, so that beginning an operation with one of them does not take the token's lock.
+/// The keys last used, so that beginning an operation with one of them does not take the token's lock. Only
+/// known, not held: a key that is destroyed is gone from memory.
 #[derive(Default)]
 struct Recent {
-    keys: [Option<Arc<Object>>; RECENT],
+    keys: [(Handle, Weak<Object>); RECENT],
     next: usize,
 }
 
 impl Recent {
-    fn find(&self, handle: Handle) -> Option<&Arc<Object>> {
-        self.keys.iter().flatten().find(|key| key.handle() == handle && key.is_current())
+    fn find(&self, handle: Handle) -> Option<Arc<Object>> {
+        let known = self.keys.iter().filter(|(known, _)| *known == handle);
+        known.filter_map(|(_, key)| key.upgrade()).find(|key| key.is_current())
     }
 
-    fn remember(&mut self, key: Arc<Object>) {
-        let old = self.keys.iter().position(|slot| slot.as_ref().is_none_or(|key| !key.is_current()));
-        let at = old.unwrap_or(self.next);
+    fn remember(&mut self, key: &Arc<Object>) {
+        let gone = |(_, key): &(Handle, Weak<Object>)| key.upgrade().is_none_or(|key| !key.is_current());
+        let at = self.keys.iter().position(gone).unwrap_or(self.next);
         self.next = (at + 1) % RECENT;
-        self.keys[at] = Some(key);
+        self.keys[at] = (key.handle(), Arc::downgrade(key));
     }
 }
 
@@ -144,6 +146,22 @@ impl Session {
         *self.recent.lock() = Recent::default();
     }
 
+    /// Ends the operations whose key was destroyed or hidden by a logout, so that nothing holds it any more. One
+    /// that computes at this moment ends at its next step.
+    pub(super) fn let_go_of_revoked_keys(&self) {
+        let Some(mut running) = self.running.try_lock() else { return };
+        let Running { encrypt, decrypt, sign, verify, signature, sign_recover, verify_recover, .. } =
+            &mut *running;
+        encrypt.take_if(|operation| operation.key.is_revoked());
+        decrypt.take_if(|operation| operation.key.is_revoked());
+        sign.take_if(|operation| operation.key.is_revoked());
+        if verify.take_if(|operation| operation.key.is_revoked()).is_some() {
+            *signature = None;
+        }
+        sign_recover.take_if(|operation| operation.key.is_revoked());
+        verify_recover.take_if(|operation| operation.key.is_revoked());
+    }
+
     /// A key by its handle.
     ///
     /// # Errors
@@ -152,11 +170,11 @@ impl Session {
         self.token.refresh()?;
         let mut recent = self.recent.lock();
         if let Some(key) = recent.find(handle) {
-            return Ok(key.clone());
+            return Ok(key);
         }
         let key =
             self.token.object(handle).map_err(|error| error.recode(crate::error::Rv::KeyHandleInvalid))?;
-        recent.remember(key.clone());
+        recent.remember(&key);
         Ok(key)
     }
 
@@ -199,14 +217,6 @@ impl Session {
             }
             _ => fail!(UserTypeInvalid, "user type {user_type}"),
         }
-    }
-
-    /// C_Logout: all sessions with the token go back to their public state.
-    ///
-    /// # Errors
-    /// CKR_USER_NOT_LOGGED_IN.
-    pub fn logout(&self) -> Result<()> {
-        self.token.logout()
     }
 
     /// C_InitPIN.

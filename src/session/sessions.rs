@@ -80,6 +80,13 @@ impl Sessions {
         }
     }
 
+    /// Calls `act` for every session.
+    pub fn for_each(&self, act: impl Fn(&Session)) {
+        for shard in &self.shards {
+            shard.0.read().values().for_each(|session| act(session));
+        }
+    }
+
     /// Takes out all sessions for which `choose` is true.
     pub fn remove_all(&self, choose: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut removed = Vec::new();
