@@ -79,12 +79,18 @@ impl Module {
         Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
     }
 
-    /// C_GetMechanismInfo.
+    /// C_GetMechanismInfo: the row, and CKF_* as the token offers it.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
-    pub fn mechanism(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.slots.token(slot)?.mechanism(number)
+    pub fn mechanism(
+        &self,
+        slot: CK_SLOT_ID,
+        number: CK_MECHANISM_TYPE,
+    ) -> Result<(&'static Mechanism, CK_FLAGS)> {
+        let rules = self.slots.token(slot)?.policy();
+        let row = rules.mechanism(number)?;
+        Ok((row, rules.flags(row)))
     }
 
     /// C_InitToken. `label` has been cut of its padding.

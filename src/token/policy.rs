@@ -2,6 +2,7 @@
 
 use super::config::{Mode, Policy, Profile};
 use crate::error::Result;
+use crate::mechanism::params::Generator;
 use crate::mechanism::table::{Offer, Unit};
 use crate::mechanism::{self, Mechanism, Params, Shape, edwards, key};
 use crate::object::template::{self, Defaults};
@@ -157,6 +158,11 @@ impl Rules {
                     "pIv: in the cloudhsm profile twelve zero bytes, for the module to fill"
                 )
             }
+            Params::Message { message, .. }
+                if self.profile == Profile::CloudHsm && message.generator == Generator::Caller =>
+            {
+                fail!(MechanismParamInvalid, "ivGenerator: in the cloudhsm profile the module makes the IV")
+            }
             _ => Ok(()),
         }
     }
@@ -195,6 +201,19 @@ impl Rules {
             Some(row) if self.offers(row) => Ok(row),
             Some(row) => fail!(MechanismInvalid, "{} is not offered in this profile and mode", row.name),
             None => fail!(MechanismInvalid, "mechanism {number:#x} is unknown"),
+        }
+    }
+
+    /// CKF_* of a mechanism that is offered: CloudHSM has none of the functions for messages.
+    pub fn flags(&self, mechanism: &Mechanism) -> CK_FLAGS {
+        const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT
+            | CKF_MESSAGE_DECRYPT
+            | CKF_MESSAGE_SIGN
+            | CKF_MESSAGE_VERIFY
+            | CKF_MULTI_MESSAGE;
+        match self.profile {
+            Profile::Standard => mechanism.flags(),
+            Profile::CloudHsm => mechanism.flags() & !MESSAGES,
         }
     }
 
