@@ -1,17 +1,30 @@
 # Two commands for everyone: `make demo` and `make test`. Both do all set-up.
 
-CARGO  ?= cargo
+CARGO   ?= cargo
+# release, or debug.
+PROFILE ?= release
+DEMO    ?= demo
+
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
-DEMO   ?= demo
+# Where p11-kit looks: pkg-config --variable=p11_module_configs p11-kit-1
+P11_KIT_MODULES ?= $(PREFIX)/share/p11-kit/modules
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+BUILT   := $(TARGET)/$(PROFILE)
+LIBRARY := $(BUILT)/libcoffer_pkcs11.so
+COMMAND := $(BUILT)/coffer
+
+# Where rustup puts cargo, for shells that have not read its profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: all build setup setup-clients demo test test-long lint install uninstall clean
 
 all: build
 
 build:
-	$(CARGO) build --release
+	$(CARGO) build --profile $(PROFILE:debug=dev)
 
 # What a fresh Debian or Ubuntu machine lacks; a no-op where all is there.
 setup:
@@ -20,36 +33,44 @@ setup:
 setup-clients:
 	sh scripts/setup.sh clients
 
-demo: setup build
-	sh scripts/demo.sh "$(DEMO)"
+demo: setup
+	$(MAKE) build
+	sh scripts/demo.sh "$(DEMO)" "$(BUILT)"
 
-test: setup-clients lint
+# The quick refusals first: form, lints, what does not compile.
+test: setup-clients
+	$(MAKE) lint
 	$(CARGO) build --workspace
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 # Every vector, every kill point, a thousand bit flips, long races.
 test-long: setup-clients
 	$(CARGO) build --workspace
-	COFFER_LONG=1 $(CARGO) test --workspace
+	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast
+	sh scripts/valgrind.sh
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-install: build
+# Takes what is built, so that root needs no Rust: make build && sudo make install
+install: $(LIBRARY) $(COMMAND)
 	install -d "$(DESTDIR)$(LIBDIR)/pkcs11" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(PREFIX)/bin"
-	install -d "$(DESTDIR)$(PREFIX)/include/coffer" "$(DESTDIR)$(PREFIX)/share/p11-kit/modules"
-	install -m 755 target/release/libcoffer_pkcs11.so "$(DESTDIR)$(LIBDIR)/pkcs11/"
-	install -m 755 target/release/coffer "$(DESTDIR)$(PREFIX)/bin/"
-	cp -R include/. "$(DESTDIR)$(PREFIX)/include/coffer/"
+	install -d "$(DESTDIR)$(PREFIX)/include/coffer" "$(DESTDIR)$(P11_KIT_MODULES)"
+	install -m 755 "$(LIBRARY)" "$(DESTDIR)$(LIBDIR)/pkcs11/libcoffer_pkcs11.so"
+	install -m 755 "$(COMMAND)" "$(DESTDIR)$(PREFIX)/bin/coffer"
+	install -m 644 include/*.h "$(DESTDIR)$(PREFIX)/include/coffer"
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	    packaging/coffer.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/coffer.pc"
-	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/coffer.module.in \
-	    > "$(DESTDIR)$(PREFIX)/share/p11-kit/modules/coffer.module"
+	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/coffer.module.in > "$(DESTDIR)$(P11_KIT_MODULES)/coffer.module"
+	chmod 644 "$(DESTDIR)$(LIBDIR)/pkgconfig/coffer.pc" "$(DESTDIR)$(P11_KIT_MODULES)/coffer.module"
+
+$(LIBRARY) $(COMMAND):
+	$(MAKE) build
 
 uninstall:
 	rm -f "$(DESTDIR)$(LIBDIR)/pkcs11/libcoffer_pkcs11.so" "$(DESTDIR)$(LIBDIR)/pkgconfig/coffer.pc"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/coffer" "$(DESTDIR)$(PREFIX)/share/p11-kit/modules/coffer.module"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/coffer" "$(DESTDIR)$(P11_KIT_MODULES)/coffer.module"
 	rm -rf "$(DESTDIR)$(PREFIX)/include/coffer"
 
 clean:

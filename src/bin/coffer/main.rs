@@ -11,9 +11,12 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "coffer", version, arg_required_else_help = true)]
 struct Cli {
-    /// Print JSON, as is the default when standard output is no terminal.
+    /// Print JSON, as is the default where standard output is no terminal.
     #[arg(long, global = true)]
     json: bool,
+    /// Print text, as is the default on a terminal.
+    #[arg(long, global = true, conflicts_with = "json")]
+    text: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -27,7 +30,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = cli.json || !std::io::stdout().is_terminal();
+    let json = cli.json || !(cli.text || std::io::stdout().is_terminal());
     let outcome = match cli.command {
         Command::Token(command) => token::run(command),
     };
