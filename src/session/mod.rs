@@ -18,6 +18,7 @@ mod session;
 mod sessions;
 mod sign;
 mod sign_message;
+mod state;
 
 pub use dual::Beside;
 pub use module::{Module, SlotInfo};

@@ -105,11 +105,14 @@ impl Module {
     /// C_OpenSession.
     ///
     /// # Errors
-    /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
+    /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_ASYNC_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<SessionHandle> {
         let token = self.slots.token(slot)?;
         if flags & CKF_SERIAL_SESSION == 0 {
             fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
+        }
+        if flags & CKF_ASYNC_SESSION != 0 {
+            fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
         }
         let read_write = flags & CKF_RW_SESSION != 0;
         token.session_opened(read_write)?;

@@ -47,6 +47,22 @@ pub(super) struct Running {
     pub(super) message_verify: Option<Operation<VerifyMessages>>,
 }
 
+impl Running {
+    /// Whether anything runs that holds a key.
+    pub(super) fn has_keyed_operation(&self) -> bool {
+        self.encrypt.is_some()
+            || self.decrypt.is_some()
+            || self.sign.is_some()
+            || self.verify.is_some()
+            || self.sign_recover.is_some()
+            || self.verify_recover.is_some()
+            || self.message_encrypt.is_some()
+            || self.message_decrypt.is_some()
+            || self.message_sign.is_some()
+            || self.message_verify.is_some()
+    }
+}
+
 const RECENT: usize = 4;
 
 /// The keys last used, so that beginning an operation with one of them does not take the token's lock.
