@@ -71,7 +71,7 @@ pub struct Ivs {
 
 impl Ivs {
     /// None made yet.
-    pub fn new() -> Ivs {
+    pub fn begin() -> Ivs {
         Ivs { made: 0, start: u64::from_ne_bytes(random::array()) }
     }
 
@@ -120,7 +120,7 @@ impl Ivs {
             }
             Generator::Unknown => {}
         }
-        Ivs::new().make(message)
+        Ivs::begin().make(message)
     }
 
     fn next(&mut self, generator: Generator, free: usize) -> Result<u64> {
@@ -151,7 +151,7 @@ mod tests {
         for (generator, fixed) in
             [(Generator::Any, 0), (Generator::Any, 35), (Generator::Counter, 61), (Generator::Random, 0)]
         {
-            let (mut ivs, mut seen) = (Ivs::new(), HashSet::new());
+            let (mut ivs, mut seen) = (Ivs::begin(), HashSet::new());
             for number in 0..300u32 {
                 let mut message = message(12, fixed, generator);
                 ivs.make(&mut message).unwrap();
@@ -175,7 +175,7 @@ mod tests {
             (Generator::Counter, 12, 97),
             (Generator::Any, 12, usize::MAX),
         ] {
-            assert!(Ivs::new().make(&mut message(len, fixed, generator)).is_err(), "{generator:?} {fixed}");
+            assert!(Ivs::begin().make(&mut message(len, fixed, generator)).is_err(), "{generator:?} {fixed}");
         }
         let mut ivs = Ivs { made: 1 << 32, start: 7 };
         assert!(ivs.make(&mut message(12, 64, Generator::Any)).is_err());

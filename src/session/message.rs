@@ -57,7 +57,7 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         let key = self.key_for(usage, row, key)?;
-        *slot = Some(Operation::new(key, Box::new(Messages { cipher, ivs: Ivs::new(), open: None })));
+        *slot = Some(Operation::new(key, Box::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
         Ok(())
     }
 

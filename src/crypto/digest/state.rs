@@ -80,7 +80,7 @@ mod tests {
                 let mut context = Context::new(hash).unwrap();
                 context.update(&message[..taken]);
                 let Some(state) = context.save() else {
-                    assert_eq!(hash.block_len() % 64 == 0, false, "{hash:?}");
+                    assert!(format!("{hash:?}").starts_with("Sha3_"), "{hash:?}");
                     assert!(Context::restore(hash, &[0; 40]).is_err());
                     continue;
                 };
