@@ -64,6 +64,7 @@ errors! {
     KeyFunctionNotPermitted = CKR_KEY_FUNCTION_NOT_PERMITTED, "the key does not allow this use";
     KeyHandleInvalid = CKR_KEY_HANDLE_INVALID, "there is no such key";
     KeyIndigestible = CKR_KEY_INDIGESTIBLE, "the key cannot be digested";
+    KeyNotNeeded = CKR_KEY_NOT_NEEDED, "the saved state needs no such key";
     KeyNotWrappable = CKR_KEY_NOT_WRAPPABLE, "the key may not be wrapped with this wrapping key or mechanism";
     KeySizeRange = CKR_KEY_SIZE_RANGE, "the key's size is outside the mechanism's range";
     KeyTypeInconsistent = CKR_KEY_TYPE_INCONSISTENT, "the key is not of the type the mechanism needs";

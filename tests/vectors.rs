@@ -54,8 +54,12 @@ mod vectors {
         .copied()
     }
 
-    /// What a mechanism can do, less what is said of its keys.
-    const OPERATIONS: CK_FLAGS = !(CKF_HW | CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS);
+    /// What a mechanism can do, less what is said of its keys, and of messages: `messages.rs` holds those against the
+    /// other functions, which compute the same.
+    const OPERATIONS: CK_FLAGS = !(CKF_HW | CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS | MESSAGES);
+
+    const MESSAGES: CK_FLAGS =
+        CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
 
     #[test]
     fn every_operation_of_every_row_is_shown() {

@@ -268,6 +268,14 @@ impl InOutput<'_> {
         unsafe { InOut::from_raw(input, self.input_len, buffer, self.output.capacity) }
     }
 
+    /// As [`Output::apart`], of input beside the cipher's own.
+    ///
+    /// # Errors
+    /// CKR_HOST_MEMORY.
+    pub fn apart<'i>(&self, input: &'i [u8]) -> Result<Input<'i>> {
+        self.output.apart(input)
+    }
+
     /// As [`Output::settle`].
     ///
     /// # Errors

@@ -139,8 +139,9 @@ entry! {
         Ok(())
     }
 
-    /// C_WrapKey with AES-GCM takes its associated data in the parameter.
-    unsupported fn C_WrapKeyAuthenticated(
+    /// Wraps a key, bound to associated data, with the tag in the parameter.
+    fn C_WrapKeyAuthenticated(
+        call,
         session: CK_SESSION_HANDLE,
         mechanism: CK_MECHANISM_PTR,
         wrapping_key: CK_OBJECT_HANDLE,
@@ -149,10 +150,16 @@ entry! {
         associated_data_len: CK_ULONG,
         wrapped: CK_BYTE_PTR,
         wrapped_len: CK_ULONG_PTR,
-    );
+    ) {
+        let session = call.session(session)?;
+        let (row, params) =
+            call.authenticated(&session, mechanism, (associated_data, associated_data_len))?;
+        call.output_of(wrapped, wrapped_len, |room| session.wrap_key(row, params, wrapping_key, key, room))
+    }
 
-    /// C_UnwrapKey with AES-GCM takes its associated data in the parameter.
-    unsupported fn C_UnwrapKeyAuthenticated(
+    /// Unwraps a key that was bound to associated data.
+    fn C_UnwrapKeyAuthenticated(
+        call,
         session: CK_SESSION_HANDLE,
         mechanism: CK_MECHANISM_PTR,
         unwrapping_key: CK_OBJECT_HANDLE,
@@ -163,5 +170,14 @@ entry! {
         associated_data: CK_BYTE_PTR,
         associated_data_len: CK_ULONG,
         key: CK_OBJECT_HANDLE_PTR,
-    );
+    ) {
+        let session = call.session(session)?;
+        let out = call.out(key)?;
+        let (row, params) =
+            call.authenticated(&session, mechanism, (associated_data, associated_data_len))?;
+        let wrapped = call.input(wrapped, wrapped_len)?;
+        let template = call.template(template, count)?;
+        out.set(session.unwrap_key(row, params, unwrapping_key, wrapped, &template)?);
+        Ok(())
+    }
 }

@@ -1,17 +1,20 @@
-//! Message-based encryption and signatures (sections 5.9, 5.11, 5.14 and 5.16 of 3.0): not offered.
+//! Message-based encryption and decryption (sections 5.9 and 5.11).
 
+use super::buffer::owned;
+use super::entry::Call;
+use crate::crypto::Direction::{self, Decrypt, Encrypt};
+use crate::error::Result;
 use cryptoki_sys::*;
 
 entry! {
-    /// Not offered.
-    unsupported fn C_MessageEncryptInit(
-        session: CK_SESSION_HANDLE,
-        mechanism: CK_MECHANISM_PTR,
-        key: CK_OBJECT_HANDLE,
-    );
+    /// Begins a sequence of messages to encrypt.
+    fn C_MessageEncryptInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
+        init(&call, Encrypt, session, mechanism, key)
+    }
 
-    /// Not offered.
-    unsupported fn C_EncryptMessage(
+    /// Encrypts a message in one piece.
+    fn C_EncryptMessage(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
@@ -21,19 +24,32 @@ entry! {
         plaintext_len: CK_ULONG,
         ciphertext: CK_BYTE_PTR,
         ciphertext_len: CK_ULONG_PTR,
-    );
+    ) {
+        let session = call.session(session)?;
+        let mut both = call.in_output(plaintext, plaintext_len, ciphertext, ciphertext_len)?;
+        let associated_data = both.apart(call.input(associated_data, associated_data_len)?)?;
+        let (message, query) = (call.message(parameter, parameter_len)?, both.is_query());
+        let answer = session.message(Encrypt, message, &associated_data, both.io(), query)?;
+        both.settle(answer)
+    }
 
-    /// Not offered.
-    unsupported fn C_EncryptMessageBegin(
+    /// Begins a message in parts.
+    fn C_EncryptMessageBegin(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
         associated_data: CK_BYTE_PTR,
         associated_data_len: CK_ULONG,
-    );
+    ) {
+        let session = call.session(session)?;
+        let associated_data = owned(call.input(associated_data, associated_data_len)?)?;
+        session.message_begin(Encrypt, call.message(parameter, parameter_len)?, associated_data)
+    }
 
-    /// Not offered.
-    unsupported fn C_EncryptMessageNext(
+    /// Encrypts a part of a message.
+    fn C_EncryptMessageNext(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
@@ -42,20 +58,24 @@ entry! {
         ciphertext: CK_BYTE_PTR,
         ciphertext_len: CK_ULONG_PTR,
         flags: CK_FLAGS,
-    );
+    ) {
+        let (parameter, input, output) = ((parameter, parameter_len), (plaintext, plaintext_len), (ciphertext, ciphertext_len));
+        next(&call, Encrypt, session, parameter, input, output, flags)
+    }
 
-    /// Not offered.
-    unsupported fn C_MessageEncryptFinal(session: CK_SESSION_HANDLE);
+    /// Ends a sequence of messages.
+    fn C_MessageEncryptFinal(call, session: CK_SESSION_HANDLE) {
+        call.session(session)?.messages_final(Encrypt)
+    }
 
-    /// Not offered.
-    unsupported fn C_MessageDecryptInit(
-        session: CK_SESSION_HANDLE,
-        mechanism: CK_MECHANISM_PTR,
-        key: CK_OBJECT_HANDLE,
-    );
+    /// Begins a sequence of messages to decrypt.
+    fn C_MessageDecryptInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
+        init(&call, Decrypt, session, mechanism, key)
+    }
 
-    /// Not offered.
-    unsupported fn C_DecryptMessage(
+    /// Decrypts a message in one piece.
+    fn C_DecryptMessage(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
@@ -65,19 +85,32 @@ entry! {
         ciphertext_len: CK_ULONG,
         plaintext: CK_BYTE_PTR,
         plaintext_len: CK_ULONG_PTR,
-    );
+    ) {
+        let session = call.session(session)?;
+        let mut both = call.in_output(ciphertext, ciphertext_len, plaintext, plaintext_len)?;
+        let associated_data = both.apart(call.input(associated_data, associated_data_len)?)?;
+        let (message, query) = (call.message(parameter, parameter_len)?, both.is_query());
+        let answer = session.message(Decrypt, message, &associated_data, both.io(), query)?;
+        both.settle(answer)
+    }
 
-    /// Not offered.
-    unsupported fn C_DecryptMessageBegin(
+    /// Begins a message in parts.
+    fn C_DecryptMessageBegin(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
         associated_data: CK_BYTE_PTR,
         associated_data_len: CK_ULONG,
-    );
+    ) {
+        let session = call.session(session)?;
+        let associated_data = owned(call.input(associated_data, associated_data_len)?)?;
+        session.message_begin(Decrypt, call.message(parameter, parameter_len)?, associated_data)
+    }
 
-    /// Not offered.
-    unsupported fn C_DecryptMessageNext(
+    /// Decrypts a part of a message.
+    fn C_DecryptMessageNext(
+        call,
         session: CK_SESSION_HANDLE,
         parameter: CK_VOID_PTR,
         parameter_len: CK_ULONG,
@@ -86,86 +119,57 @@ entry! {
         plaintext: CK_BYTE_PTR,
         plaintext_len: CK_ULONG_PTR,
         flags: CK_FLAGS,
-    );
+    ) {
+        let (parameter, input, output) = ((parameter, parameter_len), (ciphertext, ciphertext_len), (plaintext, plaintext_len));
+        next(&call, Decrypt, session, parameter, input, output, flags)
+    }
 
-    /// Not offered.
-    unsupported fn C_MessageDecryptFinal(session: CK_SESSION_HANDLE);
+    /// Ends a sequence of messages.
+    fn C_MessageDecryptFinal(call, session: CK_SESSION_HANDLE) {
+        call.session(session)?.messages_final(Decrypt)
+    }
+}
 
-    /// Not offered.
-    unsupported fn C_MessageSignInit(
-        session: CK_SESSION_HANDLE,
-        mechanism: CK_MECHANISM_PTR,
-        key: CK_OBJECT_HANDLE,
-    );
+fn init(
+    call: &Call<'_>,
+    way: Direction,
+    session: CK_SESSION_HANDLE,
+    mechanism: *const CK_MECHANISM,
+    key: CK_OBJECT_HANDLE,
+) -> Result<()> {
+    let session = call.session(session)?;
+    session.message_functions()?;
+    if mechanism.is_null() {
+        return session.cancel(match way {
+            Encrypt => CKF_MESSAGE_ENCRYPT,
+            Decrypt => CKF_MESSAGE_DECRYPT,
+        });
+    }
+    let mechanism = call.read(mechanism)?;
+    let row = session.mechanism(mechanism.mechanism)?;
+    if row.message.is_some() {
+        call.no_message(&mechanism).map_err(|error| error.within(row.name))?;
+    }
+    session.messages_init(way, row, key)
+}
 
-    /// Not offered.
-    unsupported fn C_SignMessage(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-        data: CK_BYTE_PTR,
-        data_len: CK_ULONG,
-        signature: CK_BYTE_PTR,
-        signature_len: CK_ULONG_PTR,
-    );
-
-    /// Not offered.
-    unsupported fn C_SignMessageBegin(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-    );
-
-    /// Not offered.
-    unsupported fn C_SignMessageNext(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-        data: CK_BYTE_PTR,
-        data_len: CK_ULONG,
-        signature: CK_BYTE_PTR,
-        signature_len: CK_ULONG_PTR,
-    );
-
-    /// Not offered.
-    unsupported fn C_MessageSignFinal(session: CK_SESSION_HANDLE);
-
-    /// Not offered.
-    unsupported fn C_MessageVerifyInit(
-        session: CK_SESSION_HANDLE,
-        mechanism: CK_MECHANISM_PTR,
-        key: CK_OBJECT_HANDLE,
-    );
-
-    /// Not offered.
-    unsupported fn C_VerifyMessage(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-        data: CK_BYTE_PTR,
-        data_len: CK_ULONG,
-        signature: CK_BYTE_PTR,
-        signature_len: CK_ULONG,
-    );
-
-    /// Not offered.
-    unsupported fn C_VerifyMessageBegin(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-    );
-
-    /// Not offered.
-    unsupported fn C_VerifyMessageNext(
-        session: CK_SESSION_HANDLE,
-        parameter: CK_VOID_PTR,
-        parameter_len: CK_ULONG,
-        data: CK_BYTE_PTR,
-        data_len: CK_ULONG,
-        signature: CK_BYTE_PTR,
-        signature_len: CK_ULONG,
-    );
-
-    /// Not offered.
-    unsupported fn C_MessageVerifyFinal(session: CK_SESSION_HANDLE);
+fn next(
+    call: &Call<'_>,
+    way: Direction,
+    session: CK_SESSION_HANDLE,
+    (parameter, parameter_len): (CK_VOID_PTR, CK_ULONG),
+    (input, input_len): (*mut CK_BYTE, CK_ULONG),
+    (output, output_len): (*mut CK_BYTE, *mut CK_ULONG),
+    flags: CK_FLAGS,
+) -> Result<()> {
+    let session = call.session(session)?;
+    let mut both = call.in_output(input, input_len, output, output_len)?;
+    let last = match flags {
+        0 => None,
+        CKF_END_OF_MESSAGE => Some(call.message(parameter, parameter_len)?),
+        other => fail!(ArgumentsBad, "flags {other:#x}"),
+    };
+    let query = both.is_query();
+    let answer = session.message_next(way, last, both.io(), query)?;
+    both.settle(answer)
 }

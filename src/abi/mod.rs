@@ -9,6 +9,7 @@ mod buffer;
 #[macro_use]
 mod entry;
 mod instance;
+mod message_params;
 mod params;
 mod table;
 mod template;
@@ -22,4 +23,5 @@ mod message;
 mod object;
 mod session;
 mod sign;
+mod sign_message;
 mod slot;

@@ -37,21 +37,26 @@ impl Caller {
     /// CKR_MECHANISM_PARAM_INVALID; CKR_HOST_MEMORY.
     pub fn params(&self, mechanism: &CK_MECHANISM, shape: Shape, makes_ivs: bool) -> Result<Params> {
         let parameter = Parameter { caller: self, mechanism };
-        parameter.read(shape, makes_ivs).map_err(|error| match error.rv() {
-            Rv::HostMemory => error,
-            _ => error.recode(Rv::MechanismParamInvalid),
-        })
+        parameter.read(shape, makes_ivs).map_err(recoded)
     }
 }
 
-/// A refusal for a reason; `Caller::params` gives all of them their code.
-fn wrong(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+/// Whatever a parameter is wrong by is one code.
+pub(super) fn recoded(error: Error) -> Error {
+    match error.rv() {
+        Rv::HostMemory => error,
+        _ => error.recode(Rv::MechanismParamInvalid),
+    }
+}
+
+/// A refusal for a reason; [`recoded`] gives all of them their code.
+pub(super) fn wrong(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Rv::MechanismParamInvalid.because(reason)
 }
 
-struct Parameter<'a> {
-    caller: &'a Caller,
-    mechanism: &'a CK_MECHANISM,
+pub(super) struct Parameter<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) mechanism: &'a CK_MECHANISM,
 }
 
 impl Parameter<'_> {
@@ -65,6 +70,7 @@ impl Parameter<'_> {
             Shape::Iv(len) | Shape::OptionalIv(len) => self.iv(len),
             Shape::MacLength => Ok(Params::Length(self.structure::<CK_ULONG>()? as usize)),
             Shape::Ctr => self.ctr(),
+            Shape::Gcm if self.len() == size_of::<CK_GCM_WRAP_PARAMS>() => self.gcm_wrap(),
             Shape::Gcm => self.gcm(makes_ivs),
             Shape::CloudGcm => self.cloud_gcm(),
             Shape::Ccm => self.ccm(),
@@ -89,7 +95,7 @@ impl Parameter<'_> {
     }
 
     /// The parameter as a structure of exactly its size.
-    fn structure<T: Copy>(&self) -> Result<T> {
+    pub(super) fn structure<T: Copy>(&self) -> Result<T> {
         self.sized(self.mechanism.pParameter.cast(), self.len())
     }
 
@@ -108,8 +114,12 @@ impl Parameter<'_> {
         owned(self.caller.input(pointer, len)?)
     }
 
-    fn field(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<Vec<u8>> {
+    pub(super) fn field(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<Vec<u8>> {
         self.bytes(pointer, len, MOST_FIELD)
+    }
+
+    pub(super) fn aad(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<Vec<u8>> {
+        self.bytes(pointer, len, MOST_AAD)
     }
 
     fn iv(&self, len: usize) -> Result<Params> {
@@ -147,14 +157,14 @@ impl Parameter<'_> {
             iv_sink: (!iv.is_empty()).then(|| sink(given.iv, iv.len())),
             make_iv: makes_ivs && !iv.is_empty() && iv.iter().all(|byte| *byte == 0),
             iv,
-            aad: self.bytes(given.aad, given.aad_len, MOST_AAD)?,
+            aad: self.aad(given.aad, given.aad_len)?,
             tag_bits: given.tag_bits as usize,
         }))
     }
 
     fn cloud_gcm(&self) -> Result<Params> {
         let given = self.gcm_structure()?;
-        let aad = self.bytes(given.aad, given.aad_len, MOST_AAD)?;
+        let aad = self.aad(given.aad, given.aad_len)?;
         let tag_bits = given.tag_bits as usize;
         Ok(Params::Gcm(Gcm { iv: Vec::new(), iv_sink: None, make_iv: true, aad, tag_bits }))
     }
@@ -164,7 +174,7 @@ impl Parameter<'_> {
         Ok(Params::Ccm {
             data_len: given.ulDataLen as usize,
             nonce: self.field(given.pNonce, given.ulNonceLen)?,
-            aad: self.bytes(given.pAAD, given.ulAADLen, MOST_AAD)?,
+            aad: self.aad(given.pAAD, given.ulAADLen)?,
             tag_len: given.ulMACLen as usize,
         })
     }
@@ -333,7 +343,7 @@ impl Parameter<'_> {
 }
 
 /// Writes into a buffer of the caller's, at most `capacity` bytes of it.
-fn sink(place: *mut CK_BYTE, capacity: usize) -> Sink {
+pub(super) fn sink(place: *mut CK_BYTE, capacity: usize) -> Sink {
     struct Place(*mut CK_BYTE);
     // SAFETY: an address is the same in every thread, and the caller serialises what runs in one session.
     unsafe impl Send for Place {}

@@ -46,17 +46,28 @@ entry! {
         call.session(session)?.cancel(flags)
     }
 
-    /// States are not saved.
-    unsupported fn C_GetOperationState(session: CK_SESSION_HANDLE, state: CK_BYTE_PTR, state_len: CK_ULONG_PTR);
+    /// Gives the state of a running digest.
+    fn C_GetOperationState(call, session: CK_SESSION_HANDLE, state: CK_BYTE_PTR, state_len: CK_ULONG_PTR) {
+        let session = call.session(session)?;
+        call.output_of(state, state_len, |room| session.operation_state(room))
+    }
 
-    /// States are not saved.
-    unsupported fn C_SetOperationState(
+    /// Goes on from the state of a digest, which needs no keys.
+    fn C_SetOperationState(
+        call,
         session: CK_SESSION_HANDLE,
         state: CK_BYTE_PTR,
         state_len: CK_ULONG,
         encryption_key: CK_OBJECT_HANDLE,
         authentication_key: CK_OBJECT_HANDLE,
-    );
+    ) {
+        let session = call.session(session)?;
+        let state = call.input(state, state_len)?;
+        if (encryption_key, authentication_key) != (CK_INVALID_HANDLE, CK_INVALID_HANDLE) {
+            fail!(KeyNotNeeded);
+        }
+        session.set_operation_state(state)
+    }
 
     /// Logs in.
     fn C_Login(

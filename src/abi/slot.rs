@@ -133,10 +133,10 @@ fn token_info(token: &TokenInfo) -> CK_TOKEN_INFO {
     }
 }
 
-fn mechanism_info(row: &Mechanism) -> CK_MECHANISM_INFO {
+fn mechanism_info((row, flags): (&Mechanism, CK_FLAGS)) -> CK_MECHANISM_INFO {
     CK_MECHANISM_INFO {
         ulMinKeySize: row.keys.min as CK_ULONG,
         ulMaxKeySize: row.keys.max as CK_ULONG,
-        flags: row.flags(),
+        flags,
     }
 }

@@ -3,7 +3,8 @@
 //! A name that is missing, unknown or has another signature than the list's field does not compile.
 
 use super::buffer::Caller;
-use super::{cipher::*, digest::*, general::*, key::*, message::*, object::*, session::*, sign::*, slot::*};
+use super::{cipher::*, digest::*, general::*, key::*, message::*, object::*, session::*, sign::*};
+use super::{sign_message::*, slot::*};
 use crate::error::Result;
 use cryptoki_sys::*;
 use std::ptr;

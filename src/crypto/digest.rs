@@ -1,5 +1,7 @@
 //! Message digests: FIPS 180-4 and FIPS 202.
 
+mod state;
+
 use super::Hash;
 use super::status::{ok, wipe_value};
 use crate::error::Result;

@@ -207,7 +207,15 @@ impl Sealer {
     ///
     /// # Panics
     /// If `tag` is longer.
-    pub fn finish(self, tag: &mut [u8]) -> Result<()> {
+    pub fn finish(mut self, tag: &mut [u8]) -> Result<()> {
+        self.tag(tag)
+    }
+
+    /// As [`Sealer::finish`], for what is dropped a little later. No more data may follow.
+    ///
+    /// # Panics
+    /// If `tag` is longer.
+    pub fn tag(&mut self, tag: &mut [u8]) -> Result<()> {
         let mut whole = [0u8; 16];
         let read_tag = ffi::EVP_CTRL_AEAD_GET_TAG as c_int;
         // SAFETY: the cipher writes nothing at its end, and the tag into 16 bytes.

@@ -3,7 +3,7 @@
 use super::blocks::BlockKey;
 use super::params::Gcm as GcmParams;
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, Params, Wrap, wrong_shape};
+use super::{Cipher, CipherState, Params, Wrap, gcm_message, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::ccm::Ccm as CcmMessage;
 use crate::crypto::gcm::Sealer;
@@ -210,16 +210,27 @@ fn unwrapped<C: WholeCipher>(mut cipher: C, key: &Object, wrapped: &[u8]) -> Res
 
 impl Wrap for Gcm {
     fn wrapped_len(&self, _: &Object, params: &Params, payload: usize) -> Result<usize> {
-        let Params::Gcm(params) = params else { return Err(wrong_shape()) };
-        Ok(payload + params.tag_bits / 8 + if self.prefixed { MADE_IV } else { 0 })
+        match params {
+            Params::Gcm(params) => {
+                Ok(payload + params.tag_bits / 8 + if self.prefixed { MADE_IV } else { 0 })
+            }
+            Params::Message { message, .. } => Ok(gcm_message::wrapped_len(message, payload)),
+            _ => Err(wrong_shape()),
+        }
     }
 
     fn wrap(&self, key: &Object, params: Params, payload: &[u8]) -> Result<Vec<u8>> {
+        if let Params::Message { message, aad } = params {
+            return gcm_message::wrap(key, message, &aad, payload);
+        }
         let message = prepare(key, Direction::Encrypt, params, self.prefixed)?;
         if self.prefixed { wrapped(Prefixed(message), key, payload) } else { wrapped(message, key, payload) }
     }
 
     fn unwrap(&self, key: &Object, params: Params, blob: &[u8], _: Option<usize>) -> Result<Secret> {
+        if let Params::Message { message, aad } = params {
+            return gcm_message::unwrap(key, message, &aad, blob);
+        }
         let message = prepare(key, Direction::Decrypt, params, self.prefixed)?;
         if self.prefixed { unwrapped(Prefixed(message), key, blob) } else { unwrapped(message, key, blob) }
     }

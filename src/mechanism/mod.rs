@@ -13,10 +13,12 @@ mod check_value;
 pub mod ec;
 pub mod ecdh;
 pub mod edwards;
+mod gcm_message;
 pub mod kdf;
 pub mod key;
 pub mod key_wrap;
 pub mod mac;
+pub mod message;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod params;
@@ -29,6 +31,7 @@ pub mod table;
 pub mod vendor;
 mod whole;
 
+pub use message::{Ivs, MessageCipher, MessageState};
 pub use params::{Params, Shape};
 pub use table::{Mechanism, rows};
 

@@ -111,6 +111,69 @@ pub enum Params {
     Data(Vec<u8>),
     /// CK_OBJECT_HANDLE.
     OtherKey(Handle),
+    /// CK_GCM_MESSAGE_PARAMS or CK_GCM_WRAP_PARAMS, and the associated data that belong to it.
+    #[allow(missing_docs)]
+    Message { message: Message, aad: Vec<u8> },
+}
+
+impl Params {
+    /// The same once more, for the next of several messages; `None` of one that is written back or that no
+    /// signature takes.
+    pub fn again(&self) -> Option<Params> {
+        Some(match self {
+            Params::None => Params::None,
+            Params::Length(len) => Params::Length(*len),
+            Params::Pss { hash, mgf, salt_len } => {
+                Params::Pss { hash: *hash, mgf: *mgf, salt_len: *salt_len }
+            }
+            Params::EdDsa { prehash, context } => {
+                Params::EdDsa { prehash: *prehash, context: context.clone() }
+            }
+            Params::SignContext { hedge, context, hash } => {
+                Params::SignContext { hedge: *hedge, context: context.clone(), hash: *hash }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Who makes a message's IV (CKG_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Generator {
+    /// CKG_NO_GENERATE: the caller.
+    Caller,
+    /// CKG_GENERATE: the module, as it sees fit.
+    Any,
+    /// CKG_GENERATE_COUNTER: the module, counting from zero.
+    Counter,
+    /// CKG_GENERATE_RANDOM: the module, at random.
+    Random,
+    /// One that is not offered.
+    Unknown,
+}
+
+/// CK_GCM_MESSAGE_PARAMS, of one message; CK_GCM_WRAP_PARAMS, whose tag stands at the wrapped key's end.
+pub struct Message {
+    /// The IV, or the buffer that the module makes one in.
+    pub iv: Vec<u8>,
+    /// So many leading bits of `iv` are the caller's in any case.
+    pub fixed_bits: usize,
+    /// Who makes the rest.
+    pub generator: Generator,
+    /// Writes the IV back.
+    pub iv_sink: Sink,
+    /// Bytes of tag.
+    pub tag_len: usize,
+    /// Where the tag stands, if not behind the ciphertext.
+    pub tag: Option<Tag>,
+}
+
+/// A tag that stands apart from its ciphertext, in a buffer of the caller's.
+pub struct Tag {
+    /// What the caller's buffer holds; empty if there is none.
+    pub bytes: Vec<u8>,
+    /// Writes the tag back.
+    pub sink: Sink,
 }
 
 /// CK_GCM_PARAMS.

@@ -9,7 +9,7 @@ use super::key_wrap::{KeyWrap, Padding};
 use super::mac::{Cmac, Hmac};
 use super::secret::{KeyGen, MAX_LEN};
 use super::vendor::*;
-use super::{Cipher, Derive, Generate, GeneratePair, Kem, Recover, Shape, Sign, Wrap};
+use super::{Cipher, Derive, Generate, GeneratePair, Kem, MessageCipher, Recover, Shape, Sign, Wrap};
 use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
 use cryptoki_sys::*;
@@ -72,7 +72,9 @@ pub struct Mechanism {
     pub digest: Option<Hash>,
     /// C_EncryptInit, C_DecryptInit.
     pub cipher: Option<&'static dyn Cipher>,
-    /// C_SignInit, C_VerifyInit.
+    /// C_MessageEncryptInit, C_MessageDecryptInit, C_WrapKeyAuthenticated.
+    pub message: Option<&'static dyn MessageCipher>,
+    /// C_SignInit, C_VerifyInit, C_MessageSignInit, C_MessageVerifyInit.
     pub sign: Option<&'static dyn Sign>,
     /// C_SignRecoverInit, C_VerifyRecoverInit.
     pub recover: Option<&'static dyn Recover>,
@@ -125,6 +127,7 @@ impl Mechanism {
             offer,
             digest: None,
             cipher: None,
+            message: None,
             sign: None,
             recover: None,
             wrap: None,
@@ -140,7 +143,8 @@ impl Mechanism {
         let columns = [
             (self.digest.is_some(), CKF_DIGEST),
             (self.cipher.is_some(), CKF_ENCRYPT | CKF_DECRYPT),
-            (self.sign.is_some(), CKF_SIGN | CKF_VERIFY),
+            (self.message.is_some(), CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE),
+            (self.sign.is_some(), CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY),
             (self.recover.is_some(), CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER),
             (self.wrap.is_some(), CKF_WRAP | CKF_UNWRAP),
             (self.derive.is_some(), CKF_DERIVE),
@@ -199,7 +203,7 @@ static AES: &[Mechanism] = mechanisms! {
     CKM_AES_OFB, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Ofb };
     CKM_AES_CFB128, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Cfb128 };
     CKM_AES_CFB8, AES_KEYS, Shape::Iv(16), STANDARD, { cipher: &Stream::Cfb8 };
-    CKM_AES_GCM, AES_KEYS, Shape::Gcm, BOTH, { cipher: &Gcm { prefixed: false }, wrap: &Gcm { prefixed: false } };
+    CKM_AES_GCM, AES_KEYS, Shape::Gcm, BOTH, { cipher: &Gcm { prefixed: false }, message: &Gcm { prefixed: false }, wrap: &Gcm { prefixed: false } };
     CKM_CLOUDHSM_AES_GCM, AES_KEYS, Shape::CloudGcm, BOTH, { cipher: &Gcm { prefixed: true }, wrap: &Gcm { prefixed: true } };
     CKM_AES_CCM, AES_KEYS, Shape::Ccm, STANDARD, { cipher: &Ccm, wrap: &Ccm };
     CKM_AES_XTS_KEY_GEN, XTS_KEYS, Shape::None, STANDARD, { generate: &KeyGen::XTS };

@@ -11,8 +11,11 @@ use cryptoki_sys::*;
 
 /// A running digest.
 pub(super) struct Digesting {
-    context: Context,
-    in_parts: bool,
+    pub(super) row: &'static Mechanism,
+    pub(super) context: Context,
+    pub(super) in_parts: bool,
+    /// Whether a key was digested, so that the state may not leave.
+    pub(super) has_key: bool,
 }
 
 impl Digesting {
@@ -36,7 +39,8 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(hash) = row.digest else { fail!(MechanismInvalid, "{} is no digest", row.name) };
-        operations.digest = Some(Digesting { context: Context::new(hash)?, in_parts: false });
+        operations.digest =
+            Some(Digesting { row, context: Context::new(hash)?, in_parts: false, has_key: false });
         Ok(())
     }
 
@@ -85,6 +89,7 @@ impl Session {
             );
         }
         digesting.update(value);
+        digesting.has_key = true;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod dual;
 mod find;
 mod kem;
 mod keys;
+mod message;
 mod module;
 mod objects;
 mod operation;
@@ -16,6 +17,8 @@ mod operation;
 mod session;
 mod sessions;
 mod sign;
+mod sign_message;
+mod state;
 
 pub use dual::Beside;
 pub use module::{Module, SlotInfo};

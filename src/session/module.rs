@@ -80,12 +80,18 @@ impl Module {
         Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
     }
 
-    /// C_GetMechanismInfo.
+    /// C_GetMechanismInfo: the row, and CKF_* as the token offers it.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
-    pub fn mechanism(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.slots.token(slot)?.mechanism(number)
+    pub fn mechanism(
+        &self,
+        slot: CK_SLOT_ID,
+        number: CK_MECHANISM_TYPE,
+    ) -> Result<(&'static Mechanism, CK_FLAGS)> {
+        let rules = self.slots.token(slot)?.policy();
+        let row = rules.mechanism(number)?;
+        Ok((row, rules.flags(row)))
     }
 
     /// C_InitToken. `label` has been cut of its padding.
@@ -100,11 +106,14 @@ impl Module {
     /// C_OpenSession.
     ///
     /// # Errors
-    /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
+    /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_ASYNC_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<SessionHandle> {
         let token = self.slots.token(slot)?;
         if flags & CKF_SERIAL_SESSION == 0 {
             fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
+        }
+        if flags & CKF_ASYNC_SESSION != 0 {
+            fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
         }
         let read_write = flags & CKF_RW_SESSION != 0;
         token.session_opened(read_write)?;

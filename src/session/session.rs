@@ -3,11 +3,14 @@
 use super::SessionHandle;
 use super::digest::Digesting;
 use super::find::Finding;
+use super::message::Messages;
 use super::operation::Operation;
+use super::sign_message::{SignMessages, VerifyMessages};
 use crate::error::Result;
 use crate::mechanism::{CipherState, SignState, VerifyState};
 use crate::mechanism::{Mechanism, Recover};
 use crate::object::{Handle, Object};
+use crate::token::config::Profile;
 use crate::token::{Owner, Rules, Token, User};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, MutexGuard};
@@ -38,6 +41,26 @@ pub(super) struct Running {
     pub(super) signature: Option<Vec<u8>>,
     pub(super) sign_recover: Option<Operation<&'static dyn Recover>>,
     pub(super) verify_recover: Option<Operation<&'static dyn Recover>>,
+    pub(super) message_encrypt: Option<Operation<Messages>>,
+    pub(super) message_decrypt: Option<Operation<Messages>>,
+    pub(super) message_sign: Option<Operation<SignMessages>>,
+    pub(super) message_verify: Option<Operation<VerifyMessages>>,
+}
+
+impl Running {
+    /// Whether anything runs that holds a key.
+    pub(super) fn has_keyed_operation(&self) -> bool {
+        self.encrypt.is_some()
+            || self.decrypt.is_some()
+            || self.sign.is_some()
+            || self.verify.is_some()
+            || self.sign_recover.is_some()
+            || self.verify_recover.is_some()
+            || self.message_encrypt.is_some()
+            || self.message_decrypt.is_some()
+            || self.message_sign.is_some()
+            || self.message_verify.is_some()
+    }
 }
 
 const RECENT: usize = 4;
@@ -186,6 +209,17 @@ impl Session {
         self.policy.mechanism(number)
     }
 
+    /// Whether there are functions for messages at all.
+    ///
+    /// # Errors
+    /// CKR_FUNCTION_NOT_SUPPORTED in the cloudhsm profile.
+    pub fn message_functions(&self) -> Result<()> {
+        match self.policy.profile {
+            Profile::Standard => Ok(()),
+            Profile::CloudHsm => fail!(FunctionNotSupported, "CloudHSM has no functions for messages"),
+        }
+    }
+
     /// C_Login, C_LoginUser. `name` is empty for the one user that C_Login knows.
     ///
     /// # Errors
@@ -198,8 +232,19 @@ impl Session {
             CKU_SO => self.token.login(User::So, name, pin),
             CKU_CONTEXT_SPECIFIC => {
                 let mut running = self.running()?;
-                let Running { encrypt, decrypt, sign, verify, sign_recover, verify_recover, .. } =
-                    &mut *running;
+                let Running {
+                    encrypt,
+                    decrypt,
+                    sign,
+                    verify,
+                    sign_recover,
+                    verify_recover,
+                    message_encrypt,
+                    message_decrypt,
+                    message_sign,
+                    message_verify,
+                    ..
+                } = &mut *running;
                 let mut waiting = [
                     encrypt.as_mut().map(|operation| &mut operation.needs_login),
                     decrypt.as_mut().map(|operation| &mut operation.needs_login),
@@ -207,6 +252,10 @@ impl Session {
                     verify.as_mut().map(|operation| &mut operation.needs_login),
                     sign_recover.as_mut().map(|operation| &mut operation.needs_login),
                     verify_recover.as_mut().map(|operation| &mut operation.needs_login),
+                    message_encrypt.as_mut().map(|operation| &mut operation.needs_login),
+                    message_decrypt.as_mut().map(|operation| &mut operation.needs_login),
+                    message_sign.as_mut().map(|operation| &mut operation.needs_login),
+                    message_verify.as_mut().map(|operation| &mut operation.needs_login),
                 ];
                 if !waiting.iter().flatten().any(|needs_login| **needs_login) {
                     fail!(OperationNotInitialized, "nothing waits for a context-specific login");
@@ -268,6 +317,18 @@ impl Session {
         }
         if named(CKF_VERIFY_RECOVER) {
             running.verify_recover = None;
+        }
+        if named(CKF_MESSAGE_ENCRYPT) {
+            running.message_encrypt = None;
+        }
+        if named(CKF_MESSAGE_DECRYPT) {
+            running.message_decrypt = None;
+        }
+        if named(CKF_MESSAGE_SIGN) {
+            running.message_sign = None;
+        }
+        if named(CKF_MESSAGE_VERIFY) {
+            running.message_verify = None;
         }
         Ok(())
     }

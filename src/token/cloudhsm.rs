@@ -3,6 +3,7 @@
 use super::policy::Use;
 use crate::crypto::ec::Curve;
 use crate::error::Result;
+use crate::mechanism::params::Generator;
 use crate::mechanism::{Mechanism, Params, Shape, edwards};
 use crate::object::Attributes;
 use cryptoki_sys::*;
@@ -77,6 +78,9 @@ pub(super) fn judge_parameter(usage: Use, mechanism: &Mechanism, params: &Params
                 MechanismParamInvalid,
                 "pIv: in the cloudhsm profile {IV} zero bytes, for the module to fill"
             )
+        }
+        Params::Message { message, .. } if usage.protects() && message.generator == Generator::Caller => {
+            fail!(MechanismParamInvalid, "ivGenerator: in the cloudhsm profile the module makes the IV")
         }
         Params::Oaep(oaep) | Params::RsaAesWrap { oaep, .. } if oaep.hash != oaep.mgf => {
             fail!(MechanismParamInvalid, "mgf: in the cloudhsm profile of the same hash as hashAlg")

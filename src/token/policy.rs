@@ -204,6 +204,19 @@ impl Rules {
         }
     }
 
+    /// CKF_* of a mechanism that is offered: CloudHSM has none of the functions for messages.
+    pub fn flags(&self, mechanism: &Mechanism) -> CK_FLAGS {
+        const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT
+            | CKF_MESSAGE_DECRYPT
+            | CKF_MESSAGE_SIGN
+            | CKF_MESSAGE_VERIFY
+            | CKF_MULTI_MESSAGE;
+        match self.profile {
+            Profile::Standard => mechanism.flags(),
+            Profile::CloudHsm => mechanism.flags() & !MESSAGES,
+        }
+    }
+
     /// Whether a mechanism is offered at all.
     pub fn offers(&self, mechanism: &Mechanism) -> bool {
         let profile = match self.profile {

@@ -142,14 +142,6 @@ impl Token {
         mechanism::table::all().filter(move |row| rules.offers(row))
     }
 
-    /// The row of one of them.
-    ///
-    /// # Errors
-    /// CKR_MECHANISM_INVALID.
-    pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.policy().mechanism(number)
-    }
-
     /// The storage of an initialised token, opened at first need.
     fn opened(&self) -> Result<Option<Arc<Opened>>> {
         if let Some(opened) = &*self.opened.read() {
