@@ -250,9 +250,11 @@ impl Terminal {
 
     /// Whether what is typed is shown.
     fn echoes(&self) -> bool {
-        // SAFETY: zeroes are a termios, and tcgetattr writes one.
+        // SAFETY: zeroes are a termios, which is integers throughout.
         let mut settings: libc::termios = unsafe { std::mem::zeroed() };
-        assert_eq!(unsafe { libc::tcgetattr(self.master.as_raw_fd(), &mut settings) }, 0);
+        // SAFETY: the descriptor is open, and a termios is what is written.
+        let rc = unsafe { libc::tcgetattr(self.master.as_raw_fd(), &mut settings) };
+        assert_eq!(rc, 0, "a terminal");
         settings.c_lflag & libc::ECHO != 0
     }
 
