@@ -103,6 +103,14 @@ impl Module {
         token.initialise(so_pin, label)
     }
 
+    /// Whether C_InitPIN would take this PIN in a token that C_InitToken makes in this slot.
+    ///
+    /// # Errors
+    /// CKR_PIN_INVALID, CKR_PIN_LEN_RANGE.
+    pub fn check_user_pin(&self, slot: CK_SLOT_ID, pin: &[u8]) -> Result<()> {
+        self.slots.token(slot)?.check_user_pin(pin)
+    }
+
     /// C_OpenSession.
     ///
     /// # Errors

@@ -327,6 +327,12 @@ impl Token {
         Ok(())
     }
 
+    /// Whether a token made now would take this as its user's PIN: to be asked before a token is wiped for it.
+    pub(crate) fn check_user_pin(&self, pin: &[u8]) -> Result<()> {
+        let pin = Pin::parse(User::Normal, b"", pin, self.config.profile)?;
+        pin::check(pin.secret, &self.rules_for(self.config.policy, self.config.mode))
+    }
+
     pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
         let login = self.login.read();
         let Some(Login { user: User::So, keys }) = &*login else {

@@ -4,10 +4,14 @@ mod pin;
 mod token;
 
 use clap::{Parser, Subcommand};
-use std::io::IsTerminal;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Coffer's tokens, from the command line.
+///
+/// The configuration is the library's: the file that COFFER_CONF names, else ~/.config/coffer/coffer.toml,
+/// else /etc/coffer/coffer.toml. Exit codes: 0 done, 1 refused or failed, 2 a wrong command line.
 #[derive(Parser)]
 #[command(name = "coffer", version, arg_required_else_help = true)]
 struct Cli {
@@ -30,23 +34,35 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = cli.json || !(cli.text || std::io::stdout().is_terminal());
+    let json = cli.json || !(cli.text || io::stdout().is_terminal());
     let outcome = match cli.command {
         Command::Token(command) => token::run(command),
     };
-    match outcome {
-        Ok(report) if json => println!("{}", serde_json::json!({ "error_code": 0, "data": report.json })),
-        Ok(report) => print!("{}", report.text),
-        Err(message) if json => {
-            println!("{}", serde_json::json!({ "error_code": 1, "data": message }));
-            return ExitCode::FAILURE;
-        }
-        Err(message) => {
+    let code = if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let said = match (outcome, json) {
+        (Ok(report), true) => say(&format!("{}\n", json!({ "error_code": 0, "data": report.json }))),
+        (Ok(report), false) => say(&report.text),
+        (Err(message), true) => say(&format!("{}\n", json!({ "error_code": 1, "data": message }))),
+        (Err(message), false) => {
             eprintln!("coffer: {message}");
-            return ExitCode::FAILURE;
+            Ok(())
+        }
+    };
+    match said {
+        Ok(()) => code,
+        // Who reads only the first lines has what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            eprintln!("coffer: standard output: {error}");
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// What a command has to say, for people and for programs.

@@ -3,6 +3,7 @@
 use crate::{Report, pin};
 use clap::Subcommand;
 use coffer_pkcs11::error::Error;
+use coffer_pkcs11::log::{self, Level};
 use coffer_pkcs11::session::Module;
 use coffer_pkcs11::token::Config;
 use cryptoki_sys::*;
@@ -31,7 +32,7 @@ pub enum Command {
 }
 
 pub fn run(command: Command) -> Result<Report, String> {
-    let module = Config::load().and_then(Module::new).map_err(|error| error.to_string())?;
+    let module = open().map_err(|error| error.to_string())?;
     match command {
         Command::Init { label, slot, so_pin_file, pin_file } => {
             let so_pin = pin::obtain("SO PIN", so_pin_file.as_deref(), "COFFER_SO_PIN", true)?;
@@ -41,6 +42,14 @@ pub fn run(command: Command) -> Result<Report, String> {
         }
         Command::List => list(&module).map_err(|error| error.to_string()),
     }
+}
+
+/// As C_Initialize would.
+fn open() -> Result<Module, Error> {
+    let config = Config::load()?;
+    let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
+    log::configure(level, config.log_file.as_deref())?;
+    Module::new(config)
 }
 
 fn init(
@@ -54,6 +63,8 @@ fn init(
         Some(slot) => slot,
         None => module.free_slot()?,
     };
+    // What is there may be wiped only for a token that will be whole.
+    module.check_user_pin(slot, user_pin)?;
     module.init_token(slot, so_pin, label)?;
     let session = module.open_session(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION)?;
     let so = module.session(session)?;
