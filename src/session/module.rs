@@ -4,9 +4,8 @@ use super::SessionHandle;
 use super::session::Session;
 use super::sessions::Sessions;
 use crate::error::Result;
-use crate::mechanism::Mechanism;
 use crate::object::Handle;
-use crate::token::{Config, Slots, TokenInfo};
+use crate::token::{Config, MechanismInfo, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -80,18 +79,13 @@ impl Module {
         Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
     }
 
-    /// C_GetMechanismInfo: the row, and CKF_* as the token offers it.
+    /// C_GetMechanismInfo.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
-    pub fn mechanism(
-        &self,
-        slot: CK_SLOT_ID,
-        number: CK_MECHANISM_TYPE,
-    ) -> Result<(&'static Mechanism, CK_FLAGS)> {
+    pub fn mechanism_info(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
         let rules = self.slots.token(slot)?.policy();
-        let row = rules.mechanism(number)?;
-        Ok((row, rules.flags(row)))
+        Ok(rules.info(rules.mechanism(number)?))
     }
 
     /// C_InitToken. `label` has been cut of its padding.
