@@ -70,7 +70,11 @@ fresh_token() {
     rm -rf "$work/tokens"
     printf 'profile = "cloudhsm"\ntoken_dir = "%s/tokens"\nlog_file = "%s/log"\n' "$work" "$work" >"$COFFER_CONF"
     "$built/coffer" token init --label samples --so-pin-file "$work/so.pin" --pin-file "$work/user.pin" >/dev/null
-    "$work/examples/trusted_key" --library "$library" --so-pin samples-so-pin --label samples-trusted
+    # A handle is of one run, and that of the only object in a token the same in every run but the one that made it.
+    for run in making looking; do
+        "$work/examples/trusted_key" --library "$library" --so-pin samples-so-pin --label samples-trusted >"$work/$run"
+    done
+    cat "$work/looking"
 }
 # arguments SOURCE HANDLE: what a sample wants besides --pin and --library.
 arguments() {

@@ -3,6 +3,8 @@
 mod common;
 #[path = "cloudhsm/keys.rs"]
 mod keys;
+#[path = "cloudhsm/samples.rs"]
+mod samples;
 #[path = "cloudhsm/sessions.rs"]
 mod sessions;
 #[path = "cloudhsm/wrapping.rs"]
