@@ -5,6 +5,7 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::error::Result;
 use crate::object::Handle;
+use crate::token::config::Profile;
 use crate::token::{Config, MechanismInfo, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -36,6 +37,14 @@ impl Module {
     pub fn count_handles_from(&self, first: u64) {
         self.sessions.count_from(first);
         self.slots.count_handles_from(first);
+    }
+
+    /// The version of PKCS#11, major and minor, that the profile speaks.
+    pub fn cryptoki_version(&self) -> (u8, u8) {
+        match self.slots.profile() {
+            Profile::Standard => (3, 2),
+            Profile::CloudHsm => (2, 40),
+        }
     }
 
     /// C_GetSlotList: every slot has a token, the last one perhaps a token still to be initialised.

@@ -27,6 +27,11 @@ impl Slots {
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
     }
 
+    /// Of all tokens.
+    pub(crate) fn profile(&self) -> Profile {
+        self.config.profile
+    }
+
     pub(crate) fn count_handles_from(&self, first: u64) {
         self.handles.store(first, Ordering::Relaxed);
     }

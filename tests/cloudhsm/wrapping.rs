@@ -55,6 +55,10 @@ fn secret_keys_go_out_and_come_back() {
         assert_eq!(there_and_back(&session, &mechanism, key, key), len, "{:#x}", mechanism.number());
     }
     let payload = aes(&session, &[]);
+    for mechanism in [Mechanism::bytes(CKM_AES_CBC_PAD, &[0; 16]), Mechanism::new(CKM_AES_KEY_WRAP)] {
+        let outcome = session.wrap(&mechanism, key, payload);
+        assert_eq!(Rv::of(&outcome), Rv(CKR_MECHANISM_INVALID), "CloudHSM has none of this");
+    }
     for (number, iv) in [(NO_PAD, [1; 8]), (PKCS5_PAD, [1; 8]), (ZERO_PAD, [0xa6; 8])] {
         let outcome = session.wrap(&Mechanism::bytes(number, &iv), key, payload);
         assert_eq!(Rv::of(&outcome), Rv(CKR_MECHANISM_PARAM_INVALID), "{number:#x} takes no such IV");
