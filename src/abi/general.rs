@@ -31,8 +31,9 @@ entry! {
 
     /// Tells about the library.
     fn C_GetInfo(call, info: CK_INFO_PTR) {
+        let (major, minor) = call.module().cryptoki_version();
         call.out(info)?.set(CK_INFO {
-            cryptokiVersion: CK_VERSION { major: 3, minor: 2 },
+            cryptokiVersion: CK_VERSION { major, minor },
             manufacturerID: MANUFACTURER,
             flags: 0,
             libraryDescription: blank_padded("Coffer PKCS#11 module"),

@@ -4,9 +4,9 @@ use super::SessionHandle;
 use super::session::Session;
 use super::sessions::{Held, Sessions};
 use crate::error::Result;
-use crate::mechanism::Mechanism;
 use crate::object::Handle;
-use crate::token::{Config, Slots, TokenInfo};
+use crate::token::config::Profile;
+use crate::token::{Config, MechanismInfo, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -33,6 +33,14 @@ impl Module {
     /// CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED: the token directory cannot be used, and why.
     pub fn new(config: Config, serial: &'static AtomicU64) -> Result<Module> {
         Ok(Module { slots: Slots::new(config, serial)?, sessions: Sessions::new(serial) })
+    }
+
+    /// The version of PKCS#11, major and minor, that the profile speaks.
+    pub fn cryptoki_version(&self) -> (u8, u8) {
+        match self.slots.profile() {
+            Profile::Standard => (3, 2),
+            Profile::CloudHsm => (2, 40),
+        }
     }
 
     /// C_GetSlotList: every slot has a token, the last one perhaps a token still to be initialised.
@@ -76,18 +84,13 @@ impl Module {
         Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
     }
 
-    /// C_GetMechanismInfo: the row, and CKF_* as the token offers it.
+    /// C_GetMechanismInfo.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
-    pub fn mechanism(
-        &self,
-        slot: CK_SLOT_ID,
-        number: CK_MECHANISM_TYPE,
-    ) -> Result<(&'static Mechanism, CK_FLAGS)> {
+    pub fn mechanism_info(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
         let rules = self.slots.token(slot)?.policy();
-        let row = rules.mechanism(number)?;
-        Ok((row, rules.flags(row)))
+        Ok(rules.info(rules.mechanism(number)?))
     }
 
     /// C_InitToken. `label` has been cut of its padding.

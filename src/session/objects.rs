@@ -36,7 +36,7 @@ impl Session {
     }
 
     /// The rules for templates in this session.
-    pub(super) fn rules(&self) -> template::Rules {
+    pub fn rules(&self) -> template::Rules {
         self.policy().for_templates(self.token().user() == Some(User::So))
     }
 

@@ -75,10 +75,11 @@ impl Token {
             }
             let attributes = match (stored.public_attributes(), user) {
                 (Some(attributes), _) => Attributes::decode(attributes)?,
-                (None, Some(user)) => {
+                (None, Some(user)) if user.keys.open(&stored) => {
                     Attributes::decode(opened.sealed.open_attributes(&user.keys, &stored)?.expose())?
                 }
-                (None, None) => continue,
+                // Another user's, or nobody's to see.
+                (None, _) => continue,
             };
             match handle.and_then(|handle| objects.get(handle)) {
                 Some((old, _)) => {

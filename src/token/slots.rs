@@ -26,6 +26,11 @@ impl Slots {
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
     }
 
+    /// Of all tokens.
+    pub(crate) fn profile(&self) -> Profile {
+        self.config.profile
+    }
+
     /// The slots' numbers in ascending order: those of the tokens there are, then the lowest free one. The
     /// cloudhsm profile shows one slot, since its clients ask for exactly one.
     pub(crate) fn list(&self) -> Result<Vec<CK_SLOT_ID>> {

@@ -200,7 +200,7 @@ impl Token {
         let sessions = self.sessions.lock();
         let sessions = (sessions.read_only + sessions.read_write, sessions.read_write);
         let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
-        let pin_len = pin::lengths(&self.policy());
+        let pin_len = pin::given_lengths(&self.policy());
         let Some(opened) = self.opened()? else {
             let model = mode_name(self.config.mode).to_string();
             return Ok(TokenInfo {
