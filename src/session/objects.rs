@@ -45,7 +45,7 @@ impl Session {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
-        self.token().refresh()?;
+        self.refresh()?;
         self.token().object(handle)
     }
 

@@ -116,14 +116,15 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Judges a use of a key with a mechanism and its parameter.
+    /// Judges a use of a key with a mechanism. True if that holds at any time, and not just today.
     ///
     /// # Errors
     /// CKR_KEY_SIZE_RANGE (wrapping: CKR_WRAPPING_KEY_SIZE_RANGE), CKR_MECHANISM_INVALID,
-    /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
-    pub fn judge(&self, usage: Use, mechanism: &Mechanism, params: &Params, used: &Object) -> Result<()> {
+    /// CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
+    pub fn judge(&self, usage: Use, mechanism: &Mechanism, used: &Object) -> Result<bool> {
         let attributes = used.attributes();
-        if attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE) {
+        let dated = attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE);
+        if dated {
             within_dates(attributes.bytes(CKA_START_DATE), attributes.bytes(CKA_END_DATE))?;
         }
         let Some(key_type) = used.key_type() else { fail!(KeyTypeInconsistent) };
@@ -135,13 +136,23 @@ impl Rules {
         }
         if self.mode == Mode::Fips {
             fips::judge(mechanism, Some(usage), size)?;
+        }
+        if self.policy == Policy::Strict && strict_refuses(usage, mechanism) {
+            fail!(MechanismInvalid, "{}: the strict policy wraps only with authentication", mechanism.name);
+        }
+        Ok(!dated)
+    }
+
+    /// Judges the parameter that a mechanism is used with.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID, CKR_MECHANISM_INVALID.
+    pub fn judge_parameter(&self, usage: Use, mechanism: &Mechanism, params: &Params) -> Result<()> {
+        if self.mode == Mode::Fips {
             fips::judge_parameter(usage, params)?;
         }
         if self.profile == Profile::CloudHsm {
             cloudhsm::judge_parameter(usage, mechanism, params)?;
-        }
-        if self.policy == Policy::Strict && strict_refuses(usage, mechanism) {
-            fail!(MechanismInvalid, "{}: the strict policy wraps only with authentication", mechanism.name);
         }
         Ok(())
     }
