@@ -64,8 +64,7 @@ fn pair(
 }
 
 /// All components, in the order of RSAPrivateKey, of two primes with `p > q`; `None` if the private exponent is
-/// not above 2^`prime_bits`. Time depends on lengths only, but for tellings of the kind that the greatest common
-/// divisor of p - 1 and q - 1 is even.
+/// not above 2^`prime_bits`. Besides the numbers' lengths, time tells how often two divides both p - 1 and q - 1.
 fn complete(
     p: Number,
     q: Number,
