@@ -50,7 +50,9 @@ fn pair(
         let (p, q) = match primes {
             Primes::Random => (search.random()?, search.random()?),
             Primes::Conditioned => {
-                let (p, q) = (search.conditioned()?, search.conditioned()?);
+                let auxiliaries = [search.auxiliaries()?, search.auxiliaries()?];
+                let [p, q] = auxiliaries.each_ref().map(|pair| search.conditioned(pair));
+                let (p, q) = (p?, q?);
                 if !apart(&p.random, &q.random)? {
                     continue;
                 }

@@ -39,8 +39,6 @@ pub(super) struct Conditioned {
     pub(super) prime: Number,
     /// What the search began with.
     pub(super) random: Number,
-    /// The factors of one less and of one more.
-    pub(super) auxiliary: [Number; 2],
 }
 
 /// Where primes are looked for.
@@ -94,21 +92,35 @@ impl<'a> Search<'a> {
         Err(given_up())
     }
 
-    /// A prime p above 2^bits / sqrt 2 with p - 1 prime to the exponent, such that p - 1 and p + 1 each have
-    /// a large prime factor (appendix A.1.6, and so ANSI X9.31).
+    /// Two auxiliary primes, each the first from a random odd number on.
+    pub(super) fn auxiliaries(&self) -> Result<[Number; 2]> {
+        Ok([self.auxiliary()?, self.auxiliary()?])
+    }
+
+    fn auxiliary(&self) -> Result<Number> {
+        let mut random = random::secret(AUXILIARY_BITS / 8);
+        let bytes = random.expose_mut();
+        bytes[0] |= 1;
+        bytes[AUXILIARY_BITS / 8 - 1] |= 0x80;
+        let two = Number::from_bytes(&[2])?;
+        let mut row = Row { next: from_little_endian(bytes)?, step: &two, arithmetic: self.arithmetic };
+        row.first_prime(AUXILIARY_ROUNDS, PATIENCE * AUXILIARY_BITS, |_| Ok(true))
+    }
+
+    /// A prime p above 2^bits / sqrt 2 with p - 1 prime to the exponent, such that the first auxiliary prime divides
+    /// p - 1 and the second p + 1 (appendix A.1.6, and so ANSI X9.31).
     ///
     /// The candidates lie in a row, so one that observed every branch would learn of the prime which numbers before
     /// it have small factors: half a bit each, together less than a quarter of its bits, where factoring
     /// takes half.
-    pub(super) fn conditioned(&mut self) -> Result<Conditioned> {
+    pub(super) fn conditioned(&mut self, [p1, p2]: &[Number; 2]) -> Result<Conditioned> {
         let arithmetic = self.arithmetic;
-        let (p1, p2) = (self.auxiliary()?, self.auxiliary()?);
-        let twice_p1 = arithmetic.sum(&p1, &p1)?;
-        let step = arithmetic.product(&twice_p1, &p2)?;
+        let twice_p1 = arithmetic.sum(p1, p1)?;
+        let step = arithmetic.product(&twice_p1, p2)?;
         // 1 modulo 2 p1 and -1 modulo p2: one more than 2 p1 times minus the inverse of p1 modulo p2.
-        let less_two = arithmetic.less_one(&arithmetic.less_one(&p2)?)?;
-        let inverse = arithmetic.power(&arithmetic.modulo(&p1, &p2)?, &less_two, &p2)?;
-        let residue = arithmetic.product(&twice_p1, &arithmetic.difference(&p2, &inverse)?)?;
+        let less_two = arithmetic.less_one(&arithmetic.less_one(p2)?)?;
+        let inverse = arithmetic.power(&arithmetic.modulo(p1, p2)?, &less_two, p2)?;
+        let residue = arithmetic.product(&twice_p1, &arithmetic.difference(p2, &inverse)?)?;
         let residue = arithmetic.plus(&residue, 1)?;
         loop {
             let random = from_little_endian(self.draw())?;
@@ -118,20 +130,9 @@ impl<'a> Search<'a> {
             let prime = row.first_prime(ROUNDS, PATIENCE * self.bits, suits)?;
             // Past the end, which is all but impossible, the appendix begins anew.
             if prime.bits() == self.bits {
-                return Ok(Conditioned { prime, random, auxiliary: [p1, p2] });
+                return Ok(Conditioned { prime, random });
             }
         }
-    }
-
-    /// The first prime from a random odd number on.
-    fn auxiliary(&self) -> Result<Number> {
-        let mut random = random::secret(AUXILIARY_BITS / 8);
-        let bytes = random.expose_mut();
-        bytes[0] |= 1;
-        bytes[AUXILIARY_BITS / 8 - 1] |= 0x80;
-        let two = Number::from_bytes(&[2])?;
-        let mut row = Row { next: from_little_endian(bytes)?, step: &two, arithmetic: self.arithmetic };
-        row.first_prime(AUXILIARY_ROUNDS, PATIENCE * AUXILIARY_BITS, |_| Ok(true))
     }
 
     /// A random number between 2^bits / sqrt 2 and 2^bits, the least significant byte first.

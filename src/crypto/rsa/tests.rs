@@ -127,17 +127,16 @@ fn small_primes_are_prime_spread_evenly_and_suit_the_exponent() {
     }
 }
 
-/// Appendix A.1.6 promises large factors of p - 1 and p + 1, which cannot be seen without knowing them. So those are
-/// taken from the search's own steps.
 #[test]
 fn conditioned_primes_are_the_first_of_their_row() {
     let arithmetic = Arithmetic::new().unwrap();
     let exponent = Exponent::new(&[1, 0, 1], &arithmetic).unwrap();
     let mut search = Search::new(512, &exponent, &arithmetic);
     for _ in 0..20 {
-        let found = search.conditioned().unwrap();
+        let auxiliaries = search.auxiliaries().unwrap();
+        let found = search.conditioned(&auxiliaries).unwrap();
         assert!(is_prime(&found.prime) && found.prime.bits() == 512);
-        let [p1, p2] = &found.auxiliary;
+        let [p1, p2] = &auxiliaries;
         assert!(is_prime(p1) && is_prime(p2) && p1.bits() > 200 && p2.bits() > 200);
         let divides = |a: &Number, b: &Number| arithmetic.modulo(b, a).unwrap().is_zero();
         assert!(divides(p1, &arithmetic.less_one(&found.prime).unwrap()));
