@@ -68,7 +68,7 @@ pub fn has_small_factor(limbs: &[[u8; 2]]) -> bool {
             for lane in 0..LANES {
                 let low = limb.wrapping_sub(carry[lane]);
                 let quotient = low.wrapping_mul(inverses[lane]);
-                let high = (u32::from(quotient) * u32::from(primes[lane]) >> 16) as u16;
+                let high = ((u32::from(quotient) * u32::from(primes[lane])) >> 16) as u16;
                 carry[lane] = high + u16::from(limb < carry[lane]);
             }
         }

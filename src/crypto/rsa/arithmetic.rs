@@ -28,11 +28,6 @@ impl Number {
         unsafe { ffi::BN_is_one(self.as_ptr()) == 1 }
     }
 
-    pub(super) fn is_zero(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { ffi::BN_is_zero(self.as_ptr()) == 1 }
-    }
-
     /// Equal in value; in time that depends on the lengths only.
     pub(super) fn equals(&self, other: &Number) -> bool {
         // SAFETY: as above.

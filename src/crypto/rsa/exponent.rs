@@ -143,7 +143,7 @@ mod tests {
                 assert!(e.residue(&a).unwrap().equals(&expected), "{bytes:x?}, {len}");
                 let prime_to = arithmetic.gcd(&a, &e.number).unwrap().is_one();
                 assert_eq!(e.is_prime_to(&a, &arithmetic).unwrap(), prime_to);
-                if prime_to && !a.is_zero() && !a.is_one() {
+                if prime_to && a.bits() > 1 {
                     let expected = arithmetic.inverse(&e.number, &a).unwrap();
                     assert!(
                         e.inverse_modulo(&a, &arithmetic).unwrap().equals(&expected),
