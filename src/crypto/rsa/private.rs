@@ -17,7 +17,7 @@ const ROUNDS: usize = 4;
 
 /// A whole private key, with its primes; as a public key it is its own other half.
 pub struct PrivateKey {
-    public: PublicKey,
+    pub(super) public: PublicKey,
     /// The same key as OAEP's decoding wants it.
     evp: Owned<ffi::EVP_PKEY>,
     /// HMAC-SHA-256 under a hash of the private exponent: makes the plaintexts of implicit rejection.
