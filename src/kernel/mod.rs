@@ -6,6 +6,7 @@
 pub mod cpu;
 pub mod fork;
 mod in_out;
+pub mod primes;
 pub mod shared;
 
 pub use in_out::InOut;
