@@ -136,3 +136,37 @@ fn words<V: Slice>(batch: &mut Batch<V>) -> &mut [u64] {
     // SAFETY: a vector is LANES words, any bytes are a value of either, and a vector is not less aligned.
     unsafe { slice::from_raw_parts_mut(batch.as_mut_ptr().cast(), 64 * V::LANES) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::constant_time::{leaks, public, secret};
+    use crate::kernel::cpu;
+
+    #[test]
+    fn constant_time() {
+        let mut keys = [*b"the 1st ", *b"the 2nd ", *b"the 3rd "];
+        keys.iter_mut().for_each(|key| secret(key));
+        let [one, two, three] = &keys;
+        for without in [&[][..], &["avx512"], &["avx512", "avx2", "neon"]] {
+            for blocks in [1, 63, 300] {
+                let mut data = vec![7; blocks * BLOCK];
+                secret(&mut data);
+                let mut iv = [9; BLOCK];
+                let leaks = cpu::without(without, || {
+                    leaks(|| {
+                        let schedule = Schedule::new([one, two, three]);
+                        ecb(&schedule, Direction::Encrypt, InOut::in_place(&mut data, blocks * BLOCK));
+                        cbc_decrypt(&schedule, &mut iv, InOut::in_place(&mut data, blocks * BLOCK));
+                    })
+                });
+                assert!(
+                    leaks.is_none_or(|found| found == 0),
+                    "{leaks:?} in {blocks} blocks without {without:?}"
+                );
+                public(&mut data);
+                assert!(data.iter().any(|byte| *byte != 7));
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@
 
 use super::rounds::Slice;
 
-/// Three-input gates, 237 in all, with the XORs into the other half (`p` to `s`) among them.
+/// Three-input gates, 231 in all, with the XORs into the other half (`p` to `s`) among them.
 ///
 /// `g = 0x1B a b c` is the gate whose output is bit `4 * a + 2 * b + c` of 0x1B.
 macro_rules! triples {
@@ -22,7 +22,7 @@ macro_rules! triples {
     };
 }
 
-/// Two-input gates, 433 in all, before the XORs. `a - b` is `a` and not `b`.
+/// Two-input gates, 421 in all, before the XORs. `a - b` is `a` and not `b`.
 ///
 /// An output may come complemented if that saves a gate (see `rounds`).
 macro_rules! pairs {
@@ -116,32 +116,32 @@ mod triples {
         g24 = 0x96 g5 d g13; g25 = 0xC1 g3 g21 g15; g26 = 0x1B g1 a g25; z = 0x69 g24 g26 s;
         => w x y z;
     s2: (a b c d e f) (p q r s)
-        g1 = 0x96 d e f; g2 = 0x99 g1 f c; g3 = 0x59 g2 f g1; g4 = 0xE1 g2 g3 e; g5 = 0x6A e g1 g4;
-        g6 = 0xD9 g5 g1 c; g7 = 0xAC d g6 g2; g8 = 0xAC b g7 g3; g9 = 0xA9 e g1 g2; g10 = 0x4B g9 g5 c;
-        g11 = 0x5C c g6 g5; g12 = 0x1E g10 g7 g11; g13 = 0x69 g6 g8 g12; g14 = 0x95 g13 g11 g7;
-        g15 = 0xD8 g11 g13 b; g16 = 0x3A g7 d g1; g17 = 0xE4 g4 g16 b; g18 = 0x14 g17 g16 f;
-        g19 = 0xB4 g15 a g18; x = 0x3C g19 q q; g20 = 0x69 e g6 g19; g21 = 0x2D g5 g20 f;
-        g22 = 0xD8 g14 g21 b; g23 = 0xAC a g8 g22; w = 0x3C g23 p p; g24 = 0x49 g12 g20 g17;
-        g25 = 0xD2 g24 b g12; g26 = 0xE2 g10 b g9; g27 = 0xAC a g25 g26; y = 0x3C g27 r r;
-        g28 = 0xE1 g20 b g5; g29 = 0xB8 g17 a g28; z = 0x3C g29 s s;
+        g1 = 0xA9 e f d; g2 = 0x61 c b g1; g3 = 0xE9 e f c; g4 = 0x96 g2 g3 f; g5 = 0x78 g3 e g1;
+        g6 = 0x69 g5 g4 e; g7 = 0xA4 e g6 f; g8 = 0xC9 g7 b g1; g9 = 0xDC g8 b d; g10 = 0x57 d e g9;
+        g11 = 0x69 g4 g6 g10; g12 = 0x13 g6 e g11; g13 = 0x82 g12 c b; g14 = 0xC9 g6 g1 g13;
+        g15 = 0xE4 g11 g14 a; w = 0x3C g15 p p; g16 = 0xEE d g9 g7; g17 = 0x86 g15 g16 g5;
+        g18 = 0x0D g13 b g4; g19 = 0xD8 g17 g18 a; z = 0x3C g19 s s; g20 = 0x68 g2 g6 g19;
+        g21 = 0x3B f g18 c; g22 = 0x61 g21 c g1; g23 = 0xCD c g22 g14; g24 = 0x0B g20 g18 g23;
+        g25 = 0xEB g16 g4 g24; g26 = 0x96 g25 a g8; x = 0x3C g26 q q; g27 = 0x9A g23 a g6;
+        y = 0x69 e g27 r;
         => w x y z;
     s3: (a b c d e f) (p q r s)
-        g1 = 0x69 e f d; g2 = 0x66 b g1 c; g3 = 0xD8 d c e; g4 = 0x96 b f g3; g5 = 0x95 g4 e b;
-        g6 = 0xBB e c b; g7 = 0xB4 g2 g5 g6; g8 = 0xC6 d g2 f; g9 = 0xB7 d b g2; g10 = 0x73 g9 g8 d;
-        g11 = 0x90 g9 g7 g5; g12 = 0xD2 g2 g11 g3; g13 = 0xE3 e g12 g11; g14 = 0xD6 g13 b a;
-        g15 = 0x2E g2 c g12; g16 = 0x6D g10 g14 g15; g17 = 0x6E g8 g16 b; g18 = 0xE2 g7 a g17;
-        w = 0x3C g18 p p; g19 = 0x74 g8 b g16; g20 = 0x3A g19 b g1; g21 = 0xED g20 a g13;
-        x = 0x6A g14 g21 q; g22 = 0x31 g16 g11 g5; g23 = 0xDA g18 g9 e; g24 = 0x97 g6 g1 g23;
-        g25 = 0xE4 g22 g24 a; y = 0x3C g25 r r; g26 = 0xD8 g4 g19 a; z = 0x3C g26 s s;
+        g1 = 0x9A d f c; g2 = 0x56 g1 e d; g3 = 0x66 b e f; g4 = 0x6B g2 g3 e; g5 = 0x69 g1 b e;
+        g6 = 0x3E g5 f a; g7 = 0xA6 b e g6; g8 = 0x75 g7 b c; g9 = 0x96 g8 d g3; g10 = 0x69 g3 g9 g1;
+        g11 = 0x63 b g3 g10; g12 = 0x40 a b g11; g13 = 0x2E d g12 g5; g14 = 0x9C g4 g13 a;
+        z = 0x3C g14 s s; g15 = 0xAD g2 g14 b; g16 = 0xF6 a g15 g9; g17 = 0xC5 g16 g9 g5; w = 0x69 a g17 p;
+        g18 = 0x58 g2 g7 g11; g19 = 0xB1 g18 g15 a; g20 = 0xA6 a g3 g19; x = 0x3C g20 q q;
+        g21 = 0xDD g12 b g15; g22 = 0x92 g21 g3 c; g23 = 0xE9 g11 g12 d; g24 = 0xF8 g22 g2 g23;
+        g25 = 0xE1 g24 g10 g16; y = 0x3C g25 r r;
         => w x y z;
     s4: (a b c d e f) (p q r s)
-        g1 = 0x50 c e f; g2 = 0x49 g1 d e; g3 = 0x16 e g2 f; g4 = 0x57 g3 f b; g5 = 0xA1 g4 c g2;
-        g6 = 0x4D e c d; g7 = 0x9B f g3 c; g8 = 0x9A g7 b g2; g9 = 0xB8 g5 g6 g8; g10 = 0x8D g9 g8 a;
-        w = 0x3C g10 p p; g11 = 0x26 e g5 g8; g12 = 0x37 g11 a g6; g13 = 0x9A g8 g6 f; g14 = 0x3A g4 g13 c;
-        g15 = 0x2A c g5 g3; g16 = 0x96 g12 g14 g15; x = 0x3C g16 q q; g17 = 0x48 g15 g6 g4;
-        g18 = 0x29 g2 g9 g3; g19 = 0xAE g14 g11 g18; g20 = 0xA9 a g17 g19; z = 0x3C g20 s s;
-        g21 = 0xA1 g19 e a; g22 = 0x1E g9 g20 g21; g23 = 0x9A g12 g6 g16; g24 = 0x69 g22 d g23;
-        y = 0x69 e g24 r;
+        g1 = 0x69 e d f; g2 = 0xEB g1 b f; g3 = 0x66 f e c; g4 = 0xCA g3 g2 b; g5 = 0x64 g4 g1 g3;
+        g6 = 0x43 b g2 g5; g7 = 0xD2 g2 b g5; g8 = 0x92 g2 g1 g7; g9 = 0xA6 g6 g8 d; g10 = 0xC6 g9 g4 g7;
+        g11 = 0x8D g4 f c; g12 = 0x39 g3 g11 g6; g13 = 0xB8 f a g12; g14 = 0x96 g10 g7 g13;
+        w = 0x3C g14 p p; g15 = 0xD4 d g6 e; g16 = 0x96 g15 g1 g10; g17 = 0x71 g13 g12 g16;
+        g18 = 0xE6 g17 g8 g11; g19 = 0xA4 g18 g1 g4; g20 = 0xCA a g19 g16; x = 0x3C g20 q q;
+        g21 = 0xF6 a g4 g12; y = 0x69 g10 g21 r; g22 = 0x96 g7 g17 g1; g23 = 0xA4 g22 g18 a;
+        z = 0x3C g23 s s;
         => w x y z;
     s5: (a b c d e f) (p q r s)
         g1 = 0x69 f e d; g2 = 0x9C d c e; g3 = 0x63 g1 g2 d; g4 = 0xE0 g3 a e; g5 = 0xE1 g4 f d;
@@ -153,14 +153,13 @@ mod triples {
         g25 = 0xC5 b g24 g4; g26 = 0x63 g23 g25 a; y = 0x3C g26 r r; x = 0x69 g22 g26 q;
         => w x y z;
     s6: (a b c d e f) (p q r s)
-        g1 = 0x4C f d e; g2 = 0xE3 g1 f e; g3 = 0x4E d c e; g4 = 0xE1 g2 g3 c; g5 = 0x65 b g1 g4;
-        g6 = 0xFD c g1 b; g7 = 0x69 g3 b g6; g8 = 0x29 e g2 g5; g9 = 0x87 g7 f g6; g10 = 0xC8 g7 g8 g9;
-        g11 = 0x97 g1 c e; g12 = 0x95 e g2 g3; g13 = 0x7C g11 g12 g4; g14 = 0x59 g10 b g13;
-        g15 = 0xAC a g5 g14; x = 0x3C g15 q q; g16 = 0x18 g7 g12 g15; g17 = 0xD9 g16 g7 g11;
-        g18 = 0x53 g11 f g2; g19 = 0xD2 g18 g12 b; g20 = 0xE6 g15 g17 g19; g21 = 0x9F g20 e g19;
-        g22 = 0x6E f g13 g14; g23 = 0x83 g18 g10 g16; g24 = 0x99 g3 g22 g23; g25 = 0x94 g21 g4 g24;
-        g26 = 0x06 g20 g15 g5; g27 = 0x9C a g25 g26; w = 0x3C g27 p p; g28 = 0xE4 g24 g19 a;
-        y = 0x3C g28 r r; g29 = 0xB8 g17 a g9; z = 0x3C g29 s s;
+        g1 = 0xB5 e d c; g2 = 0x69 d g1 f; g3 = 0x8D f c g1; g4 = 0xD6 g3 f g2; g5 = 0x57 g2 g4 b;
+        g6 = 0xCA a g5 f; g7 = 0x68 b g3 g4; g8 = 0xD2 g6 a g7; g9 = 0xC5 e g2 f; g10 = 0x96 g8 g9 g1;
+        z = 0x3C g10 s s; g11 = 0x9B g10 g4 c; g12 = 0x94 e b d; g13 = 0xA0 g11 g8 g12; g14 = 0x9B g8 g1 d;
+        g15 = 0x66 g1 g4 g14; g16 = 0x71 g13 g8 g15; g17 = 0xE4 g1 c g4; g18 = 0x25 g17 g13 g5;
+        g19 = 0xAE g4 g16 g18; g20 = 0x85 g16 g2 g19; g21 = 0xA6 g15 a g2; g22 = 0xC5 g5 g20 g21;
+        g23 = 0xCD g12 g21 g9; g24 = 0x5B g10 g23 e; g25 = 0xA6 g18 b g24; g26 = 0x9C g22 g25 a;
+        w = 0x3C g26 p p; x = 0x69 g13 g21 q; g27 = 0xCA a g19 g20; y = 0x3C g27 r r;
         => w x y z;
     s7: (a b c d e f) (p q r s)
         g1 = 0x63 e c d; g2 = 0xA6 g1 f c; g3 = 0xEC g1 b e; g4 = 0xD0 d c f; g5 = 0xAB g4 d e;
@@ -188,40 +187,37 @@ mod pairs {
 
     pairs! {
     s1: (a b c d e f)
-        g1 = c ^ d; g2 = b ^ f; g3 = g1 & g2; g4 = c - g3; g5 = d ^ e; g6 = f - g1; g7 = e - g6;
-        g8 = g5 - g7; g9 = g2 - g8; g10 = f - g9; g11 = g8 ^ g10; g12 = d & g11; g13 = g1 ^ g12;
-        g14 = g13 - e; g15 = g5 | g14; g16 = g6 ^ g15; g17 = g4 ^ g16; g18 = d ^ g14; g19 = g17 ^ g18;
-        g20 = b ^ g19; g21 = g2 | g6; g22 = g21 - g11; g23 = g18 ^ g22; g24 = g20 ^ g23; g25 = a - g24;
-        g26 = g20 ^ g25; g27 = g4 - g26; g28 = g10 & g27; g29 = g20 | g28; g30 = a ^ g4; g31 = g10 | g27;
-        g32 = g16 | g27; g33 = g32 - b; g34 = g13 ^ g33; g35 = g5 ^ g34; g36 = g24 ^ g35; g37 = g31 | g36;
-        g38 = g30 | g37; g39 = d ^ g11; g40 = a ^ g39; g41 = g38 ^ g40; g42 = g29 ^ g41; g43 = g3 ^ g42;
-        g44 = g19 - g43; g45 = g29 ^ g44; g46 = a & g45; g47 = g8 ^ g46; g48 = g33 | g44; g49 = g39 & g48;
-        g50 = g23 | g49; g51 = g47 ^ g50; g52 = g37 - g6; g53 = g20 ^ g52; g54 = a & g53; g55 = a | g34;
-        g56 = g55 - g54;
-        => g26 g51 g56 g42;
+        g1 = c ^ d; g2 = f - g1; g3 = e ^ g2; g4 = d | g2; g5 = d ^ e; g6 = g4 & g5; g7 = b | g6;
+        g8 = f & g7; g9 = g6 ^ g8; g10 = b ^ f; g11 = g2 | g10; g12 = g11 - g9; g13 = g1 & g12;
+        g14 = c - g13; g15 = b ^ g14; g16 = g3 ^ g15; g17 = d ^ g9; g18 = g17 - g9; g19 = c ^ g18;
+        g20 = g6 & g19; g21 = g16 ^ g20; g22 = g19 - e; g23 = d ^ g22; g24 = g12 ^ g23; g25 = g21 ^ g24;
+        g26 = a - g25; g27 = g21 ^ g26; g28 = g15 & g17; g29 = a ^ g28; g30 = b ^ g21; g31 = g11 ^ g25;
+        g32 = c | g31; g33 = g3 & g32; g34 = g6 ^ g33; g35 = g23 - g10; g36 = g34 | g35; g37 = g29 | g36;
+        g38 = a ^ g37; g39 = f & g14; g40 = g21 | g39; g41 = g38 ^ g40; g42 = g17 ^ g41; g43 = g13 ^ g42;
+        g44 = g30 - g43; g45 = g40 ^ g44; g46 = g29 & g45; g47 = g6 ^ g46; g48 = g24 ^ g47; g49 = g32 - b;
+        g50 = g19 ^ g49; g51 = a | g50; g52 = g36 - g2; g53 = g21 ^ g52; g54 = a & g53; g55 = g51 - g54;
+        => g27 g48 g55 g42;
     s2: (a b c d e f)
-        g1 = e & f; g2 = c | g1; g3 = g2 - f; g4 = e ^ g3; g5 = c ^ g4; g6 = d ^ g5; g7 = f ^ g6;
-        g8 = g2 ^ g7; g9 = c | g8; g10 = b & g9; g11 = g6 - e; g12 = g10 ^ g11; g13 = g2 ^ g12;
-        g14 = g1 ^ g7; g15 = g13 ^ g14; g16 = b | g15; g17 = b - g6; g18 = g16 - g17; g19 = f - g14;
-        g20 = g5 ^ g19; g21 = g3 ^ g20; g22 = g18 ^ g21; g23 = e & g22; g24 = g3 & g10; g25 = g23 ^ g24;
-        g26 = f | g23; g27 = b & g26; g28 = g25 ^ g27; g29 = a - g28; g30 = g18 ^ g29; g31 = g7 & g9;
-        g32 = g27 - f; g33 = a - g32; g34 = b - g22; g35 = g33 ^ g34; g36 = g31 ^ g35; g37 = g5 ^ g13;
-        g38 = a & g37; g39 = g20 | g21; g40 = g6 & g14; g41 = g39 ^ g40; g42 = g27 ^ g41; g43 = g4 ^ g42;
-        g44 = g35 ^ g43; g45 = g20 | g42; g46 = g44 & g45; g47 = b - g20; g48 = g46 ^ g47; g49 = g33 | g48;
-        g50 = g49 - g38; g51 = g8 - g10; g52 = g44 ^ g51; g53 = a & g52; g54 = g42 ^ g53;
-        => g30 g36 g50 g54;
+        g1 = d | e; g2 = e | f; g3 = d ^ g2; g4 = b - g3; g5 = c | g4; g6 = b ^ g5; g7 = e & f;
+        g8 = g6 ^ g7; g9 = g1 ^ g8; g10 = e ^ g9; g11 = a ^ g10; g12 = g8 - g2; g13 = c ^ e;
+        g14 = g12 ^ g13; g15 = g4 ^ g13; g16 = g8 ^ g15; g17 = g3 & g16; g18 = b | g17; g19 = g14 ^ g18;
+        g20 = g10 - g19; g21 = g18 & g20; g22 = g11 - g21; g23 = g1 & g18; g24 = g7 | g13; g25 = g6 ^ g24;
+        g26 = g23 ^ g25; g27 = a & g26; g28 = g3 ^ g27; g29 = g22 ^ g28; g30 = g28 - g23; g31 = g15 - g29;
+        g32 = a | g31; g33 = g3 - g7; g34 = c - g33; g35 = g32 | g34; g36 = g9 ^ g35; g37 = g30 | g36;
+        g38 = g5 & g37; g39 = g38 - g16; g40 = a ^ g39; g41 = g33 - g12; g42 = b ^ g41; g43 = g40 ^ g42;
+        g44 = b - g14; g45 = g30 | g44; g46 = g32 - g45; g47 = e ^ g20; g48 = g25 ^ g47; g49 = g48 - a;
+        g50 = g46 | g49;
+        => g29 g43 g36 g50;
     s3: (a b c d e f)
-        g1 = c - b; g2 = c ^ d; g3 = f ^ g2; g4 = e ^ g3; g5 = f - d; g6 = g4 ^ g5; g7 = b - g6;
-        g8 = g2 - e; g9 = c ^ g8; g10 = f ^ g9; g11 = b ^ g10; g12 = e & g11; g13 = g1 | g12;
-        g14 = g4 ^ g13; g15 = g7 ^ g14; g16 = g13 & g15; g17 = g1 ^ g16; g18 = g5 | g15; g19 = e - g18;
-        g20 = g9 & g18; g21 = g3 ^ g20; g22 = g19 | g21; g23 = b ^ g22; g24 = b | g23; g25 = d ^ g24;
-        g26 = c ^ g4; g27 = g17 | g26; g28 = g27 - a; g29 = g25 ^ g28; g30 = a ^ g24; g31 = g21 | g30;
-        g32 = g29 - g31; g33 = g17 ^ g32; g34 = g7 ^ g33; g35 = a | g34; g36 = g12 ^ g14; g37 = a - g36;
-        g38 = g35 ^ g37; g39 = g19 | g34; g40 = g28 & g39; g41 = g23 ^ g40; g42 = g32 | g41;
-        g43 = g35 ^ g42; g44 = e ^ g39; g45 = g16 | g44; g46 = g4 & g25; g47 = g18 - g46; g48 = g45 ^ g47;
-        g49 = a - g48; g50 = g28 | g49; g51 = g45 ^ g50; g52 = g6 ^ g10; g53 = g48 - g39; g54 = g52 ^ g53;
-        g55 = a - g54; g56 = g11 ^ g55;
-        => g38 g43 g51 g56;
+        g1 = e ^ f; g2 = d & f; g3 = a & b; g4 = g2 & g3; g5 = g1 ^ g4; g6 = c ^ g2; g7 = e ^ g6;
+        g8 = d ^ g7; g9 = e | g8; g10 = d ^ g9; g11 = g5 ^ g10; g12 = g2 - c; g13 = g3 ^ g12; g14 = g8 - a;
+        g15 = g7 ^ g14; g16 = g13 - g15; g17 = b ^ g5; g18 = g17 - g16; g19 = g5 ^ g18; g20 = g8 ^ g19;
+        g21 = e - g2; g22 = g11 ^ g21; g23 = a | g22; g24 = g20 ^ g23; g25 = g24 - g10; g26 = g19 - g25;
+        g27 = g16 | g26; g28 = g11 ^ g27; g29 = a ^ g28; g30 = f | g15; g31 = g30 - b; g32 = c - g31;
+        g33 = d ^ g32; g34 = g29 ^ g33; g35 = a | g34; g36 = g20 | g35; g37 = g1 ^ g33; g38 = g35 & g37;
+        g39 = g36 - g38; g40 = a ^ g39; g41 = g17 - g13; g42 = g9 & g35; g43 = c & g42; g44 = g1 ^ g43;
+        g45 = g44 - g41; g46 = b | g10; g47 = g6 | g35; g48 = g46 ^ g47; g49 = g45 ^ g48;
+        => g40 g29 g49 g24;
     s4: (a b c d e f)
         g1 = d & e; g2 = f - g1; g3 = e ^ g1; g4 = f | g3; g5 = c - g4; g6 = d ^ g5; g7 = g2 ^ g6;
         g8 = g7 - g5; g9 = c ^ g8; g10 = g9 - b; g11 = e ^ g6; g12 = g10 ^ g11; g13 = g11 - g7;

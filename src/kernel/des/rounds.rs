@@ -108,14 +108,15 @@ pub fn crypt<V: Slice>(batch: &mut Batch<V>, masks: &Masks) {
 /// A round that writes the half `into` and reads the other.
 #[inline(always)]
 fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
+    // Every box reads what six of the last round's wrote. In this order the last two have most time to get there.
     substitute::<V, 0>(state, into, subkey);
     substitute::<V, 1>(state, into, subkey);
-    substitute::<V, 2>(state, into, subkey);
     substitute::<V, 3>(state, into, subkey);
     substitute::<V, 4>(state, into, subkey);
     substitute::<V, 5>(state, into, subkey);
     substitute::<V, 6>(state, into, subkey);
     substitute::<V, 7>(state, into, subkey);
+    substitute::<V, 2>(state, into, subkey);
 }
 
 #[inline(always)]

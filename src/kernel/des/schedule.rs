@@ -7,6 +7,8 @@
 
 use super::Direction;
 use super::rounds::{Slice, at_inputs};
+use std::array;
+use std::hint::black_box;
 use zeroize::Zeroize;
 
 /// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the standard.
@@ -62,11 +64,11 @@ impl Schedule {
     pub fn new(keys: [&[u8; 8]; 3]) -> Schedule {
         let mut subkeys = [0; ROUNDS];
         for (subkeys, key) in subkeys.as_chunks_mut::<16>().0.iter_mut().zip(keys) {
-            let mut key = u64::from_be_bytes(*key);
-            for reach in &REACH {
-                let set = ((key as i64) >> 63) as u64;
+            let key = u64::from_be_bytes(*key);
+            // Unseen by the compiler, which otherwise jumps over the bits that are not set.
+            let set = black_box(array::from_fn::<_, 64, _>(|bit| (((key << bit) as i64) >> 63) as u64));
+            for (reach, set) in REACH.iter().zip(set) {
                 subkeys.iter_mut().zip(reach).for_each(|(subkey, reach)| *subkey |= reach & set);
-                key <<= 1;
             }
         }
         // The DES in the middle runs backwards.
@@ -114,5 +116,5 @@ pub fn wipe<T: Copy>(values: &mut [T]) {
     // SAFETY: plain numbers and vectors, of which zero is one.
     unsafe { values.as_mut_ptr().write_bytes(0, values.len()) }
     // Looks at them, as far as the compiler can tell, so that it cannot leave the writing out.
-    std::hint::black_box(values);
+    black_box(values);
 }
