@@ -4,6 +4,7 @@
 //! together; what is left takes passes of four, two and one vector, and of single blocks. Everything here is
 //! `#[inline(always)]`: it becomes part of one function for each way, which has the CPU's features enabled.
 
+use super::BLOCK;
 use super::vector::{Block, Vector};
 use std::array::from_fn;
 
@@ -19,39 +20,43 @@ pub(super) trait Mode {
     unsafe fn pass<V: Vector, const N: usize>(&mut self, from: *const u8, to: *mut u8);
 }
 
-/// Takes `blocks` blocks from `from` to `to`: as many as possible in `Wide`, the rest in `One`, which holds one.
+/// Takes `blocks` blocks from `from` to `to`: eight vectors `Wide` at a time, then ever fewer vectors `Half`, whose
+/// rounds have less latency, and at last up to three single blocks.
 ///
 /// # Safety
-/// The processor has the instructions of both; both pointers are valid for `blocks` and either the same or apart.
+/// The processor has the instructions of all; both pointers are valid for `blocks` and either the same or apart.
 #[inline(always)]
-pub(super) unsafe fn run<Wide: Vector, One: Vector>(
+pub(super) unsafe fn run<Wide: Vector, Half: Vector, One: Vector>(
     mut mode: impl Mode,
     mut from: *const u8,
     mut to: *mut u8,
     mut blocks: usize,
 ) {
+    const { assert!(Wide::BLOCKS <= 2 * Half::BLOCKS && Half::BLOCKS == 2 && One::BLOCKS == 1) }
     macro_rules! pass {
         ($vector:ty, $n:literal) => {
             let taken = $n * <$vector>::BLOCKS;
             // SAFETY: so many blocks are left; the instructions are there.
             unsafe {
                 mode.pass::<$vector, $n>(from, to);
-                (from, to) = (from.add(16 * taken), to.add(16 * taken));
+                (from, to) = (from.add(BLOCK * taken), to.add(BLOCK * taken));
             }
             blocks -= taken;
         };
     }
-    while blocks >= 8 * Wide::BLOCKS {
-        pass!(Wide, 8);
-    }
-    if blocks >= 4 * Wide::BLOCKS {
-        pass!(Wide, 4);
-    }
-    if blocks >= 2 * Wide::BLOCKS {
-        pass!(Wide, 2);
-    }
-    if blocks >= Wide::BLOCKS {
-        pass!(Wide, 1);
+    if blocks >= 4 {
+        while blocks >= 8 * Wide::BLOCKS {
+            pass!(Wide, 8);
+        }
+        if blocks >= 8 * Half::BLOCKS {
+            pass!(Half, 8);
+        }
+        if blocks >= 4 * Half::BLOCKS {
+            pass!(Half, 4);
+        }
+        if blocks >= 2 * Half::BLOCKS {
+            pass!(Half, 2);
+        }
     }
     // SAFETY: so many blocks are left; the instructions are there.
     unsafe {
@@ -69,7 +74,7 @@ pub(super) unsafe fn run<Wide: Vector, One: Vector>(
 #[inline(always)]
 unsafe fn load<V: Vector, const N: usize>(from: *const u8) -> [V; N] {
     // SAFETY: vector `i` of `N`.
-    from_fn(|i| unsafe { V::load(from.add(16 * V::BLOCKS * i)) })
+    from_fn(|i| unsafe { V::load(from.add(BLOCK * V::BLOCKS * i)) })
 }
 
 /// # Safety
@@ -78,7 +83,7 @@ unsafe fn load<V: Vector, const N: usize>(from: *const u8) -> [V; N] {
 unsafe fn store<V: Vector, const N: usize>(x: [V; N], to: *mut u8) {
     for (i, x) in x.into_iter().enumerate() {
         // SAFETY: vector `i` of `N`.
-        unsafe { x.store(to.add(16 * V::BLOCKS * i)) }
+        unsafe { x.store(to.add(BLOCK * V::BLOCKS * i)) }
     }
 }
 

@@ -157,7 +157,7 @@ impl Wide {
 #[target_feature(enable = "aes,avx2,vaes")]
 unsafe fn run_two(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) {
     // SAFETY: the features are enabled; the pointers are the caller's.
-    unsafe { run::<Two, One>(mode, from, to, blocks) }
+    unsafe { run::<Two, Two, One>(mode, from, to, blocks) }
 }
 
 /// # Safety
@@ -165,7 +165,7 @@ unsafe fn run_two(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) 
 #[target_feature(enable = "aes,avx2,vaes,avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn run_four(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) {
     // SAFETY: the features are enabled; the pointers are the caller's.
-    unsafe { run::<Four, One>(mode, from, to, blocks) }
+    unsafe { run::<Four, Two, One>(mode, from, to, blocks) }
 }
 
 /// The round keys of the cipher from a key of 16, 24 or 32 bytes (FIPS 197, section 5.2), and how many there are.
