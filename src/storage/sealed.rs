@@ -116,6 +116,11 @@ impl Keys {
         self.opener.user
     }
 
+    /// Whether they open an object: a public one, or one that their user has a grant to.
+    pub fn open(&self, object: &Stored) -> bool {
+        object.opens_for(&self.opener.user)
+    }
+
     fn opener(&self) -> Option<&Opener> {
         (self.role == Role::User).then_some(&self.opener)
     }

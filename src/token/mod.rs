@@ -14,9 +14,8 @@ mod token;
 mod users;
 
 pub use config::Config;
-pub use contents::Owner;
-pub use policy::{Rules, Use};
+pub use policy::{MechanismInfo, Rules, Use};
 pub use sharing::Access;
 pub use slots::Slots;
-pub use token::{Token, TokenInfo, User};
+pub use token::{Opened, Token, TokenInfo, User};
 pub use users::UserEntry;

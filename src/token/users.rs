@@ -90,6 +90,7 @@ impl Token {
         self.seen.store(super::token::UNSEEN, Ordering::Release);
         // Private session objects end with the login, and the handles of the stored ones for good.
         self.objects.write().remove_where(|object, _| object.is_private());
+        self.revocations.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
