@@ -7,7 +7,7 @@ use super::pin::{self, FOUNDER, Form, Pin};
 use super::token::{Login, Opened, Token, User};
 use crate::error::Result;
 use crate::storage::keyring::Role;
-use crate::storage::sealed::{Keys, PinState, UserInfo};
+use crate::storage::sealed::{Alteration, Keys, PinState, UserInfo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -235,8 +235,34 @@ impl Token {
         Ok(self.initialised()?.sealed.users()?.into_iter().map(UserEntry::from).collect())
     }
 
-    /// The name of whoever is logged in.
-    pub fn user_name(&self) -> Option<String> {
-        self.login.read().as_ref().map(|login| login.keys.name().to_string())
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN.
+    pub fn login_entry(&self) -> Result<UserEntry> {
+        let id = self.login.read().as_ref().map(|login| login.keys.user());
+        let users = self.initialised()?.sealed.users()?;
+        match users.into_iter().find(|user| Some(user.id) == id) {
+            Some(user) => Ok(user.into()),
+            None => fail!(UserNotLoggedIn, "nobody is logged in"),
+        }
+    }
+
+    /// Lets objects be used and nothing written, or all of it again.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless an SO is.
+    pub fn set_limited_write(&self, on: bool) -> Result<()> {
+        let alteration = Alteration { limited_write: Some(on), ..Alteration::default() };
+        self.as_so(|opened, keys| opened.sealed.alter(keys, &alteration))
+    }
+
+    /// Gives the token another label.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_ARGUMENTS_BAD for one of more than 32 bytes.
+    pub fn rename(&self, label: &str) -> Result<()> {
+        let alteration = Alteration { label: Some(label), ..Alteration::default() };
+        self.as_so(|opened, keys| opened.sealed.alter(keys, &alteration))
     }
 }
