@@ -201,3 +201,171 @@ fn there_may_be_several_sos() {
     session.logout().expect("C_Logout");
     as_user(&token, "alice", |session, _| assert_eq!(find(session, "hers").len(), 1));
 }
+
+#[test]
+fn a_user_sees_what_it_owns_what_is_shared_and_what_is_public() {
+    let token = token();
+    let (mut hers, mut public) = (0, 0);
+    as_user(&token, "alice", |session, coffer| {
+        hers = generate(session, "hers");
+        generate(session, "hers alone");
+        let mut open = aes("public");
+        open[2] = Attr::bool(CKA_PRIVATE, false);
+        public = session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &open).expect("C_GenerateKey");
+        assert_eq!(coffer.access(hers).expect("ListAccess"), (Some("alice".into()), vec![]));
+        coffer.share(hers, "BOB").expect("ShareObject");
+        coffer.share(hers, "bob").expect("once more changes nothing");
+        assert_eq!(coffer.access(hers).expect("ListAccess"), (Some("alice".into()), vec!["bob".into()]));
+        assert_eq!(coffer.share(hers, "nobody"), Err(Rv(CKR_ARGUMENTS_BAD)));
+        assert_eq!(coffer.share(hers, "alice"), Err(Rv(CKR_ARGUMENTS_BAD)));
+        assert_eq!(coffer.share(public, "bob"), Err(Rv(CKR_ACTION_PROHIBITED)), "everyone has it");
+        assert_eq!(coffer.share(9999, "bob"), Err(Rv(CKR_OBJECT_HANDLE_INVALID)));
+        session
+            .set(hers, &[Attr::bytes(CKA_ID, b"7")])
+            .expect("C_SetAttributeValue keeps whom it is shared with");
+        let session_key = [Attr::ulong(CKA_VALUE_LEN, 16), Attr::bool(CKA_TOKEN, false)];
+        let session_key =
+            session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &session_key).expect("a key");
+        assert_eq!(coffer.share(session_key, "bob"), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(coffer.access(session_key).expect("ListAccess"), (None, vec![]));
+    });
+    let labels = |session: &Session| {
+        let all = session.find(&[]).expect("C_FindObjects");
+        let label = |key| String::from_utf8(session.attribute(key, CKA_LABEL).expect("a label")).unwrap();
+        let mut labels: Vec<_> = all.into_iter().map(label).collect();
+        labels.sort();
+        labels
+    };
+    as_user(&token, "bob", |session, coffer| {
+        assert_eq!(labels(session), ["hers", "public"]);
+        let shared = find(session, "hers")[0];
+        assert_eq!(coffer.access(shared).expect("ListAccess"), (Some("alice".into()), vec!["bob".into()]));
+        assert_eq!(session.attribute(shared, CKA_ID).expect("CKA_ID"), b"7");
+    });
+    as_user(&token, "", |session, _| assert_eq!(labels(session), ["public"]));
+    as_so(&token, |_| assert_eq!(labels(&token.session), ["public"]));
+    as_user(&token, "alice", |session, coffer| {
+        coffer.unshare(find(session, "hers")[0], "bob").expect("UnshareObject");
+        assert_eq!(labels(session), ["hers", "hers alone", "public"]);
+    });
+    as_user(&token, "bob", |session, _| assert_eq!(labels(session), ["public"]));
+}
+
+#[test]
+fn a_shared_key_is_for_use_only() {
+    let token = token();
+    let cbc = Mechanism::bytes(CKM_AES_CBC_PAD, &[7; 16]);
+    let text = as_user(&token, "alice", |session, coffer| {
+        let hers = generate(session, "hers");
+        coffer.share(hers, "bob").expect("ShareObject");
+        session.encrypt(&cbc, hers, b"from alice").expect("C_Encrypt")
+    });
+    as_user(&token, "bob", |session, coffer| {
+        let shared = find(session, "hers")[0];
+        assert_eq!(session.decrypt(&cbc, shared, &text).expect("C_Decrypt"), b"from alice");
+        let own = generate(session, "his");
+        let wrap = Mechanism::new(CKM_AES_KEY_WRAP_PAD);
+        session.wrap(&wrap, shared, own).expect("it wraps");
+        assert_eq!(
+            session.wrap(&wrap, own, shared),
+            Err(Rv(CKR_KEY_NOT_WRAPPABLE)),
+            "and is not wrapped out"
+        );
+        assert_eq!(session.wrap(&wrap, shared, shared), Err(Rv(CKR_KEY_NOT_WRAPPABLE)));
+        assert_eq!(session.attribute(shared, CKA_VALUE), Err(Rv(CKR_ATTRIBUTE_SENSITIVE)));
+        assert_eq!(session.set(shared, &[Attr::label("mine")]), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(session.copy(shared, &[Attr::bool(CKA_TOKEN, false)]), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(session.destroy(shared), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(coffer.share(shared, ""), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(coffer.unshare(shared, "bob"), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(session.attribute(own, CKA_VALUE).map(|value| value.len()), Ok(32), "his own he may read");
+    });
+    as_user(&token, "alice", |session, _| {
+        let hers = find(session, "hers")[0];
+        assert_eq!(session.attribute(hers, CKA_VALUE).expect("CKA_VALUE").len(), 32);
+        let copy = session.copy(hers, &[Attr::label("a copy")]).expect("C_CopyObject");
+        session.destroy(hers).expect("C_DestroyObject");
+        assert_eq!(session.decrypt(&cbc, copy, &text).expect("C_Decrypt"), b"from alice");
+    });
+    as_user(&token, "bob", |session, _| assert!(session.find(&[Attr::label("a copy")]).unwrap().is_empty()));
+}
+
+#[test]
+fn anothers_public_object_is_seen_and_not_touched() {
+    let token = token();
+    let pair = |session: &Session, label: &str| {
+        let p256 = Attr::bytes(CKA_EC_PARAMS, hex::decode("06082a8648ce3d030107").unwrap());
+        let public = [p256, Attr::bool(CKA_TOKEN, true), Attr::label(label)];
+        let private = [Attr::bool(CKA_TOKEN, true), Attr::bool(CKA_PRIVATE, true), Attr::label(label)];
+        let mechanism = Mechanism::new(CKM_EC_KEY_PAIR_GEN);
+        session.generate_key_pair(&mechanism, &public, &private).expect("C_GenerateKeyPair")
+    };
+    as_user(&token, "alice", |session, _| pair(session, "pair"));
+    let open = |session: &Session| session.find(&[Attr::ulong(CKA_CLASS, CKO_PUBLIC_KEY)]).unwrap()[0];
+    as_user(&token, "bob", |session, _| {
+        assert_eq!(find(session, "pair").len(), 1, "the public half");
+        assert_eq!(session.set(open(session), &[Attr::label("mine")]), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(session.destroy(open(session)), Err(Rv(CKR_ACTION_PROHIBITED)));
+        session.copy(open(session), &[Attr::label("a copy of his own")]).expect("C_CopyObject");
+    });
+    as_so(&token, |coffer| {
+        token
+            .session
+            .set(open(&token.session), &[Attr::bool(CKA_TRUSTED, true)])
+            .expect("the SO trusts keys");
+        coffer.delete(CKU_USER, "alice").expect("DeleteUser");
+    });
+    as_user(&token, "bob", |session, _| {
+        let orphan = find(session, "pair")[0];
+        session.destroy(orphan).expect("what a removed user left belongs to all");
+    });
+}
+
+#[test]
+fn a_removed_user_leaves_nothing_and_a_namesake_gets_nothing() {
+    let token = token();
+    as_user(&token, "bob", |session, _| generate(session, "his"));
+    as_user(&token, "alice", |session, coffer| {
+        coffer.share(generate(session, "hers"), "bob").expect("ShareObject");
+    });
+    as_so(&token, |coffer| {
+        coffer.delete(CKU_USER, "bob").expect("DeleteUser");
+        coffer.create(CKU_USER, "bob", BOB_PIN).expect("CreateUser");
+    });
+    as_user(&token, "bob", |session, _| assert!(session.find(&[]).expect("C_FindObjects").is_empty()));
+    as_user(&token, "alice", |session, coffer| {
+        let hers = find(session, "hers")[0];
+        assert_eq!(coffer.access(hers).expect("ListAccess"), (Some("alice".into()), vec![]));
+        coffer.share(hers, "bob").expect("ShareObject");
+    });
+    as_user(&token, "bob", |session, _| assert_eq!(find(session, "hers").len(), 1));
+}
+
+#[test]
+fn limited_write_stops_every_write_and_no_use() {
+    let token = token();
+    let key = as_user(&token, "alice", |session, _| generate(session, "hers"));
+    as_so(&token, |coffer| coffer.limited_write(true).expect("SetLimitedWrite"));
+    let flags = || token.module.token_info(token.slot).expect("C_GetTokenInfo").flags;
+    assert_ne!(flags() & CKF_WRITE_PROTECTED, 0);
+    as_user(&token, "alice", |session, coffer| {
+        let key = find(session, "hers").pop().unwrap_or(key);
+        session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[7; 16]), key, b"use").expect("use goes on");
+        let protected = Err(Rv(CKR_TOKEN_WRITE_PROTECTED));
+        assert_eq!(session.set(key, &[Attr::label("another")]), protected);
+        assert_eq!(session.destroy(key), protected);
+        assert_eq!(coffer.share(key, "bob"), protected);
+        let make = session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &aes("new"));
+        assert_eq!(make.map(drop), protected);
+        session.set_pin(ALICE_PIN, ALICE_PIN).expect("PINs change all the same");
+    });
+    as_so(&token, |coffer| {
+        assert_eq!(coffer.delete(CKU_USER, "alice"), Err(Rv(CKR_TOKEN_WRITE_PROTECTED)));
+        coffer.limited_write(false).expect("SetLimitedWrite");
+        coffer.rename(&"l".repeat(33)).expect_err("32 fit");
+        coffer.rename("renamed").expect("RenameToken");
+    });
+    assert_eq!(flags() & CKF_WRITE_PROTECTED, 0);
+    token.module.slot_by_label("renamed").expect("the new label");
+    as_user(&token, "alice", |session, _| generate(session, "new"));
+}

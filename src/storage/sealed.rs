@@ -463,6 +463,14 @@ impl<S: Storage + ?Sized> Sealed<S> {
         .map(drop)
     }
 
+    /// Writes the token in today's format: a hook for the operator, since nothing needs it to be used.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's.
+    pub fn upgrade(&self, so: &Keys) -> Result<()> {
+        self.alter(so, &Alteration::default())
+    }
+
     /// What has become of the objects since a revision; everything since `Revision(0)`. With keys every record
     /// is authenticated and so is the set of them; without, only accidental damage is seen.
     ///
