@@ -3,6 +3,7 @@
 //! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
 //! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a secret.
 
+pub mod aes;
 #[cfg(test)]
 pub mod constant_time;
 pub mod cpu;

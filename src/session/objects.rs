@@ -66,6 +66,9 @@ impl Session {
     /// CKR_ACTION_PROHIBITED unless CKA_COPYABLE; as [`Session::create_object`].
     pub fn copy_object(&self, handle: Handle, template: &Attributes) -> Result<Handle> {
         let object = self.object(handle)?;
+        if object.is_borrowed() {
+            fail!(ActionProhibited, "only its owner copies an object that is shared");
+        }
         let attributes = template::copy(object.attributes(), template, &self.rules())?;
         self.may_write(&attributes)?;
         self.token().copy(self.owner(), &object, attributes)

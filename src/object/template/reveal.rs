@@ -63,9 +63,11 @@ pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) ->
     if let Some(value) = object.attributes().value(attribute) {
         return Ok(value);
     }
-    if is_secret(object.class(), object.key_type(), attribute)
-        && let Some(value) = object.secrets()?.value(attribute)
-    {
+    let secret = is_secret(object.class(), object.key_type(), attribute);
+    if secret && object.is_borrowed() {
+        fail!(AttributeSensitive, "{}: another user's key, shared for use", attribute::name(attribute));
+    }
+    if secret && let Some(value) = object.secrets()?.value(attribute) {
         return Ok(value);
     }
     match absent {
