@@ -12,6 +12,7 @@ use super::vendor::*;
 use super::{Cipher, Derive, Generate, GeneratePair, Kem, MessageCipher, Recover, Shape, Sign, Wrap};
 use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
+use crate::crypto::rsa::Primes;
 use cryptoki_sys::*;
 
 /// The unit in which a mechanism counts its keys' sizes.
@@ -330,8 +331,8 @@ const RSA_KEYS: Keys = bits(&[CKK_RSA], 1024, 16384);
 
 #[rustfmt::skip]
 static RSA: &[Mechanism] = mechanisms! {
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen(Primes::Random) };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen(Primes::Conditioned) };
     CKM_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
     CKM_RSA_X_509, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
     CKM_RSA_PKCS, RSA_KEYS, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
