@@ -7,6 +7,7 @@ pub mod aes;
 pub mod cpu;
 pub mod fork;
 mod in_out;
+pub mod sha512;
 pub mod shared;
 
 pub use in_out::InOut;
