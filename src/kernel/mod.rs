@@ -10,6 +10,8 @@ pub mod cpu;
 pub mod des;
 pub mod fork;
 mod in_out;
+#[cfg(test)]
+mod numbers;
 pub mod sha512;
 pub mod shared;
 
