@@ -370,6 +370,11 @@ impl TokenKeys {
             key,
         }
     }
+
+    /// The key of one backup.
+    pub(super) fn backup_key(&self, salt: &[u8; 16]) -> Secret {
+        Hmac::new(self.key.expose()).derive(&[b"coffer-2 token backup\0", &self.id, salt])
+    }
 }
 
 #[cfg(test)]

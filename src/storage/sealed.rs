@@ -3,6 +3,7 @@
 //! Nothing here remembers what another process may change: every answer is as of the storage's present
 //! state, and what is kept is kept under its [`Stamp`].
 
+mod backup;
 mod pins;
 mod sharing;
 mod users;
@@ -18,6 +19,7 @@ use super::{Batch, Changes, Record, Revision, Stamp, Storage, View};
 use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
+pub use backup::restore;
 use parking_lot::Mutex;
 use pins::Opened;
 use std::collections::HashSet;

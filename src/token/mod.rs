@@ -1,5 +1,6 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod care;
 mod cloudhsm;
 pub mod config;
 mod contents;
@@ -13,6 +14,7 @@ mod slots;
 mod token;
 mod users;
 
+pub use care::{Notify, Verdict};
 pub use config::Config;
 pub use policy::{MechanismInfo, Rules, Use};
 pub use sharing::Access;

@@ -30,7 +30,7 @@ impl From<UserInfo> for UserEntry {
     }
 }
 
-fn role(user: User) -> Role {
+pub(super) fn role(user: User) -> Role {
     match user {
         User::Normal => Role::User,
         User::So => Role::So,
