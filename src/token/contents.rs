@@ -162,7 +162,7 @@ impl Token {
             .into_iter()
             .map(|mut attributes| {
                 let id = object_id();
-                attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+                attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
                 let secrets = template::take_secrets(&mut attributes);
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
             })
@@ -181,7 +181,7 @@ impl Token {
         mut attributes: Attributes,
     ) -> Result<Handle> {
         let id = object_id();
-        attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
         Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
 
@@ -323,6 +323,7 @@ fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login
 }
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
-fn unique_id(id: &ObjectId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    std::array::from_fn(|at| digit(if at % 2 == 0 { id[at / 2] >> 4 } else { id[at / 2] & 15 }))
 }

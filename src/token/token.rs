@@ -1,6 +1,7 @@
 //! One token: who is logged in, and its objects, kept in step with the storage.
 
-use super::config::{Config, Mode, Policy};
+use super::cloudhsm;
+use super::config::{Config, Mode, Policy, Profile};
 use super::objects::Objects;
 use super::pin;
 use super::policy::Rules;
@@ -266,6 +267,7 @@ impl Token {
         }
         let existing = self.opened()?;
         let fips = self.config.mode == Mode::Fips;
+        let defaults = NewToken::default();
         let new = NewToken {
             label,
             fips,
@@ -275,7 +277,11 @@ impl Token {
             },
             kdf: if fips { Kdf::DEFAULT_FIPS } else { Kdf::DEFAULT },
             so_pin,
-            ..NewToken::default()
+            tries: match self.config.profile {
+                Profile::Standard => defaults.tries,
+                Profile::CloudHsm => (defaults.tries.0, cloudhsm::TRIES),
+            },
+            ..defaults
         };
         match existing {
             // The PIN of an SO there is need only be right, whatever lengths the rules want today.

@@ -11,8 +11,8 @@ use zeroize::Zeroize;
 
 /// Whether footnote 7 guards an attribute of such objects: then it is kept with the secrets.
 pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribute: AttributeType) -> bool {
-    let is_secret = |schema: schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
-    key_type.is_some() && schema::candidates(Some(class), key_type).any(is_secret)
+    let guarded = |schema: &schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
+    key_type.is_some() && schema::lookup(class, key_type).is_some_and(guarded)
 }
 
 /// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
@@ -56,7 +56,7 @@ fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
 /// have no such attribute; CKR_DEVICE_ERROR if the stored form was tampered with.
 pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) -> Result<&'a Value> {
     static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::from(&[][..]));
-    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, &schema, attribute)) {
+    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, schema, attribute)) {
         fail!(AttributeTypeInvalid, "{}: not of CloudHSM's keys", attribute::name(attribute));
     }
     let absent = default_of(object.attributes(), attribute)?;
