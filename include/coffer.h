@@ -102,6 +102,13 @@ typedef struct CK_COFFER_VERDICT {
 } CK_COFFER_VERDICT;
 typedef CK_COFFER_VERDICT *CK_COFFER_VERDICT_PTR;
 
+typedef struct CK_COFFER_AUDIT_VERDICT {
+  CK_ULONG ulLines;   /* of the log */
+  CK_ULONG ulSigned;  /* those signed by whoever was logged in */
+  CK_ULONG ulFaults;
+} CK_COFFER_AUDIT_VERDICT;
+typedef CK_COFFER_AUDIT_VERDICT *CK_COFFER_AUDIT_VERDICT_PTR;
+
 typedef struct CK_COFFER_FUNCTION_LIST {
   CK_VERSION version;
 
@@ -149,6 +156,11 @@ typedef struct CK_COFFER_FUNCTION_LIST {
   /* Checks the whole token, by whoever is logged in. fNotify may be NULL. CKR_OK also if faults were found. */
   CK_RV (*VerifyToken)(CK_SESSION_HANDLE hSession, CK_COFFER_NOTIFY fNotify, CK_VOID_PTR pContext,
                        CK_COFFER_VERDICT_PTR pVerdict);
+
+  /* By an SO: reads the audit log through and checks it. Each line (a JSON object) is told to the callback, or with
+   * bFaultsOnly only what is wrong with it. A token without a log has none of either. */
+  CK_RV (*VerifyAudit)(CK_SESSION_HANDLE hSession, CK_BBOOL bFaultsOnly, CK_COFFER_NOTIFY fNotify,
+                       CK_VOID_PTR pContext, CK_COFFER_AUDIT_VERDICT_PTR pVerdict);
 } CK_COFFER_FUNCTION_LIST;
 typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 

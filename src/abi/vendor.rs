@@ -64,6 +64,14 @@ pub struct CK_COFFER_VERDICT {
 pub type CK_COFFER_VERDICT_PTR = *mut CK_COFFER_VERDICT;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_AUDIT_VERDICT {
+    pub ulLines: CK_ULONG,
+    pub ulSigned: CK_ULONG,
+    pub ulFaults: CK_ULONG,
+}
+pub type CK_COFFER_AUDIT_VERDICT_PTR = *mut CK_COFFER_AUDIT_VERDICT;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct CK_COFFER_FUNCTION_LIST {
     pub version: CK_VERSION,
     pub CreateUser: ::std::option::Option<
@@ -184,6 +192,15 @@ pub struct CK_COFFER_FUNCTION_LIST {
             fNotify: CK_COFFER_NOTIFY,
             pContext: CK_VOID_PTR,
             pVerdict: CK_COFFER_VERDICT_PTR,
+        ) -> CK_RV,
+    >,
+    pub VerifyAudit: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            bFaultsOnly: CK_BBOOL,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+            pVerdict: CK_COFFER_AUDIT_VERDICT_PTR,
         ) -> CK_RV,
     >,
 }

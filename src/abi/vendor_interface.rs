@@ -2,8 +2,8 @@
 
 use super::buffer::Caller;
 use super::vendor::{
-    CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY, CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT,
-    CK_COFFER_VERDICT_PTR,
+    CK_COFFER_AUDIT_VERDICT, CK_COFFER_AUDIT_VERDICT_PTR, CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY,
+    CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT, CK_COFFER_VERDICT_PTR,
 };
 use crate::error::{Result, Rv};
 use crate::mechanism::vendor::{CK_COFFER_INTERFACE, CKF_COFFER_USER_COUNT_LOW, CKF_COFFER_USER_LOCKED};
@@ -34,6 +34,7 @@ pub static V1_0: CK_COFFER_FUNCTION_LIST = CK_COFFER_FUNCTION_LIST {
     BackupToken: Some(BackupToken),
     RestoreToken: Some(RestoreToken),
     VerifyToken: Some(VerifyToken),
+    VerifyAudit: Some(VerifyAudit),
 };
 
 entry! {
@@ -211,6 +212,26 @@ entry! {
         out.set(CK_COFFER_VERDICT {
             ulObjects: verdict.objects as CK_ULONG,
             ulOpened: verdict.opened as CK_ULONG,
+            ulFaults: verdict.faults as CK_ULONG,
+        });
+        Ok(())
+    }
+
+    /// Reads and checks the audit log.
+    vendor fn VerifyAudit(
+        call,
+        session: CK_SESSION_HANDLE,
+        faults_only: CK_BBOOL,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+        verdict: CK_COFFER_AUDIT_VERDICT_PTR,
+    ) {
+        let out = call.out(verdict)?;
+        let mut tell = |done, total, text: Option<&str>| tell(notify, context, done, total, text);
+        let verdict = call.session(session)?.verify_audit(faults_only != CK_FALSE, &mut tell)?;
+        out.set(CK_COFFER_AUDIT_VERDICT {
+            ulLines: verdict.lines as CK_ULONG,
+            ulSigned: verdict.signed as CK_ULONG,
             ulFaults: verdict.faults as CK_ULONG,
         });
         Ok(())

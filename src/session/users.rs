@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::error::Result;
 use crate::object::Handle;
-use crate::token::{Access, Notify, Token, User, UserEntry, Verdict};
+use crate::token::{Access, AuditVerdict, Notify, Token, User, UserEntry, Verdict};
 use std::path::Path;
 
 impl Session {
@@ -114,6 +114,14 @@ impl Session {
     /// As [`Token::verify`].
     pub fn verify_token(&self, notify: Notify<'_>) -> Result<Verdict> {
         self.token().verify(notify)
+    }
+
+    /// Reads and checks the audit log.
+    ///
+    /// # Errors
+    /// As [`Token::verify_audit`].
+    pub fn verify_audit(&self, faults_only: bool, notify: Notify<'_>) -> Result<AuditVerdict> {
+        self.token().verify_audit(faults_only, notify)
     }
 
     /// Gives the token another label.

@@ -10,6 +10,7 @@
 //!
 //! docs/storage-format.md has every byte.
 
+pub mod audit;
 mod backup;
 pub mod codec;
 mod connection;

@@ -47,6 +47,10 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_ERROR if the file is there or cannot be written, or the token is not what
     /// was written; CKR_DEVICE_MEMORY if the disk is full. No file is left then.
     pub fn backup(&self, path: &Path) -> Result<()> {
+        self.audited("backup", || path.display().to_string(), || self.write_backup(path))
+    }
+
+    fn write_backup(&self, path: &Path) -> Result<()> {
         let (_, keys) = self.logged_in()?;
         let opened = self.initialised()?;
         let mut options = OpenOptions::new();
@@ -138,6 +142,7 @@ impl Token {
             fail!(SessionExists, "a session with the token is open");
         }
         self.initialised()?.sealed.verify_pin(role(User::So), "", so_pin)?;
+        self.record(None, "destroy token", pin::FOUNDER, "", None)?;
         self.place.destroy(self.slot as u64)?;
         *self.opened.write() = None;
         let mut objects = self.objects.write();

@@ -1,5 +1,6 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod audit;
 mod care;
 mod cloudhsm;
 pub mod config;
@@ -14,6 +15,7 @@ mod slots;
 mod token;
 mod users;
 
+pub use audit::AuditVerdict;
 pub use care::{Notify, Verdict};
 pub use config::Config;
 pub use policy::{MechanismInfo, Rules, Use};

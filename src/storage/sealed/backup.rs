@@ -50,7 +50,7 @@ fn authentic(token: &TokenKeys, changes: &Changes) -> Result<Meta> {
     let mut meta = None;
     for record in &changes.records {
         match record.key.first() {
-            Some(b'm' | b'u' | b'o') => {
+            Some(b'm' | b'u' | b'o' | b'a') => {
                 let body = set::body(record, Some(token))?;
                 if record.key == meta::RECORD {
                     meta = Some(Meta::parse(body)?);
