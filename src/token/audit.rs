@@ -90,6 +90,19 @@ impl Token {
         outcome
     }
 
+    /// The same of a change to an object, which says false if it was not made, for it will be tried again.
+    pub(super) fn audited_change(
+        &self,
+        event: &str,
+        object: &Object,
+        act: impl FnOnce() -> Result<bool>,
+    ) -> Result<bool> {
+        match act() {
+            Ok(false) => Ok(false),
+            outcome => self.audited(event, || unique(object), || outcome),
+        }
+    }
+
     /// Writes down the use of a key.
     #[cold]
     pub fn record_use(&self, verb: &str, mechanism: &str, key: &Object) -> Result<()> {

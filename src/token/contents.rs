@@ -1,6 +1,5 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
-use super::audit::unique;
 use super::objects::{Home, Objects, present};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
@@ -243,7 +242,7 @@ impl Token {
     /// As the storage.
     pub fn change(&self, object: &Object, attributes: Attributes) -> Result<bool> {
         match object.is_token() {
-            true => self.audited("change object", || unique(object), || self.replace(object, attributes)),
+            true => self.audited_change("change object", object, || self.replace(object, attributes)),
             false => self.replace(object, attributes),
         }
     }
@@ -278,7 +277,7 @@ impl Token {
     /// As the storage.
     pub fn destroy(&self, object: &Object) -> Result<bool> {
         match object.is_token() {
-            true => self.audited("destroy object", || unique(object), || self.remove(object)),
+            true => self.audited_change("destroy object", object, || self.remove(object)),
             false => self.remove(object),
         }
     }
