@@ -90,6 +90,25 @@ typedef struct CK_COFFER_USER {
 } CK_COFFER_USER;
 typedef CK_COFFER_USER *CK_COFFER_USER_PTR;
 
+/* What long work tells on its way: ulDone of ulTotal steps, and with pText (UTF-8, not ended by a zero) something found
+ * wrong; pText is NULL otherwise. Anything but CKR_OK in answer ends the work with CKR_FUNCTION_CANCELED. */
+typedef CK_RV (*CK_COFFER_NOTIFY)(CK_VOID_PTR pContext, CK_ULONG ulDone, CK_ULONG ulTotal, CK_UTF8CHAR_PTR pText,
+                                  CK_ULONG ulTextLen);
+
+typedef struct CK_COFFER_VERDICT {
+  CK_ULONG ulObjects;  /* all there are: each record's seal was checked */
+  CK_ULONG ulOpened;   /* those that opened for whoever is logged in: their components were checked as well */
+  CK_ULONG ulFaults;   /* what was wrong; each was told to the callback */
+} CK_COFFER_VERDICT;
+typedef CK_COFFER_VERDICT *CK_COFFER_VERDICT_PTR;
+
+typedef struct CK_COFFER_AUDIT_VERDICT {
+  CK_ULONG ulLines;   /* of the log */
+  CK_ULONG ulSigned;  /* those signed by whoever was logged in */
+  CK_ULONG ulFaults;
+} CK_COFFER_AUDIT_VERDICT;
+typedef CK_COFFER_AUDIT_VERDICT *CK_COFFER_AUDIT_VERDICT_PTR;
+
 typedef struct CK_COFFER_FUNCTION_LIST {
   CK_VERSION version;
 
@@ -124,6 +143,24 @@ typedef struct CK_COFFER_FUNCTION_LIST {
   CK_RV (*SetLimitedWrite)(CK_SESSION_HANDLE hSession, CK_BBOOL bOn);
   /* By an SO: another label, at most 32 bytes. */
   CK_RV (*RenameToken)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pLabel, CK_ULONG ulLabelLen);
+  /* With no session open and the founding SO's PIN: the token and all that is in it, for ever. */
+  CK_RV (*DestroyToken)(CK_SLOT_ID slotID, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen);
+
+  /* Writes the token, as it is at one moment, to a new file, while others use and change it. By whoever is logged in.
+   * The file opens with the PIN of any user the token has now. */
+  CK_RV (*BackupToken)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPath, CK_ULONG ulPathLen);
+  /* Makes a token out of such a file in a free slot, which is written to pSlotID, given the PIN of one of its users
+   * (pName as above, "admin" with CKU_SO for the founding SO). Users, PINs and objects are what they were. */
+  CK_RV (*RestoreToken)(CK_UTF8CHAR_PTR pPath, CK_ULONG ulPathLen, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName,
+                        CK_ULONG ulNameLen, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen, CK_SLOT_ID_PTR pSlotID);
+  /* Checks the whole token, by whoever is logged in. fNotify may be NULL. CKR_OK also if faults were found. */
+  CK_RV (*VerifyToken)(CK_SESSION_HANDLE hSession, CK_COFFER_NOTIFY fNotify, CK_VOID_PTR pContext,
+                       CK_COFFER_VERDICT_PTR pVerdict);
+
+  /* By an SO: reads the audit log through and checks it. Each line (a JSON object) is told to the callback, or with
+   * bFaultsOnly only what is wrong with it. A token without a log has none of either. */
+  CK_RV (*VerifyAudit)(CK_SESSION_HANDLE hSession, CK_BBOOL bFaultsOnly, CK_COFFER_NOTIFY fNotify,
+                       CK_VOID_PTR pContext, CK_COFFER_AUDIT_VERDICT_PTR pVerdict);
 } CK_COFFER_FUNCTION_LIST;
 typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 

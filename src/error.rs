@@ -54,6 +54,7 @@ errors! {
     DomainParamsInvalid = CKR_DOMAIN_PARAMS_INVALID, "the domain parameters are not valid";
     EncryptedDataInvalid = CKR_ENCRYPTED_DATA_INVALID, "the ciphertext is not valid";
     EncryptedDataLenRange = CKR_ENCRYPTED_DATA_LEN_RANGE, "the ciphertext has an impossible length";
+    FunctionCanceled = CKR_FUNCTION_CANCELED, "the application cancelled the function";
     FunctionFailed = CKR_FUNCTION_FAILED, "the function failed";
     FunctionNotParallel = CKR_FUNCTION_NOT_PARALLEL, "there are no parallel functions";
     FunctionNotSupported = CKR_FUNCTION_NOT_SUPPORTED, "the function is not supported";

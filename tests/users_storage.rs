@@ -318,7 +318,6 @@ fn what_is_shared_and_taken_back_is_so_in_every_process() {
         format!("f Err({:?}) {gone}", Rv(CKR_DEVICE_REMOVED)),
         "a removed user is logged out"
     );
-    drop(ask);
     bob.kill().unwrap();
     bob.wait().unwrap();
 }

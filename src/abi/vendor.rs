@@ -45,6 +45,31 @@ pub struct CK_COFFER_USER {
     pub flags: CK_FLAGS,
 }
 pub type CK_COFFER_USER_PTR = *mut CK_COFFER_USER;
+pub type CK_COFFER_NOTIFY = ::std::option::Option<
+    unsafe extern "C" fn(
+        pContext: CK_VOID_PTR,
+        ulDone: CK_ULONG,
+        ulTotal: CK_ULONG,
+        pText: CK_UTF8CHAR_PTR,
+        ulTextLen: CK_ULONG,
+    ) -> CK_RV,
+>;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_VERDICT {
+    pub ulObjects: CK_ULONG,
+    pub ulOpened: CK_ULONG,
+    pub ulFaults: CK_ULONG,
+}
+pub type CK_COFFER_VERDICT_PTR = *mut CK_COFFER_VERDICT;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_AUDIT_VERDICT {
+    pub ulLines: CK_ULONG,
+    pub ulSigned: CK_ULONG,
+    pub ulFaults: CK_ULONG,
+}
+pub type CK_COFFER_AUDIT_VERDICT_PTR = *mut CK_COFFER_AUDIT_VERDICT;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct CK_COFFER_FUNCTION_LIST {
@@ -137,6 +162,45 @@ pub struct CK_COFFER_FUNCTION_LIST {
             hSession: CK_SESSION_HANDLE,
             pLabel: CK_UTF8CHAR_PTR,
             ulLabelLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub DestroyToken: ::std::option::Option<
+        unsafe extern "C" fn(slotID: CK_SLOT_ID, pPin: CK_UTF8CHAR_PTR, ulPinLen: CK_ULONG) -> CK_RV,
+    >,
+    pub BackupToken: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pPath: CK_UTF8CHAR_PTR,
+            ulPathLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub RestoreToken: ::std::option::Option<
+        unsafe extern "C" fn(
+            pPath: CK_UTF8CHAR_PTR,
+            ulPathLen: CK_ULONG,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pPin: CK_UTF8CHAR_PTR,
+            ulPinLen: CK_ULONG,
+            pSlotID: CK_SLOT_ID_PTR,
+        ) -> CK_RV,
+    >,
+    pub VerifyToken: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+            pVerdict: CK_COFFER_VERDICT_PTR,
+        ) -> CK_RV,
+    >,
+    pub VerifyAudit: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            bFaultsOnly: CK_BBOOL,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+            pVerdict: CK_COFFER_AUDIT_VERDICT_PTR,
         ) -> CK_RV,
     >,
 }

@@ -1,11 +1,16 @@
 //! The interface "Vendor Coffer" (include/coffer.h): what PKCS#11 has no functions for.
 
 use super::buffer::Caller;
-use super::vendor::{CK_COFFER_FUNCTION_LIST, CK_COFFER_USER, CK_COFFER_USER_PTR};
+use super::vendor::{
+    CK_COFFER_AUDIT_VERDICT, CK_COFFER_AUDIT_VERDICT_PTR, CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY,
+    CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT, CK_COFFER_VERDICT_PTR,
+};
 use crate::error::{Result, Rv};
 use crate::mechanism::vendor::{CK_COFFER_INTERFACE, CKF_COFFER_USER_COUNT_LOW, CKF_COFFER_USER_LOCKED};
 use crate::token::{User, UserEntry};
 use cryptoki_sys::*;
+use std::path::Path;
+use std::ptr;
 
 /// Its name, with the NUL that ends it.
 pub const NAME: &[u8] = CK_COFFER_INTERFACE;
@@ -25,6 +30,11 @@ pub static V1_0: CK_COFFER_FUNCTION_LIST = CK_COFFER_FUNCTION_LIST {
     ListAccess: Some(ListAccess),
     SetLimitedWrite: Some(SetLimitedWrite),
     RenameToken: Some(RenameToken),
+    DestroyToken: Some(DestroyToken),
+    BackupToken: Some(BackupToken),
+    RestoreToken: Some(RestoreToken),
+    VerifyToken: Some(VerifyToken),
+    VerifyAudit: Some(VerifyAudit),
 };
 
 entry! {
@@ -157,6 +167,92 @@ entry! {
     /// Gives the token another label.
     vendor fn RenameToken(call, session: CK_SESSION_HANDLE, label: CK_UTF8CHAR_PTR, label_len: CK_ULONG) {
         call.session(session)?.rename_token(text(&call, label, label_len)?)
+    }
+
+    /// Destroys a token for ever.
+    vendor fn DestroyToken(call, slot: CK_SLOT_ID, pin: CK_UTF8CHAR_PTR, pin_len: CK_ULONG) {
+        call.module().destroy_token(slot, call.pin(pin, pin_len)?)
+    }
+
+    /// Writes a backup to a new file.
+    vendor fn BackupToken(call, session: CK_SESSION_HANDLE, path: CK_UTF8CHAR_PTR, path_len: CK_ULONG) {
+        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?))
+    }
+
+    /// Makes a token out of a backup.
+    vendor fn RestoreToken(
+        call,
+        path: CK_UTF8CHAR_PTR,
+        path_len: CK_ULONG,
+        user_type: CK_USER_TYPE,
+        name: CK_UTF8CHAR_PTR,
+        name_len: CK_ULONG,
+        pin: CK_UTF8CHAR_PTR,
+        pin_len: CK_ULONG,
+        slot: CK_SLOT_ID_PTR,
+    ) {
+        let out = call.out(slot)?;
+        let (path, user) = (Path::new(text(&call, path, path_len)?), user(user_type)?);
+        let (name, pin) = (call.input(name, name_len)?, call.pin(pin, pin_len)?);
+        out.set(call.module().restore_token(path, user, name, pin)?);
+        Ok(())
+    }
+
+    /// Checks the whole token.
+    vendor fn VerifyToken(
+        call,
+        session: CK_SESSION_HANDLE,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+        verdict: CK_COFFER_VERDICT_PTR,
+    ) {
+        let out = call.out(verdict)?;
+        let mut tell = |done, total, text: Option<&str>| tell(notify, context, done, total, text);
+        let verdict = call.session(session)?.verify_token(&mut tell)?;
+        out.set(CK_COFFER_VERDICT {
+            ulObjects: verdict.objects as CK_ULONG,
+            ulOpened: verdict.opened as CK_ULONG,
+            ulFaults: verdict.faults as CK_ULONG,
+        });
+        Ok(())
+    }
+
+    /// Reads and checks the audit log.
+    vendor fn VerifyAudit(
+        call,
+        session: CK_SESSION_HANDLE,
+        faults_only: CK_BBOOL,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+        verdict: CK_COFFER_AUDIT_VERDICT_PTR,
+    ) {
+        let out = call.out(verdict)?;
+        let mut tell = |done, total, text: Option<&str>| tell(notify, context, done, total, text);
+        let verdict = call.session(session)?.verify_audit(faults_only != CK_FALSE, &mut tell)?;
+        out.set(CK_COFFER_AUDIT_VERDICT {
+            ulLines: verdict.lines as CK_ULONG,
+            ulSigned: verdict.signed as CK_ULONG,
+            ulFaults: verdict.faults as CK_ULONG,
+        });
+        Ok(())
+    }
+}
+
+/// Tells the application how far the work is.
+fn tell(
+    notify: CK_COFFER_NOTIFY,
+    context: CK_VOID_PTR,
+    done: usize,
+    total: usize,
+    text: Option<&str>,
+) -> Result<()> {
+    let Some(notify) = notify else { return Ok(()) };
+    let (done, total) = (done as CK_ULONG, total as CK_ULONG);
+    let (text, len) = text.map_or((ptr::null_mut(), 0), |text| (text.as_ptr().cast_mut(), text.len()));
+    // SAFETY: the application gave the function and what it is called with; the text outlives the call.
+    match unsafe { notify(context, done, total, text, len as CK_ULONG) } {
+        CKR_OK => Ok(()),
+        _ => fail!(FunctionCanceled),
     }
 }
 

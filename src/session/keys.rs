@@ -93,6 +93,9 @@ impl Session {
             .map_err(|error| wrapping_error(Use::Wrap, error))?;
         let key = self.key(key)?;
         self.may_leave(&wrapping, &key)?;
+        if self.token().audits_uses() {
+            self.token().record_use("be wrapped", row.name, &key)?;
+        }
         let payload = match key.class() {
             CKO_SECRET_KEY => key.secret_copy()?,
             CKO_PRIVATE_KEY if wrap.takes_private_keys() => export(&key)?,

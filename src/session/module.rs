@@ -6,8 +6,9 @@ use super::sessions::{Held, Sessions};
 use crate::error::Result;
 use crate::object::Handle;
 use crate::token::config::Profile;
-use crate::token::{Config, MechanismInfo, Slots, TokenInfo};
+use crate::token::{Config, MechanismInfo, Slots, TokenInfo, User};
 use cryptoki_sys::*;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -100,6 +101,22 @@ impl Module {
     pub fn init_token(&self, slot: CK_SLOT_ID, so_pin: &[u8], label: &str) -> Result<()> {
         let token = self.slots.token(slot)?;
         token.initialise(so_pin, label)
+    }
+
+    /// Makes a token out of a backup: the slot that it is in.
+    ///
+    /// # Errors
+    /// CKR_PIN_INCORRECT, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR, CKR_SLOT_ID_INVALID if no slot is free.
+    pub fn restore_token(&self, path: &Path, user: User, name: &[u8], pin: &[u8]) -> Result<CK_SLOT_ID> {
+        self.slots.restore(path, user, name, pin)
+    }
+
+    /// Destroys a token for ever.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS, CKR_PIN_INCORRECT, CKR_PIN_LOCKED.
+    pub fn destroy_token(&self, slot: CK_SLOT_ID, so_pin: &[u8]) -> Result<()> {
+        self.slots.destroy_token(slot, so_pin)
     }
 
     /// Whether C_InitPIN would take this PIN in a token that C_InitToken makes in this slot.

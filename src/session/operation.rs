@@ -125,6 +125,9 @@ impl Session {
     ) -> Result<Kept> {
         let key = self.fit_key(usage, mechanism, handle, |key| judge(self, usage, mechanism, key))?;
         self.policy().judge_parameter(usage, mechanism, params)?;
+        if self.token().audits_uses() {
+            self.token().record_use(usage.row().verb, mechanism.name, &key)?;
+        }
         Ok(key)
     }
 }

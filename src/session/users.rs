@@ -3,7 +3,8 @@
 use super::session::Session;
 use crate::error::Result;
 use crate::object::Handle;
-use crate::token::{Access, Token, User, UserEntry};
+use crate::token::{Access, AuditVerdict, Notify, Token, User, UserEntry, Verdict};
+use std::path::Path;
 
 impl Session {
     /// The token, for changes to it.
@@ -97,6 +98,30 @@ impl Session {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is.
     pub fn set_limited_write(&self, on: bool) -> Result<()> {
         self.token_to_change()?.set_limited_write(on)
+    }
+
+    /// Writes a backup of the token to a new file.
+    ///
+    /// # Errors
+    /// As [`Token::backup`].
+    pub fn backup_token(&self, path: &Path) -> Result<()> {
+        self.token().backup(path)
+    }
+
+    /// Checks the whole token.
+    ///
+    /// # Errors
+    /// As [`Token::verify`].
+    pub fn verify_token(&self, notify: Notify<'_>) -> Result<Verdict> {
+        self.token().verify(notify)
+    }
+
+    /// Reads and checks the audit log.
+    ///
+    /// # Errors
+    /// As [`Token::verify_audit`].
+    pub fn verify_audit(&self, faults_only: bool, notify: Notify<'_>) -> Result<AuditVerdict> {
+        self.token().verify_audit(faults_only, notify)
     }
 
     /// Gives the token another label.

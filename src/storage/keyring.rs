@@ -370,6 +370,16 @@ impl TokenKeys {
             key,
         }
     }
+
+    /// The seed of the key that signs the audit log.
+    pub(super) fn audit_seed(&self) -> Secret {
+        Hmac::new(self.key.expose()).derive(&[b"coffer-2 token audit signature\0", &self.id])
+    }
+
+    /// The key of one backup.
+    pub(super) fn backup_key(&self, salt: &[u8; 16]) -> Secret {
+        Hmac::new(self.key.expose()).derive(&[b"coffer-2 token backup\0", &self.id, salt])
+    }
 }
 
 #[cfg(test)]

@@ -102,6 +102,18 @@ impl Storage for Memory {
         Ok(revision)
     }
 
+    fn fill(&self, changes: &Changes) -> Result<()> {
+        let mut state = self.0.1.lock();
+        if state.revision != Revision(0) {
+            fail!(DeviceError, "only an empty store is filled");
+        }
+        (state.revision, state.horizon) = (changes.upto, changes.upto);
+        let rows = changes.records.iter();
+        state.records = rows.map(|row| (row.key.clone(), (row.revision, row.value.clone()))).collect();
+        self.0.0.fetch_add(2, Ordering::Release);
+        Ok(())
+    }
+
     fn write_protected(&self) -> bool {
         false
     }

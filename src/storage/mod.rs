@@ -10,6 +10,8 @@
 //!
 //! docs/storage-format.md has every byte.
 
+pub mod audit;
+mod backup;
 pub mod codec;
 mod connection;
 mod grant;
@@ -142,6 +144,9 @@ pub trait Storage: Send + Sync {
     /// as revision `view.revision().next()`. An error of `work`'s own writes nothing; nor does an empty batch,
     /// for which the unchanged revision is returned. Engines may run `work` again if others wrote meanwhile.
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision>;
+
+    /// Makes an empty store what another was: its records as they are, with their revisions, in one transaction.
+    fn fill(&self, changes: &Changes) -> Result<()>;
 
     /// True if this process can read it only.
     fn write_protected(&self) -> bool;

@@ -57,6 +57,11 @@ impl Place {
         Ok(Place(path))
     }
 
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        &self.0
+    }
+
     /// The file of a slot's token, whether it is there or not.
     pub fn path(&self, slot: u64) -> PathBuf {
         self.0.join(format!("{slot}{SUFFIX}"))

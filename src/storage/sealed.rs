@@ -3,6 +3,8 @@
 //! Nothing here remembers what another process may change: every answer is as of the storage's present
 //! state, and what is kept is kept under its [`Stamp`].
 
+mod audit;
+mod backup;
 mod pins;
 mod sharing;
 mod users;
@@ -18,6 +20,7 @@ use super::{Batch, Changes, Record, Revision, Stamp, Storage, View};
 use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
+pub use backup::restore;
 use parking_lot::Mutex;
 use pins::Opened;
 use std::collections::HashSet;
@@ -546,7 +549,7 @@ fn sort(changes: Changes, keys: Option<&Keys>) -> Result<Loaded> {
             }
             (None, Some(_)) => {
                 let sound = match record.key.first() {
-                    Some(b'm' | b'u') => set::body(record, token).map(drop),
+                    Some(b'm' | b'u' | b'a') => set::body(record, token).map(drop),
                     Some(b's' | b'c') => set::plain_body(record).map(drop),
                     _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(&record.key)))),
                 };

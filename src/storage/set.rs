@@ -71,6 +71,7 @@ pub(super) fn name(key: &[u8]) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let kind = match key {
         b"m" => return "the token's own record".into(),
+        b"a" => return "the record of the audit log".into(),
         RECORD => return "the record of the set".into(),
         [b'u', _, name @ ..] => return format!("the record of user '{}'", String::from_utf8_lossy(name)),
         [b'c', _, name @ ..] => {

@@ -214,6 +214,26 @@ impl Storage for Sqlite {
         self.commit(work)
     }
 
+    fn fill(&self, changes: &Changes) -> Result<()> {
+        let connection = self.enter()?;
+        let failed = |error| self.failed(error);
+        let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed)?;
+        if state(&transaction).map_err(failed)?.0 != Revision(0) {
+            fail!(DeviceError, "{}: only an empty store is filled", self.path.display());
+        }
+        let at = changes.upto.0 as i64;
+        let write = || -> rusqlite::Result<()> {
+            transaction.execute("UPDATE state SET revision = ?, horizon = ?", [at, at])?;
+            let mut put = transaction.prepare("INSERT INTO record VALUES (?, ?, ?)")?;
+            for row in &changes.records {
+                put.execute(params![row.key, row.revision.0 as i64, row.value])?;
+            }
+            Ok(())
+        };
+        write().and_then(|()| transaction.commit()).map_err(failed)
+    }
+
     fn write_protected(&self) -> bool {
         self.write_protected
     }

@@ -40,6 +40,19 @@ pub enum Mode {
     Fips,
 }
 
+/// What is written to the audit log.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Logins, changes to users and to the token, and token objects made, changed, shared and destroyed.
+    Management,
+    /// Also every use of a key.
+    All,
+}
+
 /// What the file says.
 #[derive(Clone, Default, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,6 +65,8 @@ pub struct Config {
     pub policy: Policy,
     /// The mode of tokens to be made.
     pub mode: Mode,
+    /// What is written to the audit log.
+    pub audit: Audit,
     /// `error`, `warn`, `info`, `debug` or `trace`; `warn` unless said.
     pub log_level: Option<String>,
     /// Where the log goes; standard error unless said.

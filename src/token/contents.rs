@@ -37,7 +37,7 @@ impl Token {
             Err(error) if error.rv() == Rv::DeviceRemoved => {
                 // Another process has initialised the token anew: the login is no more.
                 drop((objects, login));
-                let _ = self.logout();
+                let _ = self.end_login();
                 return Err(error);
             }
             loaded => loaded?,
@@ -187,6 +187,17 @@ impl Token {
 
     /// Stores those that are token objects and shows all.
     fn keep(&self, owner: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
+        let stored: Vec<ObjectId> =
+            drafts.iter().filter(|(object, _)| object.is_token()).map(|(_, id)| *id).collect();
+        if stored.is_empty() {
+            return self.store(owner, drafts);
+        }
+        let hex = |id| String::from_utf8_lossy(&unique_id(id)).into_owned();
+        let ids = || stored.iter().map(hex).collect::<Vec<_>>().join(" ");
+        self.audited("create objects", ids, || self.store(owner, drafts))
+    }
+
+    fn store(&self, owner: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
         let login = self.login.read();
         let mut records = Vec::new();
         for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
@@ -230,6 +241,13 @@ impl Token {
     /// # Errors
     /// As the storage.
     pub fn change(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+        match object.is_token() {
+            true => self.audited_change("change object", object, || self.replace(object, attributes)),
+            false => self.replace(object, attributes),
+        }
+    }
+
+    fn replace(&self, object: &Object, attributes: Attributes) -> Result<bool> {
         let new = Arc::new(object.with_attributes(attributes));
         let login = self.login.read();
         let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
@@ -258,6 +276,13 @@ impl Token {
     /// # Errors
     /// As the storage.
     pub fn destroy(&self, object: &Object) -> Result<bool> {
+        match object.is_token() {
+            true => self.audited_change("destroy object", object, || self.remove(object)),
+            false => self.remove(object),
+        }
+    }
+
+    fn remove(&self, object: &Object) -> Result<bool> {
         let login = self.login.read();
         let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
         if let Home::Stored(id, at) = home

@@ -1,5 +1,7 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod audit;
+mod care;
 mod cloudhsm;
 pub mod config;
 mod contents;
@@ -13,6 +15,8 @@ mod slots;
 mod token;
 mod users;
 
+pub use audit::AuditVerdict;
+pub use care::{Notify, Verdict};
 pub use config::Config;
 pub use policy::{MechanismInfo, Rules, Use};
 pub use sharing::Access;

@@ -1,6 +1,7 @@
 //! Who owns an object, and who else may use it.
 
 use super::User;
+use super::audit::unique;
 use super::objects::{Home, present};
 use super::pin;
 use super::token::Token;
@@ -28,10 +29,16 @@ impl Token {
     /// CKR_ARGUMENTS_BAD if there is no such user; CKR_TOKEN_WRITE_PROTECTED.
     pub fn share(&self, object: &Object, name: &[u8], shared: bool) -> Result<()> {
         let name = pin::canonical(User::Normal, name)?;
-        let login = self.login.read();
-        let Some(login) = &*login else { fail!(UserNotLoggedIn, "only the owner shares") };
-        let Some(id) = self.stored(object)? else { fail!(ActionProhibited, "only token objects are shared") };
-        self.initialised()?.sealed.share(&login.keys, &id, &name, shared).map(drop)
+        let act = || {
+            let login = self.login.read();
+            let Some(login) = &*login else { fail!(UserNotLoggedIn, "only the owner shares") };
+            let Some(id) = self.stored(object)? else {
+                fail!(ActionProhibited, "only token objects are shared")
+            };
+            self.initialised()?.sealed.share(&login.keys, &id, &name, shared).map(drop)
+        };
+        let event = if shared { "share" } else { "unshare" };
+        self.audited(event, || format!("{} {name}", unique(object)), act)
     }
 
     /// Who can use an object.

@@ -26,6 +26,10 @@ impl Slots {
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Of all tokens.
     pub(crate) fn profile(&self) -> Profile {
         self.config.profile

@@ -7,6 +7,7 @@ use super::pin;
 use super::policy::Rules;
 use crate::error::Result;
 use crate::mechanism::{self, Mechanism};
+use crate::storage::audit::Log;
 use crate::storage::keyring::Kdf;
 use crate::storage::meta::{LifePolicy, Meta};
 use crate::storage::place::Place;
@@ -14,6 +15,7 @@ use crate::storage::sealed::{Keys, NewToken, PinState, Sealed};
 use crate::storage::sqlite::Sqlite;
 use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
+use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -53,6 +55,7 @@ pub(super) struct OpenSessions {
 pub struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
     pub(super) rules: Rules,
+    pub(super) audit: OnceCell<Arc<Log>>,
 }
 
 impl Opened {
@@ -166,7 +169,7 @@ impl Token {
     fn open(&self) -> Result<Opened> {
         let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
         let rules = self.rules_of(&sealed.info()?.meta);
-        Ok(Opened { sealed: Arc::new(sealed), rules })
+        Ok(Opened { sealed: Arc::new(sealed), rules, audit: OnceCell::new() })
     }
 
     fn rules_of(&self, meta: &Meta) -> Rules {
@@ -296,7 +299,8 @@ impl Token {
         objects.remove_where(|_, _| true);
         objects.revision = Revision(0);
         self.seen.store(UNSEEN, Ordering::Release);
-        Ok(())
+        drop(objects);
+        self.record(None, "init token", "", label, None)
     }
 }
 

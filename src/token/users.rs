@@ -25,16 +25,26 @@ pub struct UserEntry {
 impl From<UserInfo> for UserEntry {
     fn from(info: UserInfo) -> UserEntry {
         let user = if info.role == Role::So { User::So } else { User::Normal };
-        let founder = user == User::So && info.name.is_empty();
-        UserEntry { user, name: if founder { FOUNDER.into() } else { info.name }, pin: info.pin }
+        UserEntry { user, name: shown(user, &info.name), pin: info.pin }
     }
 }
 
-fn role(user: User) -> Role {
+/// A stored name as people are told it.
+pub(super) fn shown(user: User, name: &str) -> String {
+    if user == User::So && name.is_empty() { FOUNDER.into() } else { name.into() }
+}
+
+pub(super) fn role(user: User) -> Role {
     match user {
         User::Normal => Role::User,
         User::So => Role::So,
     }
+}
+
+/// A user, for the audit log.
+fn named(user: User, name: &[u8]) -> String {
+    let kind = if user == User::So { "CKU_SO" } else { "CKU_USER" };
+    format!("{kind} {}", String::from_utf8_lossy(name).to_lowercase())
 }
 
 impl Token {
@@ -48,11 +58,25 @@ impl Token {
         Ok(if info.named_users && !info.user.set { Form::Named } else { Form::Plain })
     }
 
-    /// C_Login, C_LoginUser.
+    /// C_Login, C_LoginUser. Where logins are audited, nobody logs in without a line in the log.
     pub(crate) fn login(&self, user: User, name: &[u8], pin: &[u8]) -> Result<()> {
         let opened = self.initialised()?;
-        let sessions = self.sessions.lock();
         let pin = Pin::parse(user, name, pin, self.form(&opened)?);
+        let who = pin.as_ref().map_or(String::new(), |pin| shown(user, &pin.name));
+        let outcome = self.log_in(&opened, user, pin);
+        let keys = self.login.read().as_ref().map(|login| (login.user, login.keys.clone()));
+        let by = keys.as_ref().map(|(user, keys)| (*user, &**keys));
+        let kind = if user == User::So { "CKU_SO" } else { "CKU_USER" };
+        let recorded = self.record(by, "login", &who, kind, outcome.as_ref().err());
+        if let (Ok(()), Err(error)) = (&outcome, recorded) {
+            let _ = self.end_login();
+            return Err(error);
+        }
+        outcome
+    }
+
+    fn log_in(&self, opened: &Arc<Opened>, user: User, pin: Result<Pin<'_>>) -> Result<()> {
+        let sessions = self.sessions.lock();
         if let Some(login) = &*self.login.read() {
             match pin {
                 Ok(pin) if login.user == user && login.keys.name() != pin.name => {
@@ -71,16 +95,24 @@ impl Token {
         self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
         let keys = Arc::new(keys);
         let new = Login { user, keys };
-        let applied = self.apply(&mut self.objects.write(), &opened, loaded, Some(&new));
+        let applied = self.apply(&mut self.objects.write(), opened, loaded, Some(&new));
         *login = Some(new);
         drop(login);
         applied.inspect_err(|_| {
-            let _ = self.logout();
+            let _ = self.end_login();
         })
     }
 
     /// C_Logout.
     pub(crate) fn logout(&self) -> Result<()> {
+        if self.user().is_none() {
+            fail!(UserNotLoggedIn, "nobody is logged in");
+        }
+        self.audited("logout", String::new, || self.end_login())
+    }
+
+    /// Ends the login, if there is one, without a word in the log.
+    pub(super) fn end_login(&self) -> Result<()> {
         let mut login = self.login.write();
         if login.take().is_none() {
             fail!(UserNotLoggedIn, "nobody is logged in");
@@ -123,7 +155,9 @@ impl Token {
         }
         let opened = self.initialised()?;
         let (user, pin) = self.own_pin(&opened, pin)?;
-        opened.sealed.verify_pin(role(user), &pin.name, pin.secret)
+        self.audited("login again", String::new, || {
+            opened.sealed.verify_pin(role(user), &pin.name, pin.secret)
+        })
     }
 
     /// C_SetPIN: of whoever is logged in, else the user's.
@@ -134,7 +168,8 @@ impl Token {
             fail!(PinInvalid, "the new PIN names another user");
         }
         pin::check(new.secret, &opened.rules)?;
-        opened.sealed.set_pin(role(user), &old.name, old.secret, new.secret)
+        let name = || old.name.clone();
+        self.audited("set PIN", name, || opened.sealed.set_pin(role(user), &old.name, old.secret, new.secret))
     }
 
     /// Whether a token made now would take this as its user's PIN: to be asked before a token is wiped for it.
@@ -153,11 +188,12 @@ impl Token {
             Profile::CloudHsm => Form::Named,
             Profile::Standard => Form::Plain,
         };
-        self.as_so(|opened, keys| {
-            let pin = Pin::parse(User::Normal, b"", pin, form)?;
+        let pin = Pin::parse(User::Normal, b"", pin, form)?;
+        let act = |opened: &Opened, keys: &Keys| {
             pin::check(pin.secret, &opened.rules)?;
             opened.sealed.init_pin(keys, &pin.name, pin.secret)
-        })
+        };
+        self.audited("init PIN", || pin.name.clone(), || self.as_so(act))
     }
 
     /// Does what only an SO may.
@@ -173,14 +209,15 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_FUNCTION_REJECTED if there is one of this name; CKR_PIN_INVALID
     /// for an impossible name; CKR_PIN_LEN_RANGE.
     pub fn create_user(&self, user: User, name: &[u8], pin: &[u8]) -> Result<()> {
-        self.as_so(|opened, keys| {
+        let act = |opened: &Opened, keys: &Keys| {
             let name = pin::canonical(user, name)?;
             if name.is_empty() || name == FOUNDER {
                 fail!(FunctionRejected, "C_InitToken and C_InitPIN make this user");
             }
             pin::check(pin, &opened.rules)?;
             opened.sealed.create_user(keys, role(user), &name, pin)
-        })
+        };
+        self.audited("create user", || named(user, name), || self.as_so(act))
     }
 
     /// Removes a user, with the private objects it owns.
@@ -189,8 +226,10 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_ARGUMENTS_BAD if there is no such user; CKR_FUNCTION_REJECTED
     /// for the SO who founded the token and for oneself; CKR_TOKEN_WRITE_PROTECTED.
     pub fn remove_user(&self, user: User, name: &[u8]) -> Result<()> {
-        let name = pin::canonical(user, name)?;
-        self.as_so(|opened, keys| opened.sealed.remove_user(keys, role(user), &name))
+        let act = |opened: &Opened, keys: &Keys| {
+            opened.sealed.remove_user(keys, role(user), &pin::canonical(user, name)?)
+        };
+        self.audited("delete user", || named(user, name), || self.as_so(act))
     }
 
     /// Sets another's forgotten PIN anew, which unlocks it.
@@ -199,11 +238,11 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_ARGUMENTS_BAD if there is no such user; CKR_FUNCTION_REJECTED
     /// without escrow, and for the SO who founded the token; CKR_PIN_LEN_RANGE.
     pub fn reset_pin(&self, user: User, name: &[u8], pin: &[u8]) -> Result<()> {
-        let name = pin::canonical(user, name)?;
-        self.as_so(|opened, keys| {
+        let act = |opened: &Opened, keys: &Keys| {
             pin::check(pin, &opened.rules)?;
-            opened.sealed.reset_pin(keys, role(user), &name, pin)
-        })
+            opened.sealed.reset_pin(keys, role(user), &pin::canonical(user, name)?, pin)
+        };
+        self.audited("set user's PIN", || named(user, name), || self.as_so(act))
     }
 
     /// Gives a user the other role, with a new PIN.
@@ -211,11 +250,11 @@ impl Token {
     /// # Errors
     /// As [`Token::reset_pin`]; CKR_FUNCTION_REJECTED also if it owns private objects, and for oneself.
     pub fn set_role(&self, name: &[u8], new: User, pin: &[u8]) -> Result<()> {
-        let name = pin::canonical(User::So, name)?;
-        self.as_so(|opened, keys| {
+        let act = |opened: &Opened, keys: &Keys| {
             pin::check(pin, &opened.rules)?;
-            opened.sealed.set_role(keys, &name, role(new), pin)
-        })
+            opened.sealed.set_role(keys, &pin::canonical(User::So, name)?, role(new), pin)
+        };
+        self.audited("set user's type", || named(new, name), || self.as_so(act))
     }
 
     /// Gives a locked user all tries back.
@@ -223,8 +262,10 @@ impl Token {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_ARGUMENTS_BAD if there is no such user.
     pub fn unlock_user(&self, user: User, name: &[u8]) -> Result<()> {
-        let name = pin::canonical(user, name)?;
-        self.as_so(|opened, keys| opened.sealed.unlock_user(keys, role(user), &name))
+        let act = |opened: &Opened, keys: &Keys| {
+            opened.sealed.unlock_user(keys, role(user), &pin::canonical(user, name)?)
+        };
+        self.audited("unlock user", || named(user, name), || self.as_so(act))
     }
 
     /// The SOs, then the users, by name. Anyone may ask.
@@ -254,7 +295,8 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is.
     pub fn set_limited_write(&self, on: bool) -> Result<()> {
         let alteration = Alteration { limited_write: Some(on), ..Alteration::default() };
-        self.as_so(|opened, keys| opened.sealed.alter(keys, &alteration))
+        let act = |opened: &Opened, keys: &Keys| opened.sealed.alter(keys, &alteration);
+        self.audited("limited write", || if on { "on" } else { "off" }.into(), || self.as_so(act))
     }
 
     /// Gives the token another label.
@@ -263,6 +305,7 @@ impl Token {
     /// CKR_USER_NOT_LOGGED_IN unless an SO is; CKR_ARGUMENTS_BAD for one of more than 32 bytes.
     pub fn rename(&self, label: &str) -> Result<()> {
         let alteration = Alteration { label: Some(label), ..Alteration::default() };
-        self.as_so(|opened, keys| opened.sealed.alter(keys, &alteration))
+        let act = |opened: &Opened, keys: &Keys| opened.sealed.alter(keys, &alteration);
+        self.audited("rename token", || label.into(), || self.as_so(act))
     }
 }

@@ -1,7 +1,9 @@
 //! The interface "Vendor Coffer", as a program would call it.
 
 use super::*;
-use coffer_pkcs11::abi::vendor::{CK_COFFER_FUNCTION_LIST, CK_COFFER_USER};
+use coffer_pkcs11::abi::vendor::{
+    CK_COFFER_AUDIT_VERDICT, CK_COFFER_FUNCTION_LIST, CK_COFFER_USER, CK_COFFER_VERDICT,
+};
 use pkcs11_conformance::client::{Result, Rv};
 use std::ptr;
 
@@ -116,4 +118,62 @@ impl<'a> Coffer<'a> {
         let (label, label_len) = bytes(label);
         ask!(self.RenameToken(self.session.handle(), label, label_len))
     }
+
+    pub fn backup(&self, path: &Path) -> Result<()> {
+        let (path, path_len) = bytes(path.to_str().expect("UTF-8"));
+        ask!(self.BackupToken(self.session.handle(), path, path_len))
+    }
+
+    /// The slot that the token is in.
+    pub fn restore(&self, path: &Path, kind: CK_USER_TYPE, name: &str, pin: &str) -> Result<CK_SLOT_ID> {
+        let (path, path_len) = bytes(path.to_str().expect("UTF-8"));
+        let ((name, name_len), (pin, pin_len)) = (bytes(name), bytes(pin));
+        let mut slot = CK_UNAVAILABLE_INFORMATION;
+        ask!(self.RestoreToken(path, path_len, kind, name, name_len, pin, pin_len, &raw mut slot))?;
+        Ok(slot)
+    }
+
+    /// Lines, those that are signed, and what is told.
+    pub fn audit(&self, faults_only: bool) -> Result<(CK_ULONG, CK_ULONG, Vec<String>)> {
+        let mut verdict = CK_COFFER_AUDIT_VERDICT { ulLines: 0, ulSigned: 0, ulFaults: 0 };
+        let mut context = (usize::MAX, Vec::new());
+        let at = (&raw mut context).cast();
+        let handle = self.session.handle();
+        ask!(self.VerifyAudit(handle, faults_only.into(), Some(notify), at, &raw mut verdict))?;
+        assert!(!faults_only || verdict.ulFaults as usize == context.1.len());
+        Ok((verdict.ulLines, verdict.ulSigned, context.1))
+    }
+
+    pub fn destroy(&self, slot: CK_SLOT_ID, pin: &str) -> Result<()> {
+        let (pin, pin_len) = bytes(pin);
+        ask!(self.DestroyToken(slot, pin, pin_len))
+    }
+
+    /// Objects, those that opened, and the faults; at most `most` steps of it.
+    pub fn verify(&self, most: usize) -> Result<(CK_ULONG, CK_ULONG, Vec<String>)> {
+        let mut verdict = CK_COFFER_VERDICT { ulObjects: 0, ulOpened: 0, ulFaults: 0 };
+        let mut context = (most, Vec::new());
+        let at = (&raw mut context).cast();
+        ask!(self.VerifyToken(self.session.handle(), Some(notify), at, &raw mut verdict))?;
+        assert_eq!(verdict.ulFaults as usize, context.1.len());
+        Ok((verdict.ulObjects, verdict.ulOpened, context.1))
+    }
+}
+
+/// Counts the steps down and keeps the texts.
+unsafe extern "C" fn notify(
+    context: CK_VOID_PTR,
+    _done: CK_ULONG,
+    _total: CK_ULONG,
+    text: CK_UTF8CHAR_PTR,
+    text_len: CK_ULONG,
+) -> CK_RV {
+    // SAFETY: the context is what `verify` gave, and the text is as long as it says.
+    let ((left, faults), text) = unsafe {
+        let text = (!text.is_null()).then(|| std::slice::from_raw_parts(text, text_len as usize));
+        (&mut *context.cast::<(usize, Vec<String>)>(), text)
+    };
+    faults.extend(text.map(|text| String::from_utf8_lossy(text).into_owned()));
+    *left = left.saturating_sub(1);
+    if *left > 0 { CKR_OK } else { CKR_CANCEL }
 }

@@ -1,7 +1,9 @@
 /* The vendor headers after a 2.40 header that is not ours; here is the little that they need of it. */
-typedef unsigned char CK_BYTE, CK_BBOOL, *CK_BYTE_PTR;
-typedef unsigned long CK_ULONG, CK_MECHANISM_TYPE;
+typedef unsigned char CK_BYTE, CK_BBOOL, CK_UTF8CHAR, *CK_BYTE_PTR, *CK_UTF8CHAR_PTR;
+typedef unsigned long CK_ULONG, CK_MECHANISM_TYPE, CK_RV, CK_FLAGS, CK_USER_TYPE, CK_SLOT_ID, CK_SESSION_HANDLE;
+typedef unsigned long CK_OBJECT_HANDLE, *CK_ULONG_PTR, *CK_SLOT_ID_PTR;
 typedef void *CK_VOID_PTR;
+typedef struct CK_VERSION { CK_BYTE major, minor; } CK_VERSION;
 #define CKM_VENDOR_DEFINED 0x80000000UL
 #define CKA_VENDOR_DEFINED 0x80000000UL
 #define CKK_VENDOR_DEFINED 0x80000000UL
@@ -19,3 +21,5 @@ CK_SP800_108_COUNTER_FORMAT counter = {32};
 CK_PRF_DATA_PARAM data = {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof(counter)};
 CK_EDDSA_PARAMS prehashed = {1, 0, 0};
 CK_COFFER_ML_KEM_PARAMS kem = {0, 0};
+CK_COFFER_USER user = {{0}, 0, 0, 0, 0};
+CK_COFFER_FUNCTION_LIST_PTR functions = 0;

@@ -1,0 +1,180 @@
+//! A token as one file: its users' records, by which a PIN opens it, and everything sealed under the token's key.
+//!
+//! A backup is taken from one consistent state while others write. Its records stay sealed as they are in the
+//! token; around them is a second seal over the whole file, so that nothing of it is read, changed, cut off or put
+//! together from two files without a PIN of the token as it was then.
+
+use super::codec::{MAX_BYTES, Reader, Writer};
+use super::keyring::{Role, TokenId, TokenKeys, user_records};
+use super::meta;
+use super::{Changes, Record, Revision, Stamp};
+use crate::crypto::Secret;
+use crate::crypto::seal::{self, NONCE, TAG, random_array, sha256};
+use crate::error::{Error, Result, Rv};
+use std::io::{ErrorKind, Read, Write};
+
+const MAGIC: &[u8; 8] = b"CofferBk";
+const FORMAT: u8 = 1;
+/// Plain bytes of every sealed piece but the last. A record may go over several.
+const PIECE: usize = 1 << 20;
+/// The largest header that is read: more than 1024 users' records.
+const MAX_HEADER: usize = 8 << 20;
+
+/// What a backup says before it is opened; authenticated once it has been.
+pub(super) struct Header {
+    pub(super) token: TokenId,
+    pub(super) revision: Revision,
+    salt: [u8; 16],
+    /// The records `m` and `u`.
+    pub(super) records: Vec<Record>,
+}
+
+fn failed(error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Rv::DeviceError.because("the backup is cut short"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Rv::DeviceMemory.because(error.to_string()),
+        _ => Rv::DeviceError.because(error.to_string()),
+    }
+}
+
+fn in_the_header(record: &Record) -> bool {
+    let users = [Role::So, Role::User].map(user_records);
+    record.key == meta::RECORD || users.iter().any(|prefix| record.key.starts_with(prefix))
+}
+
+fn put(to: Writer, record: &Record) -> Writer {
+    to.bytes(&record.key).u64(record.revision.0).bytes(record.value.as_deref().unwrap_or_default())
+}
+
+fn take(from: &mut Reader) -> Result<Record> {
+    let (key, revision, value) = (from.bytes()?, Revision(from.u64()?), from.bytes()?);
+    Ok(Record { key: key.into(), revision, value: Some(value.into()) })
+}
+
+/// The seal of one backup's pieces.
+struct Pieces {
+    key: Secret,
+    header: [u8; 32],
+    next: u64,
+}
+
+impl Pieces {
+    fn new(token: &TokenKeys, salt: &[u8; 16], header: &[u8]) -> Pieces {
+        Pieces { key: token.backup_key(salt), header: sha256(&[header]), next: 0 }
+    }
+
+    /// The nonce and the associated data of the next piece.
+    fn place(&mut self, last: bool) -> ([u8; NONCE], Vec<u8>) {
+        let mut nonce = [0; NONCE];
+        nonce[4..].copy_from_slice(&self.next.to_be_bytes());
+        self.next += 1;
+        (nonce, [&self.header[..], &[u8::from(last)]].concat())
+    }
+
+    fn write(&mut self, to: &mut dyn Write, plain: &[u8], last: bool) -> Result<()> {
+        let (nonce, aad) = self.place(last);
+        let sealed = seal::seal(&self.key, &nonce, &aad, plain)?;
+        let head = Writer::default().u8(last.into()).u32(sealed.len() as u32).0;
+        to.write_all(&head).and_then(|()| to.write_all(&sealed)).map_err(failed)
+    }
+
+    /// The next piece, and whether it is the last.
+    fn read(&mut self, from: &mut dyn Read) -> Result<(Secret, bool)> {
+        let mut head = [0; 5];
+        from.read_exact(&mut head).map_err(failed)?;
+        let mut head = Reader(&head);
+        let (last, len) = (head.u8()? == 1, head.u32()? as usize);
+        if !(TAG..=PIECE + TAG).contains(&len) {
+            fail!(DeviceError, "the backup has a piece of {len} bytes");
+        }
+        let mut sealed = vec![0; len];
+        from.read_exact(&mut sealed).map_err(failed)?;
+        let (nonce, aad) = self.place(last);
+        match seal::open(&self.key, &nonce, &aad, &sealed) {
+            Some(plain) => Ok((plain, last)),
+            None => fail!(DeviceError, "the backup is damaged or forged"),
+        }
+    }
+}
+
+/// Writes a backup of what was loaded.
+pub(super) fn write(to: &mut dyn Write, token: &TokenKeys, changes: &Changes) -> Result<()> {
+    let salt: [u8; 16] = random_array();
+    let (heads, body): (Vec<&Record>, Vec<&Record>) =
+        changes.records.iter().partition(|record| in_the_header(record));
+    let header = Writer::default().raw(&token.id).u64(changes.upto.0).raw(&salt).u32(heads.len() as u32);
+    let header = heads.into_iter().fold(header, put).0;
+    if header.len() > MAX_HEADER {
+        fail!(DeviceMemory, "more users than a backup has room for");
+    }
+    let start = Writer::default().raw(MAGIC).u8(FORMAT).bytes(&header).0;
+    to.write_all(&start).map_err(failed)?;
+    let mut pieces = Pieces::new(token, &salt, &start);
+    let mut buffer = Writer::default().u64(body.len() as u64);
+    for record in body {
+        buffer = put(buffer, record);
+        while buffer.0.len() > PIECE {
+            let rest = buffer.0.split_off(PIECE);
+            pieces.write(to, &buffer.0, false)?;
+            buffer.0 = rest;
+        }
+    }
+    pieces.write(to, &buffer.0, true)
+}
+
+/// Reads the start of a backup; [`read`] needs its bytes.
+pub(super) fn header(from: &mut dyn Read) -> Result<(Header, Vec<u8>)> {
+    let mut start = [0; 13];
+    from.read_exact(&mut start).map_err(failed)?;
+    let mut reader = Reader(&start);
+    if reader.array()? != *MAGIC {
+        fail!(TokenNotRecognized, "not a backup of a Coffer token");
+    }
+    let (format, len) = (reader.u8()?, reader.u32()? as usize);
+    if format != FORMAT {
+        fail!(TokenNotRecognized, "backup format {format}, but this Coffer knows {FORMAT}");
+    }
+    if len > MAX_HEADER {
+        fail!(DeviceError, "the backup claims a header of {len} bytes");
+    }
+    let mut header = vec![0; len];
+    from.read_exact(&mut header).map_err(failed)?;
+    let mut fields = Reader(&header);
+    let (token, revision, salt) = (fields.array()?, Revision(fields.u64()?), fields.array()?);
+    let count = fields.u32()?;
+    let records = (0..count).map(|_| take(&mut fields)).collect::<Result<_>>()?;
+    fields.end()?;
+    Ok((Header { token, revision, salt, records }, [&start[..], &header].concat()))
+}
+
+/// Reads the rest of a backup: everything that the token was.
+pub(super) fn read(from: &mut dyn Read, header: Header, start: &[u8], token: &TokenKeys) -> Result<Changes> {
+    let mut pieces = Pieces::new(token, &header.salt, start);
+    let (mut records, mut buffer, mut wanted) = (header.records, Vec::new(), None);
+    loop {
+        let (piece, last) = pieces.read(from)?;
+        buffer.extend_from_slice(piece.expose());
+        let mut reader = Reader(&buffer);
+        if wanted.is_none() {
+            wanted = Some(reader.u64()?);
+        }
+        let mut rest = reader;
+        // A record that goes on in the next piece is taken then.
+        while let Ok(record) = take(&mut reader) {
+            rest = reader;
+            records.push(record);
+            wanted = wanted.and_then(|wanted| wanted.checked_sub(1));
+        }
+        buffer = rest.0.to_vec();
+        if last {
+            break;
+        }
+        if buffer.len() > 2 * MAX_BYTES {
+            fail!(DeviceError, "the backup has a record that does not end");
+        }
+    }
+    if !buffer.is_empty() || wanted != Some(0) || from.read(&mut [0]).map_err(failed)? != 0 {
+        fail!(DeviceError, "the backup does not end where it should");
+    }
+    Ok(Changes { upto: header.revision, stamp: Stamp::UNKNOWN, records, complete: true })
+}
