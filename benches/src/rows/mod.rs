@@ -96,6 +96,12 @@ fn one_shot(
     }))
 }
 
+/// C_EncryptInit and C_Encrypt of so many bytes.
+pub fn encryption(desk: &Desk, mechanism: Mechanism, key: CK_OBJECT_HANDLE, size: usize) -> Result<Work> {
+    let entries = (desk.session.f().C_EncryptInit, desk.session.f().C_Encrypt);
+    one_shot(desk, entries, mechanism, key, vec![0x5A; size], size + 64)
+}
+
 /// C_VerifyInit and C_Verify of a signature made beforehand.
 fn verification(
     desk: &Desk,
