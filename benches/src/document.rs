@@ -78,6 +78,7 @@ fn growth(growth: &Growth) -> String {
         vec![
             step.objects.to_string(),
             number(step.create_us()),
+            number(step.fsync_us()),
             number(step.fill["bulk_per_second"].as_f64()),
             number(step.find_us()),
             cold("find_id_us"),
@@ -91,6 +92,7 @@ fn growth(growth: &Growth) -> String {
     let header = strings([
         "objects",
         "create, us",
+        "fsync, us",
         "8 threads, /s",
         "find label, us",
         "find id, us",
@@ -102,7 +104,7 @@ fn growth(growth: &Growth) -> String {
     ]);
     let rows = [header].into_iter().chain(growth.steps.iter().map(row));
     let mut text = format!("### Token objects: {}\n\n{}", growth.name, table(rows));
-    text.push_str(&format!("\nOne fsync of 4 KiB beside the token: {:.0} us. ", growth.fsync_us));
+    text.push('\n');
     if let Some((one, eight)) = growth.writers {
         text.push_str(&format!("Creating: {one:.0}/s with one thread, {eight:.0}/s with eight. "));
     }

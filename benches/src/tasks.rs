@@ -7,9 +7,11 @@ use crate::work;
 use cryptoki_sys::*;
 use pkcs11_conformance::client::{Attr, Mechanism, Module, Session};
 use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 const WRITERS: usize = 8;
 
@@ -53,16 +55,24 @@ fn create(session: &Session, number: u64) -> Result<(), String> {
     session.create_object(&template).map(|_| ()).map_err(|rv| format!("C_CreateObject: {rv}"))
 }
 
-/// The first 200 by one thread, each timed; the others by eight, as many as the budget allows.
+/// The first 200 by one thread, each timed, and each followed by an fsync of 4 KiB more in a file beside the token; the
+/// others by eight, as many as the budget allows.
 fn fill(provider: &Provider, from: u64, to: u64, budget: Duration) -> Result<Value, String> {
     let desk = provider.start()?;
-    let (begun, mut times, mut next) = (Instant::now(), Vec::new(), from);
+    let (begun, mut times, mut syncs, mut next) = (Instant::now(), Vec::new(), Vec::new(), from);
+    let beside = provider.home.join("fsync");
+    let mut file = File::create(&beside).map_err(|error| error.to_string())?;
     while next < to && times.len() < 200 && begun.elapsed() < budget {
         let clock = Instant::now();
         create(&desk.session, next)?;
         times.push(1e6 * clock.elapsed().as_secs_f64());
         next += 1;
+        // Turn by turn, so that what else the disk has to do meets both.
+        let clock = Instant::now();
+        file.write_all(&[0x5A; 4096]).and_then(|()| file.sync_all()).map_err(|error| error.to_string())?;
+        syncs.push(1e6 * clock.elapsed().as_secs_f64());
     }
+    fs::remove_file(beside).map_err(|error| error.to_string())?;
     let (counter, done) = (AtomicU64::new(next), AtomicU64::new(next));
     let bulk = Instant::now();
     let writer = |_| {
@@ -83,6 +93,7 @@ fn fill(provider: &Provider, from: u64, to: u64, budget: Duration) -> Result<Val
     Ok(json!({
         "objects": reached,
         "create_us": (!times.is_empty()).then(|| work::median(&mut times)),
+        "fsync_us": (!syncs.is_empty()).then(|| work::median(&mut syncs)),
         "bulk_per_second": (reached > next).then_some(rate),
         "stopped_by": outcome.err(),
     }))
@@ -92,7 +103,7 @@ fn all(threads: usize, each: impl Fn(usize) -> Result<(), String> + Sync) -> Res
     thread::scope(|scope| {
         let each = &each;
         let threads: Vec<_> = (0..threads).map(|index| scope.spawn(move || each(index))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
     })
 }
 
@@ -167,14 +178,14 @@ fn find_one(session: &Session, wanted: &mut pkcs11_conformance::client::Template
 /// AES-GCM of 64 bytes with a key among them all, a second of processor time.
 fn encrypting(desk: &Desk, key: CK_OBJECT_HANDLE) -> Result<f64, String> {
     let mechanism = Mechanism::gcm(CKM_AES_GCM, &[7; 12], &[], 128);
-    let fast = || {
+    let fast = || -> pkcs11_conformance::client::Result<f64> {
         let mut work = crate::rows::encryption(desk, mechanism, key, 64)?;
         let times = work::calibrate(&mut work, Duration::from_millis(20))?;
         let mut rates = (0..5).map(|_| work::window(&mut work, times)).collect::<Result<Vec<_>, _>>()?;
         Ok(work::median(&mut rates))
     };
     // A module without GCM has no such figure.
-    Ok(fast().unwrap_or_else(|_: pkcs11_conformance::client::Rv| 0.0))
+    Ok(fast().unwrap_or(0.0))
 }
 
 fn writers(provider: &Provider, from: u64, budget: Duration) -> Result<Value, String> {

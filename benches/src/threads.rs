@@ -59,7 +59,7 @@ impl Scaling {
     }
 }
 
-fn ratio(rates: &Vec<f64>) -> Option<f64> {
+fn ratio(rates: &[f64]) -> Option<f64> {
     Some(rates.get(1)? / rates.first()?)
 }
 
@@ -95,22 +95,27 @@ fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize, window: Durat
     Ok(best)
 }
 
-/// What `count` threads do in a second of the wall's clock, each doing `times` at the same time.
+/// What `count` threads do in a second of the wall's clock, each doing `times`. The clock runs from the first that begins
+/// to the last that ends: threads that only take turns are no faster than one.
 fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u64) -> Result<f64> {
     let barrier = Barrier::new(count);
     let one = || {
         let work = prepare().and_then(|mut work| work(times / 8 + 1).map(|()| work));
+        undisturbed();
         barrier.wait();
         let mut work = work?;
-        undisturbed();
         let from = Instant::now();
         work(times)?;
-        Ok(times as f64 / from.elapsed().as_secs_f64())
+        Ok((from, Instant::now()))
     };
-    thread::scope(|scope| {
+    let spans: Result<Vec<_>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-    })
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let spans = spans?;
+    let first = spans.iter().map(|span| span.0).min().expect("a thread at least");
+    let last = spans.iter().map(|span| span.1).max().expect("a thread at least");
+    Ok(count as f64 * times as f64 / (last - first).as_secs_f64())
 }
 
 /// Puts this thread before the ordinary ones of other programs, where the system allows it (root does).

@@ -2,21 +2,16 @@
 
 use crate::bars::Verdict;
 use crate::provider::{Make, Provider};
-use crate::work;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Write;
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::time::Duration;
 
 /// One module's token as it grows.
 pub struct Growth {
     /// The module's name.
     pub name: String,
-    /// The median of one fsync of 4 KiB more in a file beside the token, in microseconds.
-    pub fsync_us: f64,
     /// By number of objects.
     pub steps: Vec<Step>,
     /// Creations a second with one thread and with eight.
@@ -44,6 +39,11 @@ impl Step {
     /// Of one C_CreateObject, in microseconds.
     pub fn create_us(&self) -> Option<f64> {
         self.fill["create_us"].as_f64()
+    }
+
+    /// Of one fsync of 4 KiB more in a file beside the token, in microseconds, at the same time.
+    pub fn fsync_us(&self) -> Option<f64> {
+        self.fill["fsync_us"].as_f64()
     }
 
     /// Of one find by class and label, in microseconds.
@@ -81,7 +81,7 @@ impl Growth {
             .map(|step| json!({ "objects": step.objects, "fill": step.fill, "cold": step.cold }))
             .collect();
         json!({
-            "name": self.name, "fsync_us": self.fsync_us, "steps": steps,
+            "name": self.name, "steps": steps,
             "writers_per_second": self.writers.map(|(one, eight)| [one, eight]),
             "memory_per_object": self.memory_per_object(), "stopped": self.stopped,
         })
@@ -91,22 +91,13 @@ impl Growth {
 /// Lets a fresh token of this module grow to `most` objects, by powers of ten, with `budget` for each filling.
 pub fn grow(provider: &Provider, most: u64, budget: Duration) -> Growth {
     let home = provider.home.with_extension("growth");
-    let mut growth = Growth {
-        name: provider.name.clone(),
-        fsync_us: 0.0,
-        steps: Vec::new(),
-        writers: None,
-        stopped: None,
-    };
+    let mut growth = Growth { name: provider.name.clone(), steps: Vec::new(), writers: None, stopped: None };
     let task =
         |task: &str, from: u64, to: u64, budget: Duration| child(provider, &home, task, from, to, budget);
     let mut go = || -> Result<(), String> {
         let mut have = 0;
         for wanted in (0..).map(|power| 10_u64.pow(power)).take_while(|size| *size <= most) {
             let fill = task("fill", have, wanted, budget)?;
-            if growth.steps.is_empty() {
-                growth.fsync_us = fsync_us(&home)?;
-            }
             have = fill["objects"].as_u64().unwrap_or(have);
             let mut colds =
                 (0..3).map(|_| task("cold", have, have, budget)).collect::<Result<Vec<_>, _>>()?;
@@ -149,20 +140,6 @@ fn child(
     serde_json::from_str(&said).map_err(|_| format!("{task} ended with {}", output.status))
 }
 
-/// The median of 200 times 4 KiB more and an fsync, in microseconds.
-fn fsync_us(directory: &Path) -> Result<f64, String> {
-    let path = directory.join("fsync");
-    let mut times = Vec::new();
-    let mut file = File::create(&path).map_err(|error| error.to_string())?;
-    for _ in 0..200 {
-        let clock = Instant::now();
-        file.write_all(&[0x5A; 4096]).and_then(|()| file.sync_all()).map_err(|error| error.to_string())?;
-        times.push(1e6 * clock.elapsed().as_secs_f64());
-    }
-    fs::remove_file(path).map_err(|error| error.to_string())?;
-    Ok(work::median(&mut times))
-}
-
 /// The bars on token objects, for the first module.
 pub fn judge(growth: &[Growth]) -> Vec<Verdict> {
     let first = growth.first();
@@ -176,7 +153,7 @@ pub fn judge(growth: &[Growth]) -> Vec<Verdict> {
     // What a token with one object takes is the derivation of the PIN's key and the module's own start.
     let derivation = step(1).and_then(|one| one.cold("login_ms"));
     let beyond = |objects: u64| Some(step(objects)?.start_ms()? - derivation?);
-    let create = first.and_then(|growth| Some(growth.at(1000)?.create_us()? / growth.fsync_us));
+    let create = step(1000).and_then(|step| Some(step.create_us()? / step.fsync_us()?));
     let writers = first.and_then(|growth| growth.writers).map(|(one, eight)| eight / one);
     let memory = first.filter(|growth| growth.steps.last().is_some_and(|last| last.objects >= 10_000));
     let memory = memory.and_then(|growth| Some(growth.memory_per_object()? / 1024.0));
