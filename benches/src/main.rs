@@ -5,6 +5,7 @@ mod bars;
 mod chart;
 mod desk;
 mod document;
+mod instructions;
 mod measure;
 mod provider;
 mod report;
@@ -64,6 +65,15 @@ struct Cli {
     /// Writes the tables between the markers of a Markdown file.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Counts the instructions of small operations with callgrind and compares them with this file's.
+    #[arg(long, value_name = "FILE")]
+    instructions: Option<PathBuf>,
+    /// Writes the file of `--instructions` instead.
+    #[arg(long, requires = "instructions")]
+    accept: bool,
+    /// Session keys instead of token keys.
+    #[arg(long)]
+    session_keys: bool,
     /// What a child does.
     #[arg(long, hide = true, requires_all = ["home", "from", "to"])]
     task: Option<tasks::Task>,
@@ -130,11 +140,16 @@ fn run(cli: &Cli) -> Result<(), String> {
         tempfile::Builder::new().prefix("bench-").tempdir_in(place).map_err(|error| error.to_string())?;
     let default = [beside.join("libcoffer_pkcs11.so")];
     let paths = if cli.module.is_empty() { &default[..] } else { &cli.module };
+    if let Some(kept) = &cli.instructions {
+        let provider = Provider::new(&paths[0], place.path());
+        return instructions::compare(&provider, kept, cli.accept);
+    }
     let (mut providers, mut desks) = (Vec::new(), Vec::new());
     for (index, path) in paths.iter().enumerate() {
         let provider = Provider::new(path, place.path());
         match provider.start() {
             Ok(desk) => {
+                let desk = if cli.session_keys { desk.with_session_keys() } else { desk };
                 providers.push(provider);
                 desks.push(desk);
             }

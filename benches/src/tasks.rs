@@ -22,6 +22,8 @@ pub enum Task {
     Fill,
     /// Starts, logs in, finds.
     Cold,
+    /// Does small rows so many times, for callgrind.
+    Count,
     /// Creates for some seconds with one thread, then with eight.
     Writers,
 }
@@ -36,6 +38,7 @@ pub fn run(
     match task {
         Task::Fill => fill(provider, from, to, budget),
         Task::Cold => cold(provider, to),
+        Task::Count => crate::instructions::child(provider),
         Task::Writers => writers(provider, from, budget),
     }
 }

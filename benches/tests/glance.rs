@@ -11,7 +11,8 @@ fn session_info_is_measured_and_written() {
     assert!(library.exists(), "cargo build --workspace makes {}", library.display());
     let dir = tempfile::tempdir().unwrap();
     let (json, svg, markdown) = (dir.path().join("j"), dir.path().join("s"), dir.path().join("m"));
-    std::fs::write(&markdown, "before\n<!-- bench: begin -->\nlast year's\n<!-- bench: end -->\nafter\n").unwrap();
+    std::fs::write(&markdown, "before\n<!-- bench: begin -->\nlast year's\n<!-- bench: end -->\nafter\n")
+        .unwrap();
     let output = Command::new(program)
         .args(["--quick", "--only", "session-info", "--only", "sha256-64", "--module"])
         .arg(&library)
