@@ -14,6 +14,7 @@ use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
 use crate::crypto::rsa::Primes;
 use cryptoki_sys::*;
+use std::sync::LazyLock;
 
 /// The unit in which a mechanism counts its keys' sizes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,13 +164,21 @@ impl Mechanism {
 
 /// The rows of a mechanism number: one, or one a profile where they differ in what it can do.
 pub fn rows(number: CK_MECHANISM_TYPE) -> impl Iterator<Item = &'static Mechanism> {
-    all().filter(move |row| row.number == number)
+    let first = BY_NUMBER.partition_point(|row| row.number < number);
+    BY_NUMBER[first..].iter().copied().take_while(move |row| row.number == number)
 }
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Mechanism> {
     ALL.iter().flat_map(|family| family.iter())
 }
+
+/// Every operation begins by looking its mechanism up.
+static BY_NUMBER: LazyLock<Vec<&Mechanism>> = LazyLock::new(|| {
+    let mut rows: Vec<&Mechanism> = all().collect();
+    rows.sort_by_key(|row| row.number);
+    rows
+});
 
 static ALL: &[&[Mechanism]] = &[DIGEST, AES, KEY_WRAP, DES3, MAC, GENERIC, RSA, EC, EDWARDS, ML_DSA, ML_KEM];
 

@@ -4,7 +4,7 @@ use super::recent::Kept;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Result, Rv};
-use crate::mechanism::{Mechanism, Params};
+use crate::mechanism::{InPlace, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::Use;
 use cryptoki_sys::*;
@@ -40,12 +40,12 @@ pub struct Operation<S: ?Sized> {
     /// Output that was computed but did not fit, kept for the next call.
     pub pending: Option<Secret>,
     /// The mechanism's state.
-    pub state: Box<S>,
+    pub state: InPlace<S>,
 }
 
 impl<S: ?Sized> Operation<S> {
     /// An operation that has just begun.
-    pub fn new(key: Kept, state: Box<S>) -> Operation<S> {
+    pub fn new(key: Kept, state: InPlace<S>) -> Operation<S> {
         let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
         Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
     }

@@ -9,9 +9,9 @@ mod x86_64;
 
 use super::{Direction, InOut};
 use modes::{CbcDecrypt, Ctr, Ecb, Keys};
-use x86_64::Wide;
 use std::ptr;
 use vector::Block;
+use x86_64::Wide;
 
 /// Bytes in a block.
 const BLOCK: usize = 16;
