@@ -56,16 +56,12 @@ impl Module {
             return Err("C_GetFunctionList: CKR_OK and NULL".into());
         }
         // SAFETY: not NULL, and the module is never unloaded.
-        Ok(unsafe { Module::from_list(list, get_interface) })
+        Ok(Module::linked(unsafe { &*list }, get_interface))
     }
 
     /// A module that is linked into the program: its 2.40 list and, if it has one, its C_GetInterface.
-    ///
-    /// # Safety
-    /// `list` must stay valid for the rest of the program.
-    pub unsafe fn from_list(list: *const CK_FUNCTION_LIST, interface: CK_C_GetInterface) -> Module {
-        // SAFETY: the caller's word.
-        let mut module = Module { list: unsafe { &*list }, interface, list_3_0: None, list_3_2: None };
+    pub fn linked(list: &'static CK_FUNCTION_LIST, interface: CK_C_GetInterface) -> Module {
+        let mut module = Module { list, interface, list_3_0: None, list_3_2: None };
         // SAFETY: a module answers with a list of the version that was asked for, or not at all.
         module.list_3_0 = module.interface_list(3, 0).map(|at| unsafe { &*at.cast() });
         // SAFETY: as above.
