@@ -97,6 +97,14 @@ impl Connection {
         Ok(connection)
     }
 
+    /// [`open`](Connection::open), then logs in the user whose PIN is in the file, the variable, or asked for.
+    pub fn open_as(target: &Target, file: Option<&Path>, variable: &str) -> Result<Connection, String> {
+        let mut connection = Connection::open(target)?;
+        let pin = pin::obtain(&format!("PIN of token {:?}", connection.label), file, variable, false)?;
+        connection.login(Role::CryptoUser, "", &pin)?;
+        Ok(connection)
+    }
+
     /// Logs in. With a `name` by C_LoginUser, or where the module has no such function as `name:secret`; without
     /// one, `secret` is whatever the module takes as PIN.
     pub fn login(&mut self, role: Role, name: &str, secret: &str) -> Result<(), String> {
@@ -144,13 +152,6 @@ impl Connection {
             _ => format!("{rv}"),
         };
         format!("login to token {token:?}: {why} ({rv})")
-    }
-
-    /// Logs out, which also ends the user's session keys on tokens that hold them private.
-    pub fn logout(&mut self) -> Result<(), String> {
-        self.session.logout().map_err(|rv| format!("logout: {rv}"))?;
-        self.user = None;
-        Ok(())
     }
 
     /// The first of the mechanisms that the token offers.

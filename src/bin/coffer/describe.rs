@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 /// The last attribute that every key is printed with.
 const LAST_COMMON: &str = "wrap-with-trusted";
 
+/// The curve and the point have forms of their own below, and copyable is what nearly every key is.
+const SHOWN_OTHERWISE: &[CK_ATTRIBUTE_TYPE] = &[CKA_EC_PARAMS, CKA_EC_POINT, CKA_COPYABLE];
+
 /// All of `key list --verbose` about one key: `key-reference`, `key-info`, `attributes`.
 ///
 /// # Errors
@@ -20,8 +23,8 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
     let mut specific = false;
     for (name, value) in ATTRIBUTES.iter().zip(&values) {
         // CloudHSM's names are always there, the others where the key has them.
-        if !specific || (value.is_some() && name.attribute != CKA_EC_PARAMS && name.attribute != CKA_EC_POINT)
-        {
+        let said = value.as_ref().is_some_and(|value| !value.is_empty() && value[..] != [0]);
+        if !specific || (said && !SHOWN_OTHERWISE.contains(&name.attribute)) {
             attributes.insert(name.name.into(), name.show(value.as_deref()));
         }
         specific |= name.name == LAST_COMMON;

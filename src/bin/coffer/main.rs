@@ -7,6 +7,7 @@ mod describe;
 mod files;
 mod interactive;
 mod key;
+mod migrate;
 mod names;
 mod output;
 mod pin;
@@ -55,6 +56,8 @@ enum Command {
     /// Generate, list, wrap, change and destroy keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Copy keys from one token to another, of whatever module.
+    Migrate(migrate::Migrate),
     /// Sign and verify.
     #[command(subcommand)]
     Crypto(crypto::Command),
@@ -96,6 +99,7 @@ fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::Token(command) => token::run(command),
         Command::Key(command) => key::run(context, command),
+        Command::Migrate(migrate) => migrate.run(context),
         Command::Crypto(command) => crypto::run(context, command),
         Command::Login(who) => user::login(context, who),
         Command::Logout => user::logout(context),

@@ -4,8 +4,8 @@ use crate::connection::Connection;
 use crate::names::{self, Kind};
 use coffer_pkcs11::crypto::Hash;
 use coffer_pkcs11::crypto::digest;
+use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::{Attr, Value};
 
 /// What `--filter` says: all of it must hold.
 #[derive(Clone, Debug, Default)]
@@ -163,10 +163,4 @@ pub fn put_default(template: &mut Vec<Attr>, attr: Attr) {
     if !template.iter().any(|there| there.kind == attr.kind) {
         template.push(attr);
     }
-}
-
-/// Whether a template says `true`.
-pub fn is_true(template: &[Attr], attribute: CK_ATTRIBUTE_TYPE) -> bool {
-    let says = template.iter().find(|attr| attr.kind == attribute);
-    says.is_some_and(|attr| matches!(&attr.value, Value::Bytes(bytes) if bytes[..] == [1]))
 }

@@ -101,7 +101,7 @@ impl Replicate {
         let filter = self.selection.parse()?;
         let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
         let key = select::one(&from, &filter, "key")?;
-        let moved: CK_OBJECT_HANDLE = todo!("{to:p} {key} {from:p}", to = &to, from = &from);
+        let moved = crate::migrate::replicate(&from, &to, key)?;
         Ok(Report::of(
             json!({ "key": describe::full(&to, moved)?, "message": "Successfully replicated key" }),
         ))
