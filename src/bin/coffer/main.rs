@@ -15,6 +15,7 @@ mod public;
 mod quorum;
 mod select;
 mod token;
+mod transfer;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +59,10 @@ enum Command {
     Key(key::Command),
     /// Copy keys from one token to another, of whatever module.
     Migrate(migrate::Migrate),
+    /// Store keys and certificates from a file.
+    Import(transfer::Import),
+    /// Write a key or a certificate to a file.
+    Export(transfer::Export),
     /// Sign and verify.
     #[command(subcommand)]
     Crypto(crypto::Command),
@@ -100,6 +105,8 @@ fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Token(command) => token::run(command),
         Command::Key(command) => key::run(context, command),
         Command::Migrate(migrate) => migrate.run(context),
+        Command::Import(import) => import.run(context),
+        Command::Export(export) => export.run(context),
         Command::Crypto(command) => crypto::run(context, command),
         Command::Login(who) => user::login(context, who),
         Command::Logout => user::logout(context),

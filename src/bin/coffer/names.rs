@@ -158,8 +158,13 @@ pub const KEY_TYPES: &[(&str, CK_ULONG)] = &[
 ];
 
 /// CKA_CLASS.
-pub const CLASSES: &[(&str, CK_ULONG)] =
-    &[("secret-key", CKO_SECRET_KEY), ("public-key", CKO_PUBLIC_KEY), ("private-key", CKO_PRIVATE_KEY)];
+pub const CLASSES: &[(&str, CK_ULONG)] = &[
+    ("secret-key", CKO_SECRET_KEY),
+    ("public-key", CKO_PUBLIC_KEY),
+    ("private-key", CKO_PRIVATE_KEY),
+    ("certificate", CKO_CERTIFICATE),
+    ("data", CKO_DATA),
+];
 
 /// `--key-type-class`: class and key type at once.
 pub const KEY_TYPE_CLASSES: &[(&str, (CK_OBJECT_CLASS, CK_KEY_TYPE))] = &[

@@ -262,6 +262,26 @@ impl NewPair {
     }
 }
 
+/// The uses of a key whose template names none.
+pub fn put_default_uses(template: &mut Vec<Attr>, class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) {
+    if names_a_use(template) {
+        return;
+    }
+    let (public, private) = match key_type {
+        CKK_RSA => SIGNS_AND_ENCRYPTS,
+        CKK_EC_MONTGOMERY => AGREES,
+        CKK_ML_KEM => ENCAPSULATES,
+        _ => SIGNS,
+    };
+    let uses = match (class, key_type) {
+        (CKO_PUBLIC_KEY, _) => public,
+        (CKO_PRIVATE_KEY, _) => private,
+        (_, CKK_AES | CKK_DES3) => &[CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY],
+        _ => &[CKA_SIGN, CKA_VERIFY],
+    };
+    template.extend(uses.iter().map(|attribute| Attr::bool(*attribute, true)));
+}
+
 /// Why a key was not made, for people.
 pub fn refused(rv: Rv) -> String {
     match rv.0 {

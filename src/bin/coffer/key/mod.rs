@@ -1,9 +1,9 @@
 //! `coffer key ...`: CloudHSM's commands about keys, on any module.
 
 mod file;
-mod generate;
+pub mod generate;
 mod list;
-mod manage;
+pub mod manage;
 mod unwrap;
 pub mod wrap;
 
