@@ -5,13 +5,12 @@ use super::instance::Instance;
 use crate::error::{Error, Result, Rv};
 use crate::log;
 use crate::mechanism::{Mechanism, Params, Shape};
-use crate::session::{Answer, Module, Session};
+use crate::session::{Answer, Held, Module, Session};
 use crate::token::config::Profile;
 use cryptoki_sys::*;
 use std::any::Any;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 
 /// What C_Initialize makes and C_Finalize ends.
 pub static MODULE: Instance<Module> = Instance::new();
@@ -36,12 +35,21 @@ impl<'a> Call<'a> {
         self.module
     }
 
-    /// The session of a handle.
+    /// The session of a handle, this call's own until it ends.
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
+    #[inline]
+    pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Held<'a>> {
         self.module.session(handle)
+    }
+
+    /// That there is a session of this handle.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn check_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        self.module.session(handle).map(drop)
     }
 
     /// A mechanism that the session's token offers, with its parameter.
@@ -73,7 +81,8 @@ impl<'a> Call<'a> {
         begin: impl FnOnce(&'static Mechanism, Params) -> Result<()>,
     ) -> Result<()> {
         if mechanism.is_null() {
-            return session.cancel(flag);
+            session.cancel(flag);
+            return Ok(());
         }
         let (row, params) = self.mechanism(session, mechanism)?;
         begin(row, params)
@@ -194,7 +203,7 @@ macro_rules! entry {
         entry!(@export [$(#[$doc])*] call $name ($session: $handle $(, $arg: $type)*)
             |call: $crate::abi::entry::Call<'_>| -> $crate::error::Result<()> {
                 $(let _ = $arg;)*
-                call.session($session)?;
+                call.check_session($session)?;
                 fail!(FunctionNotSupported)
             });
         entry!($($rest)*);

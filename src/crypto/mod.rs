@@ -14,7 +14,6 @@ pub mod edwards;
 pub mod encoding;
 pub mod gcm;
 pub mod hmac;
-mod in_out;
 pub mod kdf;
 pub mod key_wrap;
 pub mod ml_dsa;
@@ -28,18 +27,9 @@ mod secret;
 mod status;
 pub mod xts;
 
-pub use in_out::InOut;
+pub use crate::kernel::{Direction, InOut};
 pub use secret::Secret;
 pub use status::{equal, wipe, wiping_stack};
-
-/// Which way a cipher runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    /// Plaintext to ciphertext.
-    Encrypt,
-    /// Ciphertext to plaintext.
-    Decrypt,
-}
 
 /// The hash functions, as everything that is built on one names them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

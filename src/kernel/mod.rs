@@ -1,4 +1,20 @@
 //! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
+//!
+//! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
+//! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a secret.
 
+pub mod cpu;
 pub mod fork;
+mod in_out;
 pub mod shared;
+
+pub use in_out::InOut;
+
+/// Which way a cipher runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Plaintext to ciphertext.
+    Encrypt,
+    /// Ciphertext to plaintext.
+    Decrypt,
+}

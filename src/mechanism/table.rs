@@ -315,8 +315,7 @@ const PRF_KEYS: Keys = bytes(
 
 #[rustfmt::skip]
 static GENERIC: &[Mechanism] = mechanisms! {
-    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
-    CKM_GENERIC_SECRET_KEY_GEN, bits(&[CKK_GENERIC_SECRET], 8, 8 * 800), Shape::None, CLOUDHSM, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
+    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, BOTH, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
     CKM_HKDF_KEY_GEN, HKDF_GENERATED, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_HKDF) };
     CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: false } };
     CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: true } };
@@ -327,19 +326,16 @@ static GENERIC: &[Mechanism] = mechanisms! {
 // ---- asymmetric ---------------------------------------------------------------------------------------------
 
 const RSA_GENERATED: Keys = bits(&[CKK_RSA], 2048, 8192);
-const RSA_CLOUDHSM: Keys = bits(&[CKK_RSA], 2048, 4096);
 const RSA_KEYS: Keys = bits(&[CKK_RSA], 1024, 16384);
 
 #[rustfmt::skip]
 static RSA: &[Mechanism] = mechanisms! {
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen };
     CKM_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
     CKM_RSA_X_509, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
-    CKM_RSA_PKCS, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
-    CKM_RSA_X_509, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Raw, sign: &rsa::RawSign };
+    CKM_RSA_PKCS, RSA_KEYS, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
+    CKM_RSA_X_509, RSA_KEYS, Shape::None, CLOUDHSM, { cipher: &rsa::Raw, sign: &rsa::RawSign };
     CKM_RSA_PKCS_OAEP, RSA_KEYS, Shape::Oaep, BOTH, { cipher: &rsa::Oaep, wrap: &rsa::Oaep };
     CKM_RSA_AES_KEY_WRAP, RSA_KEYS, Shape::RsaAesWrap, BOTH, { wrap: &rsa::AesWrap };
     CKM_SHA1_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha1)) };

@@ -4,13 +4,14 @@
 //! `set` and `copy` change an object's, `merge` adds a key's own template to the caller's; [`history`] tells
 //! what a key has been through, [`reveal`] what of it can be seen.
 
+mod cloudhsm;
 mod history;
 mod reveal;
 #[cfg(test)]
 mod tests;
 
 pub use history::{history, inherit};
-pub use reveal::{is_secret, matches, readable, take_secrets, value};
+pub use reveal::{is_secret, matches, take_secrets, value};
 
 use super::attribute::{self, AttributeType, Kind};
 use super::schema::{self, Absent, Row, Schema};
@@ -91,7 +92,7 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
         fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
     }
     for (attribute, value) in template.iter() {
-        let row = schema.row(attribute)?;
+        let row = row(&schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         if !row.notes.has(7) {
             object.set(attribute, value.disclosed());
@@ -184,6 +185,14 @@ pub fn merge(
         fail!(TemplateInconsistent, "CKA_WRAP: the unwrapping key's template does not grant it");
     }
     union(given, own)
+}
+
+/// The row of an attribute that a template names.
+fn row(schema: &Schema, attribute: AttributeType, rules: &Rules) -> Result<&'static Row> {
+    if cloudhsm::lacks(rules, schema, attribute) {
+        fail!(TemplateInconsistent, "{}: not of CloudHSM's keys", attribute::name(attribute));
+    }
+    schema.row(attribute)
 }
 
 /// All of both, which must agree where they meet.
@@ -300,7 +309,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
     let schema = schema::of(current)?;
     let mut object = current.clone();
     for (attribute, value) in changes.iter() {
-        let row = schema.row(attribute)?;
+        let row = row(&schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         permit(current, row, value, rules, how)?;
         object.set(attribute, if row.notes.has(7) { value.clone() } else { value.disclosed() });

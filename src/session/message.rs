@@ -46,7 +46,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key is wrong by.
     pub fn messages_init(&self, way: Direction, row: &'static Mechanism, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = operations.messages(way);
         if slot.is_some() {
             fail!(OperationActive);
@@ -77,7 +77,7 @@ impl Session {
         io: InOut<'_>,
         query: bool,
     ) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Messages { cipher, ivs, open } = &mut *operation.state;
         if open.is_some() {
@@ -100,7 +100,7 @@ impl Session {
     /// # Errors
     /// As [`Session::message`].
     pub fn message_begin(&self, way: Direction, message: Message, aad: Vec<u8>) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Messages { cipher, ivs, open } = &mut *operation.state;
         if open.is_some() {
@@ -121,7 +121,7 @@ impl Session {
         io: InOut<'_>,
         query: bool,
     ) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Some(state) = &mut operation.state.open else {
             fail!(OperationNotInitialized, "no message has begun")
@@ -150,7 +150,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message.
     pub fn messages_final(&self, way: Direction) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         match operations.messages(way) {
             None => fail!(OperationNotInitialized),
             Some(operation) if operation.state.open.is_some() => Err(in_the_middle()),

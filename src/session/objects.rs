@@ -36,7 +36,7 @@ impl Session {
     }
 
     /// The rules for templates in this session.
-    pub(super) fn rules(&self) -> template::Rules {
+    pub fn rules(&self) -> template::Rules {
         self.policy().for_templates(self.token().user() == Some(User::So))
     }
 
@@ -45,7 +45,7 @@ impl Session {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
-        self.token().refresh()?;
+        self.refresh()?;
         self.token().object(handle)
     }
 

@@ -70,7 +70,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
     pub fn sign_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.message_sign.is_some() {
             fail!(OperationActive);
         }
@@ -89,7 +89,7 @@ impl Session {
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message in parts; those of the
     /// mechanism, which end the message and not the sequence.
     pub fn sign_message(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -106,7 +106,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`]; CKR_FUNCTION_NOT_SUPPORTED if the mechanism takes one piece only.
     pub fn sign_message_begin(&self) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -121,7 +121,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`].
     pub fn sign_message_part(&self, data: &[u8]) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         let outcome = match &mut operation.state.open {
             Some(state) if operation.state.in_parts => state.update(&operation.key, data),
@@ -138,7 +138,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`].
     pub fn sign_message_last(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if !operation.state.in_parts {
             fail!(OperationNotInitialized, "no message has begun");
@@ -154,7 +154,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message.
     pub fn sign_messages_final(&self) -> Result<()> {
-        end(&mut self.running()?.message_sign)
+        end(&mut self.running().message_sign)
     }
 
     /// C_MessageVerifyInit.
@@ -162,7 +162,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_messages_init`].
     pub fn verify_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.message_verify.is_some() {
             fail!(OperationActive);
         }
@@ -179,7 +179,7 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE; as [`Session::sign_message`].
     pub fn verify_message(&self, data: &[u8], signature: &[u8]) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -195,7 +195,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message_begin`].
     pub fn verify_message_begin(&self) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -210,7 +210,7 @@ impl Session {
     /// # Errors
     /// As [`Session::verify_message`].
     pub fn verify_message_next(&self, data: &[u8], signature: Option<&[u8]>) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         let Some(state) = &mut operation.state.open else {
             fail!(OperationNotInitialized, "no message has begun")
@@ -230,7 +230,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_messages_final`].
     pub fn verify_messages_final(&self) -> Result<()> {
-        end(&mut self.running()?.message_verify)
+        end(&mut self.running().message_verify)
     }
 }
 

@@ -158,6 +158,11 @@ impl Stored {
         (!self.private).then_some(&self.attributes)
     }
 
+    /// Whether the user with this id may open it.
+    pub(super) fn is_granted(&self, user: &UserId) -> bool {
+        !self.private || self.grants.iter().any(|grant| grant.kind == OWN && grant.user == *user)
+    }
+
     /// True if it has secrets, sealed or not.
     pub fn has_secrets(&self) -> bool {
         !self.secrets.is_empty()

@@ -109,6 +109,11 @@ impl Keys {
         self.user
     }
 
+    /// Whether they open an object: a public one, or one that their user has a grant to.
+    pub fn open(&self, object: &Stored) -> bool {
+        object.is_granted(&self.user)
+    }
+
     fn opener(&self) -> Option<(&UserId, &Secret)> {
         (self.role == Role::User).then_some((&self.user, &self.key))
     }

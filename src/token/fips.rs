@@ -3,6 +3,7 @@
 use super::policy::Use;
 use crate::crypto::Hash;
 use crate::error::Result;
+use crate::mechanism::table::Unit;
 use crate::mechanism::{Mechanism, Params};
 use cryptoki_sys::*;
 
@@ -39,8 +40,13 @@ static ROWS: &[Row] = &[
 ];
 
 /// The least key to protect with, in the unit of the mechanism's row: 112 bits of strength.
-fn least(mechanism: &Mechanism) -> usize {
-    if mechanism.keys.types.contains(&CKK_RSA) { 2048 } else { 14 }
+pub(super) fn least(mechanism: &Mechanism) -> usize {
+    match mechanism.keys.unit {
+        Unit::Bits if mechanism.keys.types.contains(&CKK_RSA) => 2048,
+        Unit::Bits => 112,
+        Unit::Bytes => 14,
+        Unit::None => 0,
+    }
 }
 
 /// Whether nothing can be done with the mechanism.
@@ -48,21 +54,26 @@ pub(super) fn refuses_all(mechanism: &Mechanism) -> bool {
     ROWS.iter().any(|row| row.mechanisms.contains(&mechanism.number) && row.uses.is_empty() && !row.legacy)
 }
 
-/// Judges a use of a key of `size`, in the unit of the mechanism's row; `None` is the making of keys.
-///
-/// # Errors
-/// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
-pub(super) fn judge(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+/// Whether a use is refused, whatever the key; `None` is the making of keys.
+pub(super) fn refuses(mechanism: &Mechanism, usage: Option<Use>) -> bool {
     let opens = usage.is_some_and(|usage| !usage.protects());
     let about = |row: &&Row| {
         row.mechanisms.contains(&mechanism.number)
             && (row.uses.is_empty() || usage.is_some_and(|usage| row.uses.contains(&usage)))
     };
-    if ROWS.iter().filter(about).any(|row| !(row.legacy && opens)) {
+    ROWS.iter().filter(about).any(|row| !(row.legacy && opens))
+}
+
+/// Judges a use of a key of `size`, in the unit of the mechanism's row; `None` is the making of keys.
+///
+/// # Errors
+/// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
+pub(super) fn judge(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+    if refuses(mechanism, usage) {
         fail!(MechanismInvalid, "{}: not in a fips token", mechanism.name);
     }
     let least = least(mechanism);
-    if !opens && size < least {
+    if usage.is_none_or(Use::protects) && size < least {
         fail!(KeySizeRange, "{}: at least {least} in a fips token", mechanism.name);
     }
     Ok(())

@@ -12,7 +12,6 @@ mod slots;
 mod token;
 
 pub use config::Config;
-pub use contents::Owner;
-pub use policy::{Rules, Use};
+pub use policy::{MechanismInfo, Rules, Use};
 pub use slots::Slots;
-pub use token::{Token, TokenInfo, User};
+pub use token::{Opened, Token, TokenInfo, User};

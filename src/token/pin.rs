@@ -55,6 +55,15 @@ pub fn lengths(rules: &Rules) -> (usize, usize) {
     }
 }
 
+/// The same of what is given to C_Login: in the cloudhsm profile a user's name and a colon go before the PIN.
+pub fn given_lengths(rules: &Rules) -> (usize, usize) {
+    let (shortest, longest) = lengths(rules);
+    match rules.profile {
+        Profile::Standard => (shortest, longest),
+        Profile::CloudHsm => (shortest, LONGEST_NAME + 1 + longest),
+    }
+}
+
 /// Checks a PIN that is to be set.
 ///
 /// # Errors

@@ -49,7 +49,7 @@ struct OpenSessions {
 }
 
 /// The opened storage of an initialised token and the rules its meta record sets.
-pub(super) struct Opened {
+pub struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
     rules: Rules,
     /// Set once a user with a name was seen, since looking for one reads the whole token.
@@ -57,6 +57,11 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// The token's rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     fn has_named_users(&self) -> Result<bool> {
         if !self.named_users.load(Ordering::Relaxed) {
             self.named_users.store(!self.sealed.users()?.is_empty(), Ordering::Relaxed);
@@ -76,7 +81,7 @@ pub struct Token {
     pub(super) slot: CK_SLOT_ID,
     config: Arc<Config>,
     place: Arc<Place>,
-    pub(super) handles: Arc<AtomicU64>,
+    pub(super) handles: &'static AtomicU64,
     sessions: Mutex<OpenSessions>,
     pub(super) opened: RwLock<Option<Arc<Opened>>>,
     pub(super) login: RwLock<Option<Login>>,
@@ -85,6 +90,8 @@ pub struct Token {
     pub(super) objects: RwLock<Objects>,
     /// The storage's stamp up to which `objects` is current.
     pub(super) seen: AtomicU64,
+    /// How many times objects were revoked: sessions then let go of their keys.
+    pub(super) revocations: AtomicU64,
 }
 
 pub(super) const UNSEEN: u64 = Stamp::UNKNOWN.0;
@@ -94,7 +101,7 @@ impl Token {
         slot: CK_SLOT_ID,
         config: Arc<Config>,
         place: Arc<Place>,
-        handles: Arc<AtomicU64>,
+        handles: &'static AtomicU64,
     ) -> Token {
         Token {
             slot,
@@ -107,6 +114,7 @@ impl Token {
             user: AtomicU8::new(0),
             objects: RwLock::default(),
             seen: AtomicU64::new(UNSEEN),
+            revocations: AtomicU64::new(0),
         }
     }
 
@@ -122,6 +130,12 @@ impl Token {
             2 => Some(User::So),
             _ => None,
         }
+    }
+
+    /// How many times objects that somebody may hold were revoked.
+    #[inline]
+    pub fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
     }
 
     /// The rules of this token.
@@ -186,7 +200,7 @@ impl Token {
         let sessions = self.sessions.lock();
         let sessions = (sessions.read_only + sessions.read_write, sessions.read_write);
         let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
-        let pin_len = pin::lengths(&self.policy());
+        let pin_len = pin::given_lengths(&self.policy());
         let Some(opened) = self.opened()? else {
             let model = mode_name(self.config.mode).to_string();
             return Ok(TokenInfo {
@@ -219,7 +233,7 @@ impl Token {
     // ---- sessions ----
 
     /// Counts a new session in.
-    pub(crate) fn session_opened(&self, read_write: bool) -> Result<()> {
+    pub(crate) fn session_opened(&self, read_write: bool) -> Result<Arc<Opened>> {
         let opened = self.initialised()?;
         let mut sessions = self.sessions.lock();
         match read_write {
@@ -230,12 +244,16 @@ impl Token {
             false => sessions.read_only += 1,
             true => sessions.read_write += 1,
         }
-        Ok(())
+        drop(sessions);
+        Ok(opened)
     }
 
-    /// Counts a session out and destroys its objects; the last one logs out.
-    pub(crate) fn session_closed(&self, handle: CK_SESSION_HANDLE, read_write: bool) {
-        self.objects.write().remove_session(handle);
+    /// Counts a session out and destroys the objects of `owner`; the last one logs out.
+    pub(crate) fn session_closed(&self, owner: Option<CK_SESSION_HANDLE>, read_write: bool) {
+        if let Some(owner) = owner {
+            self.objects.write().remove_session(owner);
+            self.revocations.fetch_add(1, Ordering::Release);
+        }
         let mut sessions = self.sessions.lock();
         match read_write {
             true => sessions.read_write -= 1,
@@ -324,6 +342,7 @@ impl Token {
         self.seen.store(UNSEEN, Ordering::Release);
         // Private session objects end with the login, and the handles of the stored ones for good.
         self.objects.write().remove_where(|object, _| object.is_private());
+        self.revocations.fetch_add(1, Ordering::Release);
         Ok(())
     }
 

@@ -208,7 +208,8 @@ impl<S: Scheme> Wrap for S {
     }
 
     /// RSAES-PKCS1-v1_5 gives a key of the expected length whatever the padding, so a forged blob shows only
-    /// by what the key does not decrypt.
+    /// by what the key does not decrypt. Where nothing tells the length, which CloudHSM's templates must not, it
+    /// gives one of some length, as a forger who hits the padding would get.
     fn unwrap(
         &self,
         key: &Object,
@@ -220,9 +221,7 @@ impl<S: Scheme> Wrap for S {
         let padding = self.padding(&params)?;
         match (&padding, expected) {
             (Padding::Pkcs1, Some(len)) => key.decrypt_pkcs1_of_len(wrapped, len),
-            (Padding::Pkcs1, None) => {
-                fail!(TemplateIncomplete, "CKA_VALUE_LEN: without it a forged blob would show by its length")
-            }
+            (Padding::Pkcs1, None) => key.decrypt_pkcs1(wrapped),
             (Padding::Raw, None) => fail!(TemplateIncomplete, "bare RSA does not tell the key's length"),
             (Padding::Raw, Some(len)) if len > key.size() => {
                 fail!(WrappedKeyLenRange, "no key of {len} bytes fits under the modulus")

@@ -1,5 +1,6 @@
 //! What of an object can be seen: by C_GetAttributeValue, C_FindObjects, C_WrapKey's template.
 
+use super::{Rules, cloudhsm};
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::schema::{self, Absent};
@@ -33,16 +34,11 @@ pub fn take_secrets(object: &mut Attributes) -> Attributes {
     secrets
 }
 
-/// Whether an attribute of an object can be revealed at all (section 5.7.5).
+/// Whether an attribute of an object can be revealed at all (section 5.7.5), and its default.
 ///
 /// # Errors
 /// CKR_ATTRIBUTE_SENSITIVE if footnote 7 forbids it, CKR_ATTRIBUTE_TYPE_INVALID if such objects have no such
 /// attribute.
-pub fn readable(object: &Attributes, attribute: AttributeType) -> Result<()> {
-    default_of(object, attribute).map(drop)
-}
-
-/// Checks as [`readable`] does and tells the default.
 fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
     let Some(row) = schema::of(object).ok().and_then(|schema| schema.find(attribute)) else {
         fail!(AttributeTypeInvalid, "{}: not of this class and type", attribute::name(attribute));
@@ -56,10 +52,13 @@ fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
 /// An attribute's value for the application (section 5.7.5).
 ///
 /// # Errors
-/// As [`readable`]; CKR_ATTRIBUTE_TYPE_INVALID also if this object has no such attribute;
-/// CKR_DEVICE_ERROR if the stored form was tampered with.
-pub fn value(object: &Object, attribute: AttributeType) -> Result<&Value> {
+/// CKR_ATTRIBUTE_SENSITIVE if footnote 7 forbids it; CKR_ATTRIBUTE_TYPE_INVALID if this object, or such objects,
+/// have no such attribute; CKR_DEVICE_ERROR if the stored form was tampered with.
+pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) -> Result<&'a Value> {
     static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::from(&[][..]));
+    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, &schema, attribute)) {
+        fail!(AttributeTypeInvalid, "{}: not of CloudHSM's keys", attribute::name(attribute));
+    }
     let absent = default_of(object.attributes(), attribute)?;
     if let Some(value) = object.attributes().value(attribute) {
         return Ok(value);
