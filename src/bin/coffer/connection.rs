@@ -13,6 +13,9 @@ pub struct Target {
     /// The PKCS#11 module's shared library; Coffer's own unless given.
     #[arg(long, global = true, env = "COFFER_LIBRARY", value_name = "FILE", help_heading = "Token")]
     pub library: Option<PathBuf>,
+    /// Coffer's configuration (else COFFER_CONF, and so on); other modules have their own.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Token")]
+    pub config: Option<PathBuf>,
     /// The token, by its label, serial number or slot; the only one there is unless given.
     #[arg(
         long,

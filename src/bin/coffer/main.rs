@@ -4,12 +4,15 @@ mod connection;
 mod context;
 mod crypto;
 mod describe;
+mod doctor;
 mod files;
 mod interactive;
 mod key;
+mod mechanisms;
 mod migrate;
 mod names;
 mod output;
+mod pages;
 mod pin;
 mod public;
 mod quorum;
@@ -19,6 +22,7 @@ mod transfer;
 mod user;
 
 use clap::{Parser, Subcommand};
+use coffer_pkcs11::token::Config;
 use connection::Target;
 use context::Context;
 use output::Outcome;
@@ -79,12 +83,19 @@ enum Command {
     /// Approvals by several users.
     #[command(subcommand)]
     Quorum(quorum::Command),
+    Mechanisms(mechanisms::Mechanisms),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    GeneratePages(pages::Pages),
     /// Give commands at a prompt, with one login for all.
     Interactive,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if let Some(file) = cli.target.config.take() {
+        Config::name(file);
+    }
     if matches!(cli.command, Command::Interactive) {
         return interactive::run_to_exit(cli.target, cli.json);
     }
@@ -107,6 +118,9 @@ fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Migrate(migrate) => migrate.run(context),
         Command::Import(import) => import.run(context),
         Command::Export(export) => export.run(context),
+        Command::Mechanisms(mechanisms) => mechanisms.run(context),
+        Command::Doctor(doctor) => doctor.run(context),
+        Command::GeneratePages(pages) => pages.run(),
         Command::Crypto(command) => crypto::run(context, command),
         Command::Login(who) => user::login(context, who),
         Command::Logout => user::logout(context),

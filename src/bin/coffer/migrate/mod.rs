@@ -64,6 +64,7 @@ impl Migrate {
             library: library.clone().or_else(|| general.library.clone()),
             token: token.clone(),
             pin_file: None,
+            config: None,
         };
         let from = Connection::open_as(
             &side(&self.from, &self.from_token),
