@@ -76,7 +76,7 @@ impl Config {
     pub fn load() -> Result<Config> {
         let mut config = match named() {
             Some(path) => Config::read(&path)?.ok_or_else(|| {
-                Rv::GeneralError.because(format!("the configuration {} does not exist", path.display()))
+                Rv::GeneralError.because(format!("COFFER_CONF: {} does not exist", path.display()))
             })?,
             None => {
                 let user = home("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("coffer/coffer.toml"));

@@ -14,7 +14,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Check the configuration, the token directory, the module, p11-kit, randomness, the processor and every token.
+/// Look for what is wrong.
+///
+/// Checks the configuration, the token directory, the module, p11-kit, randomness, the processor and every token.
 #[derive(Args)]
 pub struct Doctor {}
 
@@ -230,10 +232,7 @@ fn p11_kit() -> Finding {
         Ok(output) if String::from_utf8_lossy(&output.stdout).contains("coffer") => {
             (State::Good, "Coffer is registered".into())
         }
-        Ok(_) => (
-            State::Note,
-            "Coffer is not registered; `make install` does that".into(),
-        ),
+        Ok(_) => (State::Note, "Coffer is not registered; `make install` does that".into()),
     };
     Finding { what: "p11-kit", state, detail }
 }

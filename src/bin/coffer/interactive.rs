@@ -54,7 +54,7 @@ pub fn run_all(target: Target, json: bool) -> Result<bool, String> {
             Ok(words) if words.is_empty() => {}
             Ok(words) if ["quit", "exit"].contains(&words[0].as_str()) => break,
             Ok(words) => {
-                if !words.iter().any(|word| word.starts_with("--password")) {
+                if kept(&words) {
                     let _ = editor.add_history_entry(&line);
                 }
                 good = one(&mut context, words, json)?;
@@ -103,6 +103,12 @@ fn one(context: &mut Context, words: Vec<String>, json: bool) -> Result<bool, St
         command => run(context, command),
     };
     print(outcome, json).map_err(|error| format!("standard output: {error}"))
+}
+
+/// Whether a line goes into the history: a password given with a command does not, nor one typed at the wrong prompt.
+fn kept(words: &[String]) -> bool {
+    let known = words[0] == "help" || Cli::command().find_subcommand(&words[0]).is_some();
+    known && !words.iter().any(|word| word.starts_with("--password"))
 }
 
 /// Words as a shell splits them: blanks between, quotes around, a backslash before.

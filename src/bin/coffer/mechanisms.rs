@@ -38,15 +38,12 @@ const USES: &[(&str, CK_FLAGS)] = &[
 impl Mechanisms {
     pub fn run(self, context: &mut Context) -> Outcome {
         let wanted = match &self.usage {
-            Some(word) => crate::names::number(USES, &word.replace('_', "-")).or_else(|_| {
-                let found = USES.iter().find(|(name, _)| name == word).map(|(_, flag)| *flag);
-                found.ok_or_else(|| {
-                    format!(
-                        "{word:?} is none of {}",
-                        USES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-                    )
-                })
-            })?,
+            Some(word) => {
+                let word = word.replace('-', "_");
+                let known = || USES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                let found = USES.iter().find(|(name, _)| *name == word);
+                found.ok_or_else(|| format!("{word:?} is none of {}", known()))?.1
+            }
             None => 0,
         };
         let connection = context.public()?;

@@ -25,7 +25,7 @@ impl Pages {
         command.build();
         if let Some(dir) = &self.man {
             make(dir)?;
-            clap_mangen::generate_to(command.clone(), dir)
+            clap_mangen::generate_to(without_help(Cli::command()), dir)
                 .map_err(|error| format!("{}: {error}", dir.display()))?;
         }
         if let Some(dir) = &self.completions {
@@ -37,6 +37,11 @@ impl Pages {
         }
         Ok(Report::of(json!({ "message": "Successfully written" })))
     }
+}
+
+/// Without `help`, which repeats every page.
+fn without_help(command: clap::Command) -> clap::Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
 }
 
 fn make(dir: &Path) -> Result<(), String> {
