@@ -38,6 +38,11 @@ fn fips_tokens_refuse_old_algorithms() {
     refused(Rv::of(&session.encrypt(&Mechanism::new(CKM_RSA_PKCS), public, b"x")));
     refused(Rv::of(&session.decrypt(&Mechanism::new(CKM_RSA_PKCS), private, &[0; 256])));
     refused(Rv::of(&session.sign(&Mechanism::new(CKM_SHA1_RSA_PKCS), private, b"x")));
+    for exponent in [&[3][..], &[0, 0xFF, 0xFF], &[1, 0, 0]] {
+        let public = [Attr::ulong(CKA_MODULUS_BITS, 2048), Attr::bytes(CKA_PUBLIC_EXPONENT, exponent)];
+        let made = session.generate_key_pair(&Mechanism::new(CKM_RSA_X9_31_KEY_PAIR_GEN), &public, &[]);
+        assert_eq!(Rv::of(&made), Rv(CKR_ATTRIBUTE_VALUE_INVALID), "{exponent:?}");
+    }
     let listed = token.module.mechanisms(token.slot).unwrap();
     assert!(!listed.contains(&CKM_DES3_KEY_GEN) && !listed.contains(&CKM_RSA_X_509));
 }

@@ -184,7 +184,8 @@ fn panicked(name: &str, panic: &(dyn Any + Send)) -> CK_RV {
 
 /// Exported functions. `fn C_X(call, ...)` runs its body with a [`Call`]; `always fn C_X(caller, ...)` also
 /// without C_Initialize, with a [`Caller`]; `unsupported fn C_X(...)` has no body: it checks the session that
-/// is its first argument and says CKR_FUNCTION_NOT_SUPPORTED.
+/// is its first argument and says CKR_FUNCTION_NOT_SUPPORTED; `vendor fn X(call, ...)` is not exported, for a function
+/// list alone.
 macro_rules! entry {
     () => {};
     ($(#[$doc:meta])* fn $name:ident($call:ident $(, $arg:ident: $type:ty)* $(,)?) $body:block $($rest:tt)*) => {
@@ -198,6 +199,12 @@ macro_rules! entry {
             |$caller: $crate::abi::buffer::Caller| -> $crate::error::Result<()> { $body });
         entry!($($rest)*);
     };
+    ($(#[$doc:meta])* vendor fn $name:ident($call:ident $(, $arg:ident: $type:ty)* $(,)?) $body:block
+        $($rest:tt)*) => {
+        entry!(@function [$(#[$doc])*] call $name ($($arg: $type),*)
+            |$call: $crate::abi::entry::Call<'_>| -> $crate::error::Result<()> { $body });
+        entry!($($rest)*);
+    };
     ($(#[$doc:meta])* unsupported fn $name:ident($session:ident: $handle:ty $(, $arg:ident: $type:ty)* $(,)?);
         $($rest:tt)*) => {
         entry!(@export [$(#[$doc])*] call $name ($session: $handle $(, $arg: $type)*)
@@ -208,12 +215,14 @@ macro_rules! entry {
             });
         entry!($($rest)*);
     };
-    (@export [$(#[$doc:meta])*] $way:ident $name:ident ($($arg:ident: $type:ty),*) $body:expr) => {
-        $(#[$doc])*
+    (@export [$(#[$doc:meta])*] $($function:tt)*) => {
+        entry!(@function [$(#[$doc])* #[unsafe(no_mangle)]] $($function)*);
+    };
+    (@function [$(#[$attribute:meta])*] $way:ident $name:ident ($($arg:ident: $type:ty),*) $body:expr) => {
+        $(#[$attribute])*
         ///
         /// # Safety
         /// Pointers that are not NULL point to what the standard says, as much of it as the lengths say.
-        #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::too_many_arguments)]
         pub unsafe extern "C" fn $name($($arg: $type),*) -> ::cryptoki_sys::CK_RV {
             let body = $body;

@@ -126,7 +126,7 @@ entry! {
     /// Gives random bytes.
     fn C_GenerateRandom(call, session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, data_len: CK_ULONG) {
         call.check_session(session)?;
-        call.fill(data, data_len, random::fill)
+        call.fill(data, data_len, random::draw)
     }
 
     /// Nothing is asynchronous.

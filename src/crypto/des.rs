@@ -1,9 +1,13 @@
 //! Triple DES (SP 800-67) in ECB and CBC, with two or three keys.
+//!
+//! ECB and CBC decryption of more than a few blocks run bitsliced, in constant time; what is shorter, and CBC
+//! encryption, where every block waits for the one before, by AWS-LC's tables.
 
 use super::cmac::BlockCipher;
 use super::status::wipe_value;
 use super::{Direction, InOut, Secret, equal, random};
 use crate::error::Result;
+use crate::kernel::des as bitsliced;
 use aws_lc_sys as ffi;
 
 /// Bytes in a block, and in one DES key.
@@ -12,6 +16,7 @@ pub const BLOCK: usize = 8;
 /// An expanded key bundle. One of it serves all threads.
 pub struct Key {
     schedules: [ffi::DES_key_schedule; 3],
+    bitsliced: bitsliced::Schedule,
 }
 
 impl Key {
@@ -20,11 +25,13 @@ impl Key {
     /// # Errors
     /// CKR_KEY_SIZE_RANGE.
     pub fn new(key: &[u8]) -> Result<Key> {
-        if !matches!(key.len(), 16 | 24) {
-            fail!(KeySizeRange, "{} bytes are no triple DES key", key.len());
-        }
-        let mut this = Key { schedules: Default::default() };
-        for (schedule, part) in this.schedules.iter_mut().zip(key.chunks(BLOCK).cycle()) {
+        let keys = match key.as_chunks::<BLOCK>() {
+            ([one, two], []) => [one, two, one],
+            ([one, two, three], []) => [one, two, three],
+            _ => fail!(KeySizeRange, "{} bytes are no triple DES key", key.len()),
+        };
+        let mut this = Key { schedules: Default::default(), bitsliced: bitsliced::Schedule::new(keys) };
+        for (schedule, part) in this.schedules.iter_mut().zip(keys) {
             // SAFETY: 8 bytes of key, whose alignment is one, and a schedule to write.
             unsafe { ffi::DES_set_key_unchecked(part.as_ptr().cast(), schedule) }
         }
@@ -36,8 +43,11 @@ impl Key {
     /// # Panics
     /// If the input is not whole blocks or the output has less room.
     pub fn ecb(&self, direction: Direction, mut io: InOut<'_>) {
-        let [one, two, three] = &self.schedules;
-        for _ in 0..whole_blocks(&io) / BLOCK {
+        let (blocks, [one, two, three]) = (whole_blocks(&io) / BLOCK, &self.schedules);
+        if blocks >= bitsliced::worthwhile() {
+            return bitsliced::ecb(&self.bitsliced, direction, io);
+        }
+        for _ in 0..blocks {
             let (from, to) = io.split_front(BLOCK).as_ptrs();
             let encrypt = (direction == Direction::Encrypt).into();
             // SAFETY: both are a block long, of alignment one, and either the same or apart.
@@ -51,6 +61,9 @@ impl Key {
     /// As `ecb`.
     pub fn cbc(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
         let (len, [one, two, three]) = (whole_blocks(&io), &self.schedules);
+        if direction == Direction::Decrypt && len / BLOCK >= bitsliced::worthwhile() {
+            return bitsliced::cbc_decrypt(&self.bitsliced, iv, io);
+        }
         let (from, to) = io.as_ptrs();
         let encrypt = (direction == Direction::Encrypt).into();
         // SAFETY: both are valid for `len`, whole blocks, and either the same or apart.
@@ -69,6 +82,7 @@ impl BlockCipher<BLOCK> for Key {
 impl Drop for Key {
     fn drop(&mut self) {
         // SAFETY: plain structures, not used again.
+        // The bitsliced one wipes itself.
         self.schedules.iter_mut().for_each(|schedule| unsafe { wipe_value(schedule) });
     }
 }
@@ -113,6 +127,7 @@ pub fn is_strong(key: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::crypto::cmac;
+    use crate::kernel::cpu;
 
     /// SP 800-67, appendix B.1.
     #[test]
@@ -147,6 +162,66 @@ mod tests {
                 key.cbc(direction, &mut iv, InOut::in_place(back, 80 - cut));
                 assert_eq!(data, if direction == Direction::Encrypt { &expected[..] } else { &plain[..] });
             }
+        }
+    }
+
+    /// Sizes around every batch of every way, in place and apart, both modes, against AWS-LC one by one.
+    #[test]
+    fn bitsliced_is_aws_lc() {
+        let long = std::env::var_os("COFFER_LONG").is_some();
+        let sizes = (0..130)
+            .chain((130..1100).step_by(if long { 1 } else { 61 }))
+            .chain([255, 256, 257, 319, 320, 321, 511, 512, 513, 767, 768, 769, 1023, 1024, 1025]);
+        for blocks in sizes {
+            agrees(&Key::new(random::secret(16 + blocks % 2 * 8).expose()).unwrap(), blocks);
+        }
+        // Weak and semi-weak keys, and all three the same.
+        let parts = [0x0101010101010101_u64, 0xFEFEFEFEFEFEFEFE, 0x01FE01FE01FE01FE, 0x1F1F1F1F0E0E0E0E, 0];
+        for part in parts.map(u64::to_be_bytes) {
+            agrees(&Key::new(&[part; 3].concat()).unwrap(), 130);
+            agrees(&Key::new(&[part, [7; 8]].concat()).unwrap(), 130);
+        }
+        for _ in 0..if long { 2000 } else { 4 } {
+            agrees(&Key::new(random::secret(24).expose()).unwrap(), 2000);
+        }
+    }
+
+    /// On this processor without one feature after the other.
+    fn agrees(key: &Key, blocks: usize) {
+        let [one, two, three] = &key.schedules;
+        let len = blocks * BLOCK;
+        let (input, first) = (random::secret(len), *b"startval");
+        let input = input.expose();
+        let mut expected = [(); 3].map(|()| vec![0; len]);
+        for (at, block) in input.as_chunks::<BLOCK>().0.iter().enumerate() {
+            for (encrypt, expected) in expected[..2].iter_mut().enumerate() {
+                let to = expected[at * BLOCK..].as_mut_ptr().cast();
+                // SAFETY: a block each.
+                unsafe { ffi::DES_ecb3_encrypt(block.as_ptr().cast(), to, one, two, three, encrypt as i32) }
+            }
+        }
+        let previous = first.iter().chain(input);
+        expected[2] = expected[0].iter().zip(previous).map(|(block, previous)| block ^ previous).collect();
+
+        for without in [&[][..], &["avx512"], &["avx512", "avx2", "neon"]] {
+            cpu::without(without, || {
+                let check = |expected: &[u8], work: &dyn Fn(InOut<'_>)| {
+                    let (mut apart, mut place) = (vec![0; len + 3], input.to_vec());
+                    work(InOut::new(input, &mut apart));
+                    work(InOut::in_place(&mut place, len));
+                    assert_eq!(apart, [expected, &[0; 3]].concat(), "{blocks} blocks without {without:?}");
+                    assert_eq!(place, expected, "{blocks} blocks without {without:?}");
+                };
+                check(&expected[0], &|io| bitsliced::ecb(&key.bitsliced, Direction::Decrypt, io));
+                check(&expected[1], &|io| bitsliced::ecb(&key.bitsliced, Direction::Encrypt, io));
+                check(&expected[2], &|io| {
+                    let mut iv = first;
+                    bitsliced::cbc_decrypt(&key.bitsliced, &mut iv, io);
+                    assert_eq!(iv, input.last_chunk().copied().unwrap_or(first));
+                });
+                check(&expected[1], &|io| key.ecb(Direction::Encrypt, io));
+                check(&expected[2], &|io| key.cbc(Direction::Decrypt, &mut first.clone(), io));
+            });
         }
     }
 

@@ -62,6 +62,8 @@ features! {
     vbmi: x86_64("avx512vbmi");
     /// Arithmetic in GF(2^8), and 8 by 8 bit matrices.
     gfni: x86_64("gfni");
+    /// AES rounds on 128-bit vectors.
+    aesni: x86_64("aes");
     /// AES rounds on every 128 bits of a vector.
     vaes: x86_64("vaes");
     /// Carry-less products on every 128 bits of a vector.

@@ -3,7 +3,7 @@
 use super::check_value::follows;
 use super::key::KeyKind;
 use super::{Generate, Params};
-use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, xts};
+use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, wiping_stack, xts};
 use crate::error::Result;
 use crate::object::{Attributes, Object, Value};
 use cryptoki_sys::*;
@@ -53,7 +53,7 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     }
     // An empty check value asks for none (section 4.8.2).
     let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
-    let check_value = if wanted { Some(check_value(value)?) } else { None };
+    let check_value = if wanted { Some(wiping_stack(|| check_value(value))?) } else { None };
     if let Some(check_value) = check_value {
         follows(key, CKA_CHECK_VALUE, &check_value[..])?;
     }

@@ -108,10 +108,10 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
         demand(&object, schema.rows().filter(|row| row.notes.has(note)))?;
     }
     if act == Act::Create {
-        demand_one(&object, &schema)?;
+        demand_one(&object, schema)?;
     }
-    fill_in(act, &mut object, &schema, rules);
-    consistent(&object, &schema, rules)?;
+    fill_in(act, &mut object, schema, rules);
+    consistent(&object, schema, rules)?;
     Ok(object)
 }
 
@@ -128,7 +128,7 @@ pub fn settle(object: &mut Attributes) -> Result<()> {
         }
     }
     demand(object, schema.rows().filter(|row| row.notes.has(1)))?;
-    demand_one(object, &schema)
+    demand_one(object, schema)
 }
 
 /// An object's attributes after C_SetAttributeValue (section 5.7.6).
@@ -230,20 +230,17 @@ fn fill_in(act: Act, object: &mut Attributes, schema: &Schema, rules: &Rules) {
     // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
     let secret_key = schema.class.number == CKO_SECRET_KEY;
     let uses_given = USES.iter().any(|usage| object.has(*usage) && (secret_key || *usage != CKA_DERIVE));
-    for row in schema.rows() {
-        if row.absent == Absent::Empty {
-            drop_empty(object, row.attribute);
-        } else if !object.has(row.attribute) {
-            match row.absent {
-                _ if row.notes.has(9) => {
-                    object.set(row.attribute, token_default(act, row.attribute, schema, rules, uses_given));
-                }
-                Absent::Bool(value) => object.set(row.attribute, value),
-                Absent::Ulong(value) => object.set(row.attribute, value),
-                Absent::Nothing | Absent::Empty => {}
-            }
+    *object = std::mem::take(object).by_rows(schema.rows(), |row, given| match (given, row.absent) {
+        (Some(given), Absent::Empty) if given.is_empty() => None,
+        (Some(given), _) => Some(given),
+        (None, Absent::Empty) => None,
+        (None, _) if row.notes.has(9) => {
+            Some(token_default(act, row.attribute, schema, rules, uses_given).into())
         }
-    }
+        (None, Absent::Bool(value)) => Some(value.into()),
+        (None, Absent::Ulong(value)) => Some(value.into()),
+        (None, Absent::Nothing) => None,
+    });
 }
 
 /// Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
@@ -317,7 +314,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
             drop_empty(&mut object, attribute);
         }
     }
-    consistent(&object, &schema, rules)?;
+    consistent(&object, schema, rules)?;
     Ok(object)
 }
 

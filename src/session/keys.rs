@@ -112,6 +112,9 @@ impl Session {
 
     /// Whether `key` may be wrapped with `wrapping`.
     fn may_leave(&self, wrapping: &Object, key: &Object) -> Result<()> {
+        if key.is_borrowed() {
+            fail!(KeyNotWrappable, "only its owner wraps a key that is shared");
+        }
         if !key.is_true(CKA_EXTRACTABLE) {
             fail!(KeyUnextractable, "CKA_EXTRACTABLE of the key is not set");
         }

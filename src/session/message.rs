@@ -10,6 +10,7 @@ use crate::mechanism::{Ivs, Mechanism, MessageCipher, MessageState, Params};
 use crate::object::Handle;
 use crate::token::Use;
 use cryptoki_sys::CKA_ALWAYS_AUTHENTICATE;
+use smallbox::SmallBox;
 
 /// The messages that a session encrypts or decrypts.
 pub(super) struct Messages {
@@ -60,7 +61,7 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         let key = self.key_for(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, Box::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
+        *slot = Some(Operation::new(key, SmallBox::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
         Ok(())
     }
 

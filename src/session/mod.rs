@@ -20,6 +20,7 @@ mod sessions;
 mod sign;
 mod sign_message;
 mod state;
+mod users;
 
 pub use dual::Beside;
 pub use module::{Module, SlotInfo};

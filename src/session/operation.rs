@@ -1,10 +1,10 @@
 //! What all running operations share: the key they began with, and how they end.
 
-use super::recent::Key;
+use super::recent::Kept;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Result, Rv};
-use crate::mechanism::{Mechanism, Params};
+use crate::mechanism::{InPlace, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::Use;
 use cryptoki_sys::*;
@@ -30,7 +30,7 @@ impl Answer {
 /// A running operation: its key, held so that no token lock is taken while computing, and its state.
 pub struct Operation<S: ?Sized> {
     /// The version of the key that the operation began with.
-    pub key: Key,
+    pub key: Kept,
     /// CKA_ALWAYS_AUTHENTICATE: the next use needs a context-specific login first.
     pub needs_login: bool,
     /// Whether data has come in pieces, so that the one-shot function is no longer allowed.
@@ -40,12 +40,12 @@ pub struct Operation<S: ?Sized> {
     /// Output that was computed but did not fit, kept for the next call.
     pub pending: Option<Secret>,
     /// The mechanism's state.
-    pub state: Box<S>,
+    pub state: InPlace<S>,
 }
 
 impl<S: ?Sized> Operation<S> {
     /// An operation that has just begun.
-    pub fn new(key: Key, state: Box<S>) -> Operation<S> {
+    pub fn new(key: Kept, state: InPlace<S>) -> Operation<S> {
         let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
         Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
     }
@@ -122,7 +122,7 @@ impl Session {
         mechanism: &'static Mechanism,
         params: &Params,
         handle: Handle,
-    ) -> Result<Key> {
+    ) -> Result<Kept> {
         let key = self.fit_key(usage, mechanism, handle, |key| judge(self, usage, mechanism, key))?;
         self.policy().judge_parameter(usage, mechanism, params)?;
         Ok(key)

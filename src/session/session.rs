@@ -5,7 +5,7 @@ use super::digest::Digesting;
 use super::find::Finding;
 use super::message::Messages;
 use super::operation::{Keyed, Operation};
-use super::recent::RecentKeys;
+use super::recent::Recent;
 use super::sign_message::{SignMessages, VerifyMessages};
 use crate::error::Result;
 use crate::mechanism::{CipherState, SignState, VerifyState};
@@ -85,7 +85,7 @@ pub struct Session {
     policy: Rules,
     read_write: bool,
     running: RefCell<Running>,
-    keys: RefCell<RecentKeys>,
+    recent: RefCell<Recent>,
     /// Whether it may have objects of its own.
     has_objects: Cell<bool>,
     /// How many of the token's revocations this session has seen.
@@ -107,7 +107,7 @@ impl Session {
             storage,
             read_write,
             running: RefCell::default(),
-            keys: RefCell::default(),
+            recent: RefCell::default(),
             has_objects: Cell::new(false),
         }
     }
@@ -148,7 +148,7 @@ impl Session {
 
     /// Ends it: its operations and objects with it; the last one of a token logs out.
     pub(super) fn close(self) {
-        drop((self.running, self.keys));
+        drop((self.running, self.recent));
         let objects_of = self.has_objects.get().then_some(self.handle);
         self.token.session_closed(objects_of, self.read_write);
     }
@@ -164,9 +164,9 @@ impl Session {
         self.running.borrow_mut()
     }
 
-    /// The keys that were used last.
-    pub(super) fn keys(&self) -> RefMut<'_, RecentKeys> {
-        self.keys.borrow_mut()
+    /// The objects that were used last.
+    pub(super) fn recent(&self) -> RefMut<'_, Recent> {
+        self.recent.borrow_mut()
     }
 
     /// Ends what it does with keys that were destroyed, or hidden by a logout, so that nothing holds them any more.
@@ -176,7 +176,7 @@ impl Session {
         let now = self.token.revocations();
         if self.revocations.replace(now) != now {
             self.running().let_go();
-            self.keys().let_go();
+            self.recent().let_go();
         }
     }
 

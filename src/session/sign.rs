@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::mechanism::{Mechanism, Params, Recover, SignState, VerifyState};
 use crate::object::{Handle, Object};
 use crate::token::Use;
+use smallbox::SmallBox;
 
 const IN_PARTS: &str = "data has come in parts: only the final function ends it";
 
@@ -150,7 +151,7 @@ impl Session {
         }
         let Some(recover) = row.recover else { fail!(MechanismInvalid, "{} recovers nothing", row.name) };
         let key = self.key_for(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, Box::new(recover)));
+        *slot = Some(Operation::new(key, SmallBox::new(recover)));
         Ok(())
     }
 

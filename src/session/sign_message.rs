@@ -5,16 +5,17 @@ use super::message::{in_the_middle, message_over};
 use super::operation::{Answer, Operation, running};
 use super::session::Session;
 use crate::error::Result;
-use crate::mechanism::{Mechanism, Params, Sign, SignState, VerifyState};
+use crate::mechanism::{InPlace, Mechanism, Params, Sign, SignState, VerifyState};
 use crate::object::Handle;
 use crate::token::Use;
+use smallbox::SmallBox;
 
 /// The messages that a session signs or verifies.
 pub(super) struct Signing<S: ?Sized> {
     sign: &'static dyn Sign,
     params: Params,
     /// The message that has begun.
-    open: Option<Box<S>>,
+    open: Option<InPlace<S>>,
     /// Whether it comes in parts.
     in_parts: bool,
 }
@@ -32,7 +33,7 @@ impl<S: ?Sized> Signing<S> {
 }
 
 /// A message in parts, where the mechanism allows it.
-fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: Box<S>, multipart: bool) -> Result<()> {
+fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: InPlace<S>, multipart: bool) -> Result<()> {
     if !multipart {
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");
     }
@@ -79,7 +80,7 @@ impl Session {
         let messages = Signing { sign, params, open: None, in_parts: false };
         // What the parameter is wrong by is told now, not with the first message.
         sign.sign(&key, messages.params()?)?;
-        operations.message_sign = Some(Operation::new(key, Box::new(messages)));
+        operations.message_sign = Some(Operation::new(key, SmallBox::new(messages)));
         Ok(())
     }
 
@@ -123,8 +124,9 @@ impl Session {
     pub fn sign_message_part(&self, data: &[u8]) -> Result<()> {
         let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
-        let outcome = match &mut operation.state.open {
-            Some(state) if operation.state.in_parts => state.update(&operation.key, data),
+        let Signing { open, in_parts, .. } = &mut *operation.state;
+        let outcome = match open {
+            Some(state) if *in_parts => state.update(&operation.key, data),
             _ => fail!(OperationNotInitialized, "no message has begun"),
         };
         if outcome.is_err() {
@@ -170,7 +172,7 @@ impl Session {
         let key = self.key_for(Use::Verify, row, &params, key)?;
         let messages = Signing { sign, params, open: None, in_parts: false };
         sign.verify(&key, messages.params()?)?;
-        operations.message_verify = Some(Operation::new(key, Box::new(messages)));
+        operations.message_verify = Some(Operation::new(key, SmallBox::new(messages)));
         Ok(())
     }
 

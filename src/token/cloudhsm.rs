@@ -17,6 +17,9 @@ const LONGEST_SECRET: usize = 800;
 /// Bytes of the IVs that it makes.
 const IV: usize = 12;
 
+/// Wrong passwords that lock a user.
+pub(super) const TRIES: u32 = 5;
+
 /// The key types that it has.
 const KEY_TYPES: &[CK_KEY_TYPE] =
     &[CKK_AES, CKK_DES3, CKK_GENERIC_SECRET, CKK_RSA, CKK_EC, CKK_EC_EDWARDS, CKK_ML_DSA];

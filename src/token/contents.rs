@@ -74,12 +74,25 @@ impl Token {
                 continue;
             }
             let attributes = match (stored.public_attributes(), user) {
-                (Some(attributes), _) => Attributes::decode(attributes)?,
-                (None, Some(user)) if user.keys.open(&stored) => {
-                    Attributes::decode(opened.sealed.open_attributes(&user.keys, &stored)?.expose())?
+                (Some(attributes), _) => Attributes::decode(attributes),
+                (None, Some(user)) if user.keys.open(&stored) => opened
+                    .sealed
+                    .open_attributes(&user.keys, &stored)
+                    .and_then(|attributes| Attributes::decode(attributes.expose())),
+                (None, _) => {
+                    // Never shared with this user, or no longer.
+                    handle.into_iter().for_each(|handle| objects.remove(handle));
+                    continue;
                 }
-                // Another user's, or nobody's to see.
-                (None, _) => continue,
+            };
+            let attributes = match attributes {
+                Ok(attributes) => attributes,
+                Err(error) => {
+                    // One object must not keep its user from all the others.
+                    log!(Error, "the token in slot {}: {error}", self.slot());
+                    handle.into_iter().for_each(|handle| objects.remove(handle));
+                    continue;
+                }
             };
             match handle.and_then(|handle| objects.get(handle)) {
                 Some((old, _)) => {
@@ -149,7 +162,7 @@ impl Token {
             .into_iter()
             .map(|mut attributes| {
                 let id = object_id();
-                attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+                attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
                 let secrets = template::take_secrets(&mut attributes);
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
             })
@@ -168,7 +181,7 @@ impl Token {
         mut attributes: Attributes,
     ) -> Result<Handle> {
         let id = object_id();
-        attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
         Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
 
@@ -296,18 +309,21 @@ impl Record {
 
 /// Opened when a key is first used, with the keys of the login that brought it.
 fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login>) -> Secrets {
-    if !stored.has_secrets() {
-        return Secrets::opened(Attributes::new());
-    }
     // A public object outlives the login, whose keys it neither needs nor may keep.
     let keys = login.filter(|_| stored.private).map(|login| login.keys.clone());
     let sealed = sealed.clone();
-    Secrets::sealed(Box::new(move || {
-        Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
-    }))
+    let borrowed = keys.as_ref().is_some_and(|keys| keys.user() != stored.owner);
+    let secrets = match stored.has_secrets() {
+        false => Secrets::opened(Attributes::new()),
+        true => Secrets::sealed(Box::new(move || {
+            Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
+        })),
+    };
+    if borrowed { secrets.borrowed() } else { secrets }
 }
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
-fn unique_id(id: &ObjectId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    std::array::from_fn(|at| digit(if at % 2 == 0 { id[at / 2] >> 4 } else { id[at / 2] & 15 }))
 }

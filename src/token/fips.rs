@@ -2,9 +2,11 @@
 
 use super::policy::Use;
 use crate::crypto::Hash;
+use crate::crypto::encoding::significant;
 use crate::error::Result;
 use crate::mechanism::table::Unit;
 use crate::mechanism::{Mechanism, Params};
+use crate::object::Attributes;
 use cryptoki_sys::*;
 
 /// Mechanisms that are refused.
@@ -77,6 +79,19 @@ pub(super) fn judge(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> R
         fail!(KeySizeRange, "{}: at least {least} in a fips token", mechanism.name);
     }
     Ok(())
+}
+
+/// Judges what keys are asked for with: RSA's public exponent is above 2^16 (FIPS 186-5, section 5.1).
+///
+/// # Errors
+/// CKR_ATTRIBUTE_VALUE_INVALID.
+pub(super) fn judge_template(attributes: &Attributes) -> Result<()> {
+    match attributes.bytes(CKA_PUBLIC_EXPONENT).map(significant) {
+        Some([] | [_] | [_, _] | [1, 0, 0]) => {
+            fail!(AttributeValueInvalid, "CKA_PUBLIC_EXPONENT: above 65536 in a fips token")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Judges a parameter: no signature over SHA-1 by way of it.

@@ -115,6 +115,30 @@ fn the_script_tells_what_fails() {
     );
 }
 
+/// The commands in docs/cloudhsm.md make a token that a program can log in to as the guide says.
+#[test]
+fn the_guide_makes_a_token() {
+    let guide = include_str!("../../docs/cloudhsm.md");
+    let steps =
+        guide.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a first block");
+    let dir = TempDir::new().expect("a temporary directory");
+    symlink(env!("CARGO_BIN_EXE_coffer"), dir.path().join("coffer")).expect("a link");
+    let output = Command::new("sh")
+        .args(["-eu", "-c", steps])
+        .current_dir(dir.path())
+        .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))
+        .output()
+        .expect("sh runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = Command::new(env!("CARGO_BIN_EXE_coffer"))
+        .args(["--json", "token", "list"])
+        .env("COFFER_CONF", dir.path().join("cloudhsm.toml"))
+        .output()
+        .expect("coffer runs");
+    let said = String::from_utf8_lossy(&list.stdout);
+    assert!(said.contains("\"label\":\"cluster\"") && said.contains("non-fips"), "{said}");
+}
+
 #[test]
 fn the_script_wants_samples() {
     let empty = Samples(TempDir::new().expect("a temporary directory"));

@@ -4,8 +4,9 @@ use super::{private, public};
 use crate::crypto::rsa::{self, PKCS1_OVERHEAD, PrivateKey, PublicKey};
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};
-use crate::mechanism::{Cipher, CipherState, Params, Wrap, params, wrong_shape};
+use crate::mechanism::{Cipher, CipherState, InPlace, Params, Wrap, params, wrong_shape};
 use crate::object::Object;
+use smallbox::smallbox;
 
 /// RSAES-PKCS1-v1_5. Decryption never tells whether the padding was right.
 pub struct Pkcs1;
@@ -114,14 +115,14 @@ pub(super) fn left_padded(data: &[u8], size: usize) -> Result<Secret> {
 }
 
 impl<S: Scheme> Cipher for S {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         let padding = self.padding(&params)?;
         let size = match direction {
             Direction::Encrypt => public(key)?.size(),
             Direction::Decrypt => private(key)?.size(),
         };
         let capacity = padding.capacity(size)?;
-        Ok(Box::new(State { padding, direction, size, capacity }))
+        Ok(smallbox!(State { padding, direction, size, capacity }))
     }
 }
 

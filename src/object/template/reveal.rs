@@ -11,8 +11,8 @@ use zeroize::Zeroize;
 
 /// Whether footnote 7 guards an attribute of such objects: then it is kept with the secrets.
 pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribute: AttributeType) -> bool {
-    let is_secret = |schema: schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
-    key_type.is_some() && schema::candidates(Some(class), key_type).any(is_secret)
+    let guarded = |schema: &schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
+    key_type.is_some() && schema::lookup(class, key_type).is_some_and(guarded)
 }
 
 /// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
@@ -56,16 +56,18 @@ fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
 /// have no such attribute; CKR_DEVICE_ERROR if the stored form was tampered with.
 pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) -> Result<&'a Value> {
     static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::from(&[][..]));
-    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, &schema, attribute)) {
+    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, schema, attribute)) {
         fail!(AttributeTypeInvalid, "{}: not of CloudHSM's keys", attribute::name(attribute));
     }
     let absent = default_of(object.attributes(), attribute)?;
     if let Some(value) = object.attributes().value(attribute) {
         return Ok(value);
     }
-    if is_secret(object.class(), object.key_type(), attribute)
-        && let Some(value) = object.secrets()?.value(attribute)
-    {
+    let secret = is_secret(object.class(), object.key_type(), attribute);
+    if secret && object.is_borrowed() {
+        fail!(AttributeSensitive, "{}: another user's key, shared for use", attribute::name(attribute));
+    }
+    if secret && let Some(value) = object.secrets()?.value(attribute) {
         return Ok(value);
     }
     match absent {
