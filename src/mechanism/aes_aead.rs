@@ -409,7 +409,13 @@ mod tests {
             let seen = seen.clone();
             let sink = Sink::new(move |iv| *seen.lock().unwrap() = iv.to_vec());
             let iv = vec![0; 12];
-            Params::Gcm(GcmParams { iv: iv.into(), iv_sink: Some(sink), make_iv: true, aad: Bytes::new(), tag_bits: 128 })
+            Params::Gcm(GcmParams {
+                iv: iv.into(),
+                iv_sink: Some(sink),
+                make_iv: true,
+                aad: Bytes::new(),
+                tag_bits: 128,
+            })
         };
         let there = whole(&PLAIN, Direction::Encrypt, &aes, params(), b"data").unwrap();
         let iv = seen.lock().unwrap().clone();

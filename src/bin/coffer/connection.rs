@@ -41,6 +41,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// The standard's number.
+    pub fn kind(self) -> CK_USER_TYPE {
+        match self {
+            Role::Admin => CKU_SO,
+            Role::CryptoUser => CKU_USER,
+        }
+    }
+
     /// As CloudHSM writes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -109,31 +117,41 @@ impl Connection {
     }
 
     /// Logs in. With a `name` by C_LoginUser, or where the module has no such function as `name:secret`; without
-    /// one, `secret` is whatever the module takes as PIN.
+    /// one, `secret` is whatever the module takes as PIN, and `name:password` where it has a user of that name.
+    ///
+    /// # Errors
+    /// A sentence for the user.
     pub fn login(&mut self, role: Role, name: &str, secret: &str) -> Result<(), String> {
+        let kind = role.kind();
+        let (name, secret) = match secret.split_once(':') {
+            Some((user, password)) if name.is_empty() && self.has_user(kind, user) => (user, password),
+            _ => (name, secret),
+        };
         let session = &self.session;
         let outcome = match (role, name) {
-            // There is one security officer, whatever he is called.
-            (Role::Admin, _) => session.login(CKU_SO, secret.strip_prefix("admin:").unwrap_or(secret)),
-            (Role::CryptoUser, "") => session.login(CKU_USER, secret),
-            (Role::CryptoUser, name) => match session.login_user(CKU_USER, name, secret) {
+            // He who founded the token, and the user without a name.
+            (Role::Admin, "" | "admin") | (Role::CryptoUser, "") => session.login(kind, secret),
+            (_, name) => match session.login_user(kind, name, secret) {
                 Err(rv) if [Rv::ABSENT, Rv(CKR_FUNCTION_NOT_SUPPORTED)].contains(&rv) => {
-                    session.login(CKU_USER, &format!("{name}:{secret}"))
+                    session.login(kind, &format!("{name}:{secret}"))
                 }
                 outcome => outcome,
             },
         };
+        outcome.map_err(|rv| self.login_refused(rv))?;
         let shown = match (name, secret.split_once(':')) {
             ("", Some((name, _))) => name.to_lowercase(),
             _ => name.to_lowercase(),
         };
-        match outcome {
-            Ok(()) => {
-                self.user = Some((shown, role));
-                Ok(())
-            }
-            Err(rv) => Err(self.login_refused(rv)),
-        }
+        let told = self.session.who_is_logged_in().map(|user| user.name());
+        self.user = Some((told.unwrap_or(shown), role));
+        Ok(())
+    }
+
+    /// Whether Coffer's own interface lists such a user.
+    fn has_user(&self, kind: CK_USER_TYPE, name: &str) -> bool {
+        let users = self.session.users().unwrap_or_default();
+        users.iter().any(|user| user.kind == kind && user.name() == name.to_lowercase())
     }
 
     fn login_refused(&self, rv: Rv) -> String {

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::names::{self, ATTRIBUTES};
 use crate::select::reference;
+use pkcs11_client::CofferUser;
 use pkcs11_client::cryptoki_sys::*;
 use serde_json::{Map, Value, json};
 
@@ -53,17 +54,32 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
         attributes.insert("parameter-set".into(), json!(set));
     }
     let token = of(CKA_TOKEN) == Some(&[1]);
+    let (owner, shared) = access(connection, key);
     let coverage = if token { "full" } else { "session" };
     Ok(json!({
         "key-reference": reference(connection, key),
         "key-info": {
-            "key-owners": [{ "username": connection.username(), "key-coverage": coverage }],
-            "shared-users": [],
+            "key-owners": [{ "username": owner, "key-coverage": coverage }],
+            "shared-users": shared,
             "key-quorum-values": { "manage-key-quorum-value": 0, "use-key-quorum-value": 0 },
             "cluster-coverage": coverage,
         },
         "attributes": attributes,
     }))
+}
+
+/// The owner's name and with whom the key is shared: as Coffer tells it, and on another module the one user there is.
+fn access(connection: &Connection, key: CK_OBJECT_HANDLE) -> (String, Vec<Value>) {
+    let Ok((owner, shared)) = connection.session.access(key) else {
+        return (connection.username().to_owned(), Vec::new());
+    };
+    let shown = |user: &CofferUser| match (user.name(), user.kind) {
+        (name, CKU_USER) if name.is_empty() => "user".to_owned(),
+        (name, _) => name,
+    };
+    let owner = owner.as_ref().map_or_else(|| connection.username().to_owned(), shown);
+    let shared = shared.iter().map(|user| json!({ "username": shown(user), "key-coverage": "full" }));
+    (owner, shared.collect())
 }
 
 /// What `key list` says of one key without --verbose.

@@ -6,7 +6,7 @@ use crate::output::{Outcome, Report, table};
 use crate::pin;
 use clap::{Args, Subcommand};
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::text;
+use pkcs11_client::{Rv, text};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -57,13 +57,7 @@ pub fn login(context: &mut Context, who: Who) -> Outcome {
         None => pin::obtain(&prompt, context.target.pin_file.as_deref(), "COFFER_PIN", false)?,
     };
     let connection = context.public()?;
-    // The one user of a token that has no names is called so, or as CloudHSM calls its role.
-    let name = if ["user", "crypto-user", "crypto_user"].contains(&who.username.as_str()) {
-        ""
-    } else {
-        &who.username
-    };
-    let outcome = connection.login(who.role, name, &secret);
+    let outcome = connection.login(who.role, bare(who.role, &who.username), &secret);
     if let Err(reason) = outcome {
         context.disconnect();
         return Err(reason);
@@ -83,63 +77,123 @@ pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::List => list(context),
         Command::ChangePassword { who, new_pin_file } => change(context, &who, new_pin_file),
-        Command::Create(who) => Err(format!(
-            "user create: a token has one admin and one crypto-user, made by `coffer token init`; there is no room for {:?}",
-            who.username
-        )),
-        Command::Delete { username, .. } => {
-            Err(format!("user delete: the users of a token go with it; {username:?} stays"))
+        Command::Create(who) => create(context, &who),
+        Command::Delete { username, role } => {
+            let session = &context.connect()?.session;
+            session.delete_user(role.kind(), bare(role, &username)).map_err(|rv| refused(rv, &username))?;
+            Ok(Report::of(json!({ "username": username, "role": role.name() })))
         }
+    }
+}
+
+/// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.
+fn bare(role: Role, name: &str) -> &str {
+    match (role, name) {
+        (Role::CryptoUser, "user" | "crypto-user" | "crypto_user") => "",
+        (_, name) => name,
+    }
+}
+
+fn refused(rv: Rv, name: &str) -> String {
+    match rv.0 {
+        _ if rv == Rv::ABSENT => {
+            "this module's tokens have one admin and one crypto-user, and no others".into()
+        }
+        CKR_USER_NOT_LOGGED_IN => format!("that is the admin's to do: log in with role admin ({rv})"),
+        CKR_ARGUMENTS_BAD => format!("there is no such user {name:?} ({rv})"),
+        CKR_FUNCTION_REJECTED => {
+            format!(
+                "{name:?} is there already, is the founding admin, is yourself, or was made without escrow ({rv})"
+            )
+        }
+        CKR_PIN_LEN_RANGE => format!("the token takes no password of that length ({rv})"),
+        CKR_PIN_INVALID => format!("{name:?} cannot be a name: 1 to 31 letters, digits and _-.@ ({rv})"),
+        CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),
+        _ => format!("user {name:?}: {rv}"),
+    }
+}
+
+/// A new password: from the command line if it must be, a file, the environment or a prompt.
+fn new_password(who: &Who, file: Option<PathBuf>) -> Result<Zeroizing<String>, String> {
+    match &who.password {
+        Some(password) => Ok(Zeroizing::new(password.clone())),
+        None => pin::obtain("new password", file.as_deref(), "COFFER_NEW_PIN", true),
+    }
+}
+
+fn create(context: &mut Context, who: &Who) -> Outcome {
+    let connection = context.connect()?;
+    let password = new_password(who, None)?;
+    let created = connection.session.create_user(who.role.kind(), &who.username, &password);
+    created.map_err(|rv| refused(rv, &who.username))?;
+    Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
+}
+
+/// Name, role and whether it is locked.
+fn users(context: &mut Context) -> Result<Vec<(String, Role, bool)>, String> {
+    let connection = context.public()?;
+    let role = |kind| if kind == CKU_SO { Role::Admin } else { Role::CryptoUser };
+    match connection.session.users() {
+        Ok(users) => {
+            let name = |name: String| if name.is_empty() { "user".into() } else { name };
+            Ok(users.iter().map(|user| (name(user.name()), role(user.kind), user.locked())).collect())
+        }
+        Err(rv) if rv == Rv::ABSENT => {
+            let info = connection.module.token_info(connection.slot);
+            let flags = info.map_err(|rv| format!("C_GetTokenInfo: {rv}"))?.flags;
+            let mut users = vec![("admin".into(), Role::Admin, flags & CKF_SO_PIN_LOCKED != 0)];
+            if flags & CKF_USER_PIN_INITIALIZED != 0 {
+                users.push(("user".into(), Role::CryptoUser, flags & CKF_USER_PIN_LOCKED != 0));
+            }
+            Ok(users)
+        }
+        Err(rv) => Err(format!("listing the users: {rv}")),
     }
 }
 
 fn list(context: &mut Context) -> Outcome {
-    let connection = context.public()?;
-    let info = connection.module.token_info(connection.slot).map_err(|rv| format!("C_GetTokenInfo: {rv}"))?;
-    let mut users = vec![("admin", Role::Admin, info.flags & CKF_SO_PIN_LOCKED != 0)];
-    if info.flags & CKF_USER_PIN_INITIALIZED != 0 {
-        users.push((connection.username(), Role::CryptoUser, info.flags & CKF_USER_PIN_LOCKED != 0));
-        if users[1].0 == "admin" {
-            users[1].0 = "user";
-        }
-    }
+    let users = users(context)?;
     let rows: Vec<_> = users
         .iter()
-        .map(|(name, role, locked)| vec![(*name).into(), role.name().into(), locked.to_string()])
+        .map(|(name, role, locked)| vec![name.clone(), role.name().into(), locked.to_string()])
         .collect();
-    let json: Vec<_> = users
-        .iter()
-        .map(|(name, role, locked)| {
-            json!({
-                "username": name, "role": role.name(), "locked": locked.to_string(), "mfa": [],
-                "cluster-coverage": "full",
-            })
+    let entry = |(name, role, locked): &(String, Role, bool)| {
+        json!({
+            "username": name, "role": role.name(), "locked": locked.to_string(), "mfa": [],
+            "cluster-coverage": "full",
         })
-        .collect();
-    Ok(Report { text: table(&["USER", "ROLE", "LOCKED"], &rows), json: json!({ "users": json }) })
+    };
+    let json = json!({ "users": users.iter().map(entry).collect::<Vec<_>>() });
+    Ok(Report { text: table(&["USER", "ROLE", "LOCKED"], &rows), json })
 }
 
+/// One's own by the old one; another's as admin.
 fn change(context: &mut Context, who: &Who, file: Option<PathBuf>) -> Outcome {
-    let logged_in = context.connect()?.user.as_ref().map(|(_, role)| *role);
-    let new = match &who.password {
-        Some(password) => Zeroizing::new(password.clone()),
-        None => pin::obtain("new password", file.as_deref(), "COFFER_NEW_PIN", true)?,
-    };
-    let old = match logged_in == Some(who.role) {
+    let me = context.connect()?.user.clone();
+    let (name, kind) = (bare(who.role, &who.username), who.role.kind());
+    let mine = me.as_ref().is_some_and(|(me, role)| {
+        *role == who.role
+            && (me == name || (me.is_empty() && name == "admin") || me == &who.username.to_lowercase())
+    });
+    let new = new_password(who, file)?;
+    let old = match mine {
         true => Some(pin::obtain("old password", context.target.pin_file.as_deref(), "COFFER_PIN", false)?),
         false => None,
     };
     let session = &context.connect()?.session;
-    let changed = match (logged_in, old) {
-        (_, Some(old)) => session.set_pin(&old, &new),
-        (Some(Role::Admin), None) => session.init_pin(&new),
+    let changed = match (old, me) {
+        // The name in front of an old PIN said who logs in, and is no part of it.
+        (Some(old), Some((me, _))) => {
+            let own = old.split_once(':').filter(|(name, _)| name.to_lowercase() == me).map(|(_, rest)| rest);
+            session.set_pin(own.unwrap_or(&old), &new)
+        }
+        (_, Some((_, Role::Admin))) => match session.set_user_pin(kind, name, &new) {
+            Err(rv) if rv == Rv::ABSENT && who.role == Role::CryptoUser => session.init_pin(&new),
+            outcome => outcome,
+        },
         _ => return Err("a crypto-user can change its own password only".into()),
     };
-    changed.map_err(|rv| match rv.0 {
-        CKR_PIN_LEN_RANGE | CKR_PIN_INVALID => format!("the token does not take this password ({rv})"),
-        CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),
-        _ => format!("the password was not changed: {rv}"),
-    })?;
+    changed.map_err(|rv| refused(rv, &who.username))?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
 }
 

@@ -78,6 +78,7 @@ impl Symmetric {
         let connection = context.connect()?;
         let mechanism = connection.offered("generating such keys", &[mechanism])?;
         let key = connection.session.generate_key(&Mechanism::new(mechanism), &template).map_err(refused)?;
+        new.shared.share(connection, &[key])?;
         Ok(Report::of(json!({ "key": describe::full(connection, key)? })))
     }
 }
@@ -255,6 +256,7 @@ impl NewPair {
         let mechanism = connection.offered("generating such pairs", makers)?;
         let pair = connection.session.generate_key_pair(&Mechanism::new(mechanism), &public, &private);
         let (public, private) = pair.map_err(refused)?;
+        self.shared.share(connection, &[private])?;
         Ok(Report::of(json!({
             "public_key": describe::full(connection, public)?,
             "private_key": describe::full(connection, private)?,

@@ -1,10 +1,12 @@
 //! `coffer key set-attribute|share|unshare|replicate|delete`.
 
 use super::Selection;
+use crate::connection::{Connection, Role};
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::{describe, names, select};
 use clap::Args;
+use pkcs11_client::Rv;
 use pkcs11_client::cryptoki_sys::*;
 use serde_json::json;
 
@@ -70,18 +72,40 @@ pub struct Share {
     #[arg(long)]
     username: String,
     /// The other user's role.
-    #[arg(long, default_value = "crypto-user")]
-    role: String,
+    #[arg(long, value_enum, default_value = "crypto-user")]
+    role: Role,
 }
 
 impl Share {
-    pub fn run(self, command: &str) -> Outcome {
-        self.selection.parse()?;
-        Err(format!(
-            "key {command}: PKCS#11 tokens have one user, to whom every key belongs; there is no {} {:?}",
-            self.role, self.username
-        ))
+    pub fn run(self, context: &mut Context, shares: bool) -> Outcome {
+        let filter = self.selection.parse()?;
+        if self.role != Role::CryptoUser {
+            return Err("keys are shared with crypto-users".into());
+        }
+        let connection = context.connect()?;
+        let key = select::one(connection, &filter, "key")?;
+        change(connection, key, &self.username, shares)?;
+        Ok(message(if shares { "Key shared successfully" } else { "Key unshared successfully" }))
     }
+}
+
+/// Shares a key with a user, or no more.
+pub fn change(
+    connection: &Connection,
+    key: CK_OBJECT_HANDLE,
+    name: &str,
+    shares: bool,
+) -> Result<(), String> {
+    let session = &connection.session;
+    // The user that C_InitPIN makes has no name of its own.
+    let bare = if name == "user" { "" } else { name };
+    let outcome = if shares { session.share(key, bare) } else { session.unshare(key, bare) };
+    outcome.map_err(|rv| match rv.0 {
+        CKR_ARGUMENTS_BAD => format!("there is no crypto-user {name:?} ({rv})"),
+        CKR_ACTION_PROHIBITED => format!("only the owner of a private token key shares it ({rv})"),
+        _ if rv == Rv::ABSENT => format!("this module has one user only; there is no {name:?}"),
+        _ => format!("sharing with {name:?}: {rv}"),
+    })
 }
 
 #[derive(Args)]

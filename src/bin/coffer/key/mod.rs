@@ -7,6 +7,7 @@ pub mod manage;
 mod unwrap;
 pub mod wrap;
 
+use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::Outcome;
 use crate::select::{self, Filter};
@@ -57,8 +58,8 @@ pub fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Wrap(wrap) => wrap.run(context),
         Command::Unwrap(unwrap) => unwrap.run(context),
         Command::SetAttribute(set) => set.run(context),
-        Command::Share(share) => share.run("share"),
-        Command::Unshare(share) => share.run("unshare"),
+        Command::Share(share) => share.run(context, true),
+        Command::Unshare(share) => share.run(context, false),
         Command::Replicate(replicate) => replicate.run(context),
         Command::Delete(delete) => delete.run(context),
     }
@@ -84,7 +85,7 @@ pub struct Shared {
     #[arg(long)]
     pub session: bool,
     /// Users that may use the key too.
-    #[arg(long, num_args = 1.., value_name = "USER", hide = true)]
+    #[arg(long, num_args = 1.., value_name = "USER")]
     pub share_crypto_users: Vec<String>,
     /// How many users must approve a change of the key.
     #[arg(long, value_name = "N", hide = true)]
@@ -95,14 +96,28 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Shares the new keys as `--share-crypto-users` says; where that fails, none of them stays.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn share(&self, connection: &Connection, keys: &[CK_OBJECT_HANDLE]) -> Result<(), String> {
+        let pairs = self.share_crypto_users.iter().flat_map(|name| keys.iter().map(move |key| (name, *key)));
+        for (name, key) in pairs {
+            if let Err(why) = manage::change(connection, key, name, true) {
+                for key in keys {
+                    let _ = connection.session.destroy(*key);
+                }
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
     /// The template that label and `--session` make; `terms` may say more.
     ///
     /// # Errors
     /// A sentence: a wrong attribute, a label that is too long, or an option that has no meaning for this token.
     pub fn template(&self, label: &str, terms: &[String]) -> Result<Vec<Attr>, String> {
-        if !self.share_crypto_users.is_empty() {
-            return Err("--share-crypto-users: the token has one user, with whom every key is shared".into());
-        }
         if [self.manage_key_quorum_value, self.use_key_quorum_value].iter().flatten().any(|value| *value > 0)
         {
             return Err("a quorum of approvals is not supported on this token".into());

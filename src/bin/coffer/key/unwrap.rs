@@ -143,6 +143,7 @@ impl Operands {
             }
             _ => format!("C_UnwrapKey: {rv}"),
         })?;
+        self.new.shared.share(connection, &[key])?;
         Ok(Report::of(json!({ "key": describe::full(connection, key)? })))
     }
 }
