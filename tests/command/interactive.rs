@@ -140,7 +140,9 @@ fn a_person_at_the_prompt() {
     assert!(screen.contains("REFERENCE") && screen.contains("1 of 1 keys"), "{screen}");
     // Control-C gives up a line and no more; a password typed at the prompt is not kept.
     tmux.text("key delete");
+    tmux.until("> key delete");
     tmux.key("C-c");
+    tmux.until("> key delete\ncrypto_user@one >");
     tmux.text(USER_PIN);
     tmux.key("Enter");
     tmux.until("crypto_user@one >");
@@ -163,6 +165,7 @@ fn a_person_at_the_prompt() {
     tmux.key("Up");
     tmux.until("coffer > logout");
     tmux.key("C-c");
+    tmux.until("coffer > logout\ncoffer >");
     tmux.text("quit");
     tmux.key("Enter");
     tmux.until("ended with 0");

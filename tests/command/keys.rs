@@ -192,7 +192,7 @@ fn attributes_are_chosen_and_changed() {
     for (arguments, words) in [
         (&["--attributes", "encrypt"][..], &["encrypt", "NAME=VALUE"][..]),
         (&["--attributes", "key-type=rsa"], &["follows from the command"]),
-        (&["--share-crypto-users", "bob"], &["one user"]),
+        (&["--share-crypto-users", "bob"], &["bob", "no crypto-user"]),
         (&["--use-key-quorum-value", "2"], &["quorum"]),
     ] {
         place.fails(&[AES, &["x"], arguments].concat(), words);
@@ -336,19 +336,66 @@ fn cloudhsm_users_and_which_token() {
     Place::new("").fails(&["key", "list"], &["there is no token", "coffer token init"]);
 }
 
-/// What a token of one user has no use for is said, and with the right code.
+/// Named users, each with keys of its own, and a key that two of them use.
+#[test]
+fn several_users() {
+    let place = Place::with_token("one");
+    let as_user = |user: &str, arguments: &[&str]| {
+        let (role, pin) = match user {
+            "admin" => ("admin", SO_PIN.to_owned()),
+            name => ("crypto-user", format!("{name}:{name}-password")),
+        };
+        let mut command = place.coffer(arguments);
+        command.env("COFFER_ROLE", role).env("COFFER_PIN", pin).env("COFFER_NEW_PIN", "alice-password");
+        answer(&run(&mut command))
+    };
+    let named = |command: &str, name: &str| {
+        as_user("admin", &["user", command, "--username", name, "--role", "crypto-user"])
+    };
+    assert_eq!(named("create", "Alice").1["data"], json!({ "username": "Alice", "role": "crypto-user" }));
+    refused(named("create", "alice"), &["is there already"]);
+    refused(named("create", "no blanks"), &["cannot be a name"]);
+    let bob = ["user", "create", "--username", "bob", "--role", "crypto-user", "--password", "bob-password"];
+    assert_eq!(as_user("admin", &bob).0, 0);
+    refused(as_user("alice", &bob), &["the admin's to do"]);
+    let users = as_user("alice", &["user", "list"]).1["data"]["users"].clone();
+    let names: Vec<_> = users.as_array().expect("a list").iter().map(|user| &user["username"]).collect();
+    assert_eq!(names, ["admin", "user", "alice", "bob"]);
+
+    assert_eq!(as_user("alice", &[AES, &["hers"]].concat()).0, 0);
+    let count = |user: &str| as_user(user, &["key", "list"]).1["data"]["total_key_count"].clone();
+    assert_eq!((count("alice"), count("bob")), (json!(1), json!(0)));
+    let share = |command: &str, user: &str| {
+        as_user(
+            user,
+            &["key", command, "--filter", "attr.label=hers", "--username", "bob", "--role", "crypto-user"],
+        )
+    };
+    assert_eq!(share("share", "alice").1["data"]["message"], "Key shared successfully");
+    let info = as_user("bob", &["key", "list", "--verbose"]).1["data"]["matched_keys"][0]["key-info"].clone();
+    assert_eq!(info["key-owners"], json!([{ "username": "alice", "key-coverage": "full" }]));
+    assert_eq!(info["shared-users"], json!([{ "username": "bob", "key-coverage": "full" }]));
+    refused(share("share", "bob"), &["only the owner"]);
+    refused(as_user("bob", &["key", "delete", "--filter", "attr.label=hers"]), &["CKR_"]);
+    assert_eq!(share("unshare", "alice").0, 0);
+    assert_eq!(count("bob"), json!(0));
+    assert_eq!(as_user("alice", &[AES, &["both", "--share-crypto-users", "bob"]].concat()).0, 0);
+    assert_eq!(count("bob"), json!(1));
+
+    // The admin gives a new password; who is deleted is gone.
+    let mut reset =
+        place.coffer(&["user", "change-password", "--username", "alice", "--role", "crypto-user"]);
+    reset.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", "another-password");
+    assert_eq!(answer(&run(&mut reset)).0, 0);
+    refused(as_user("alice", &["key", "list"]), &["CKR_PIN_INCORRECT"]);
+    assert_eq!(named("delete", "bob").0, 0);
+    refused(named("delete", "bob"), &["no such user"]);
+}
+
+/// What a file has no use for is said, and with the right code.
 #[test]
 fn what_has_no_meaning_is_said() {
     let place = Place::with_token("one");
-    let who = ["--username", "bob", "--role", "crypto-user"];
-    place.fails(&[&["user", "create"][..], &who].concat(), &["bob"]);
-    place.fails(&[&["user", "delete"][..], &who].concat(), &["bob"]);
-    for command in ["share", "unshare"] {
-        place.fails(
-            &["key", command, "--filter", "attr.label=a", "--username", "bob", "--role", "crypto-user"],
-            &["bob", "one user"],
-        );
-    }
     place.fails(&["cluster", "activate"], &["coffer token init"]);
     place.fails(&["cluster", "mtls", "register-trust-anchor", "--path", "x"], &["no connection"]);
     place.fails(&["quorum", "token-sign", "generate", "--service", "user", "--token", "x"], &["approval"]);

@@ -108,12 +108,13 @@ impl Connection {
         Ok(connection)
     }
 
-    /// [`open`](Connection::open), then logs in the user whose PIN is in the file, the variable, or asked for.
-    pub fn open_as(target: &Target, file: Option<&Path>, variable: &str) -> Result<Connection, String> {
-        let mut connection = Connection::open(target)?;
-        let pin = pin::obtain(&format!("PIN of token {:?}", connection.label), file, variable, false)?;
-        connection.login(Role::CryptoUser, "", &pin)?;
-        Ok(connection)
+    /// Logs in the user whose PIN is in the file, the variable, or asked for.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn login_as_user(&mut self, file: Option<&Path>, variable: &str) -> Result<(), String> {
+        let pin = pin::obtain(&format!("PIN of token {:?}", self.label), file, variable, false)?;
+        self.login(Role::CryptoUser, "", &pin)
     }
 
     /// Logs in. With a `name` by C_LoginUser, or where the module has no such function as `name:secret`; without

@@ -66,16 +66,8 @@ impl Migrate {
             pin_file: None,
             config: None,
         };
-        let from = Connection::open_as(
-            &side(&self.from, &self.from_token),
-            self.from_pin_file.as_deref(),
-            "COFFER_FROM_PIN",
-        )?;
-        let to = Connection::open_as(
-            &side(&self.to, &self.to_token),
-            self.to_pin_file.as_deref(),
-            "COFFER_TO_PIN",
-        )?;
+        let mut from = Connection::open(&side(&self.from, &self.from_token))?;
+        let mut to = Connection::open(&side(&self.to, &self.to_token))?;
         let token = |at: &Connection| {
             at.module.token_info(at.slot).map(|info| (info.serialNumber, info.manufacturerID))
         };
@@ -83,6 +75,8 @@ impl Migrate {
         {
             return Err("the two tokens are one; say --from-token and --to-token".into());
         }
+        from.login_as_user(self.from_pin_file.as_deref(), "COFFER_FROM_PIN")?;
+        to.login_as_user(self.to_pin_file.as_deref(), "COFFER_TO_PIN")?;
         let keys = select::all(&from, &filter)?;
         let bar = progress("comparing", keys.len());
         let mut items: Vec<Item> = Vec::new();
