@@ -48,14 +48,24 @@ fn mechanisms_are_listed() {
 fn pages_and_completions() {
     let place = Place::new("");
     let (man, completions) = (place.file("man"), place.file("completions"));
-    place.done(&["generate-pages", "--man", &man, "--completions", &completions]);
+    place.done(&[
+        "generate-pages",
+        "--man",
+        &man,
+        "--bash",
+        &completions,
+        "--zsh",
+        &completions,
+        "--fish",
+        &completions,
+    ]);
     for page in ["coffer.1", "coffer-key-wrap-rsa-aes.1", "coffer-migrate.1", "coffer-token-init.1"] {
         let text = fs::read_to_string(Path::new(&man).join(page)).expect(page);
         assert!(text.contains(".TH") && text.contains(".SH SYNOPSIS"), "{page}");
     }
     let pages = fs::read_dir(&man).expect("a directory").count();
     assert!(pages > 50 && !Path::new(&man).join("coffer-help-key.1").exists(), "{pages}");
-    let script = Path::new(&completions).join("coffer.bash");
+    let script = Path::new(&completions).join("coffer");
     let complete = format!(
         "source {}; COMP_WORDS=(coffer key wra); COMP_CWORD=2; _coffer coffer wra key; echo \"${{COMPREPLY[@]}}\"",
         script.display()

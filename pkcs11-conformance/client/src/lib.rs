@@ -28,6 +28,7 @@ pub use rv::{Result, Rv};
 pub use session::Session;
 
 /// Calls an entry of a function list. A list with NULL in it is against section 5.1, and panics.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! call {
     ($list:expr, $name:ident ( $($argument:expr),* $(,)? )) => {{

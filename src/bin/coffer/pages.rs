@@ -14,26 +14,37 @@ pub struct Pages {
     /// Where the manual pages go: coffer.1, coffer-key.1 and so on.
     #[arg(long, value_name = "DIR")]
     man: Option<PathBuf>,
-    /// Where the completions for bash, zsh and fish go.
+    /// Where bash looks for completions.
     #[arg(long, value_name = "DIR")]
-    completions: Option<PathBuf>,
+    bash: Option<PathBuf>,
+    /// Where zsh looks for completions.
+    #[arg(long, value_name = "DIR")]
+    zsh: Option<PathBuf>,
+    /// Where fish looks for completions.
+    #[arg(long, value_name = "DIR")]
+    fish: Option<PathBuf>,
 }
 
 impl Pages {
     pub fn run(self) -> Outcome {
-        let mut command = Cli::command();
-        command.build();
         if let Some(dir) = &self.man {
             make(dir)?;
-            clap_mangen::generate_to(without_help(Cli::command()), dir)
-                .map_err(|error| format!("{}: {error}", dir.display()))?;
+            let written = clap_mangen::generate_to(without_help(Cli::command()), dir);
+            written.map_err(|error| format!("{}: {error}", dir.display()))?;
         }
-        if let Some(dir) = &self.completions {
+        // Each shell wants its own name of the file.
+        let shells = [
+            (&self.bash, Shell::Bash, "coffer"),
+            (&self.zsh, Shell::Zsh, "_coffer"),
+            (&self.fish, Shell::Fish, "coffer.fish"),
+        ];
+        for (dir, shell, name) in shells {
+            let Some(dir) = dir else { continue };
             make(dir)?;
-            for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-                clap_complete::generate_to(shell, &mut command, "coffer", dir)
-                    .map_err(|error| format!("{}: {error}", dir.display()))?;
-            }
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "coffer", &mut script);
+            let path = dir.join(name);
+            fs::write(&path, script).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(Report::of(json!({ "message": "Successfully written" })))
     }
