@@ -94,8 +94,9 @@ fn a_crowd_of_guessers_gets_no_more_answers_than_the_limit() {
     let (crowd, rounds) = if std::env::var_os("COFFER_LONG").is_some() { (32, 10) } else { (8, 1) };
     for round in 0..rounds {
         // Every second one is killed, soon or late.
-        let lifetime =
-            |number: u64| (number % 2 == 0).then_some(500 + (number * 7919 + round * 104_729) % 120_000);
+        let lifetime = |number: u64| {
+            number.is_multiple_of(2).then_some(500 + (number * 7919 + round * 104_729) % 120_000)
+        };
         let children: Vec<_> = (0..crowd).map(|number| start(&token, lifetime(number))).collect();
         let answered: usize = children.into_iter().map(answers).sum();
         assert!(answered <= LIMIT, "{answered} guesses were answered");

@@ -207,13 +207,6 @@ impl Attributes {
         Attributes(all)
     }
 
-    /// Moves those for which `choose` is true into a set of their own.
-    pub fn split_off(&mut self, mut choose: impl FnMut(AttributeType) -> bool) -> Attributes {
-        let (chosen, rest) = std::mem::take(&mut self.0).into_iter().partition(|(number, _)| choose(*number));
-        self.0 = rest;
-        Attributes(chosen)
-    }
-
     /// A Boolean; false where there is none.
     pub fn is_true(&self, attribute: AttributeType) -> bool {
         matches!(self.value(attribute), Some(Value::Bool(true)))

@@ -104,6 +104,7 @@ pub struct Schema {
     pub r#type: Option<&'static Type>,
     /// In ascending order of the attributes, as [`Attributes`] are.
     rows: Box<[&'static Row]>,
+    secrets: Box<[AttributeType]>,
 }
 
 /// All schemas in ascending order of class and type: the tables below, multiplied out.
@@ -127,7 +128,8 @@ impl Schema {
         let common = class.common.iter().copied().flatten();
         let mut rows: Vec<&Row> = common.chain(r#type.into_iter().flat_map(|of| of.rows)).collect();
         rows.sort_by_key(|row| row.attribute);
-        Schema { class, r#type, rows: rows.into() }
+        let secrets = rows.iter().filter(|row| row.notes.has(7)).map(|row| row.attribute).collect();
+        Schema { class, r#type, rows: rows.into(), secrets }
     }
 
     fn number(&self) -> (CK_OBJECT_CLASS, Option<CK_ULONG>) {
@@ -137,6 +139,11 @@ impl Schema {
     /// All rows, in ascending order of their attributes.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &'static Row> {
         self.rows.iter().copied()
+    }
+
+    /// The attributes that footnote 7 guards.
+    pub fn secrets(&self) -> impl Iterator<Item = AttributeType> {
+        self.secrets.iter().copied()
     }
 
     /// The row of an attribute, if such objects can have it.

@@ -86,6 +86,8 @@ pub struct Session {
     read_write: bool,
     running: RefCell<Running>,
     recent: RefCell<Recent>,
+    /// The one last asked for.
+    mechanism: Cell<Option<&'static Mechanism>>,
     /// Whether it may have objects of its own.
     has_objects: Cell<bool>,
     /// How many of the token's revocations this session has seen.
@@ -108,6 +110,7 @@ impl Session {
             read_write,
             running: RefCell::default(),
             recent: RefCell::default(),
+            mechanism: Cell::new(None),
             has_objects: Cell::new(false),
         }
     }
@@ -189,12 +192,20 @@ impl Session {
         self.token.refresh(&self.storage)
     }
 
-    /// The row of a mechanism that the token offers.
+    /// The row of a mechanism that the token offers. Most sessions go on with the one they used before.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID.
+    #[inline]
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.policy.mechanism(number)
+        match self.mechanism.get() {
+            Some(row) if row.number == number => Ok(row),
+            _ => {
+                let row = self.policy.mechanism(number)?;
+                self.mechanism.set(Some(row));
+                Ok(row)
+            }
+        }
     }
 
     /// Whether there are functions for messages at all.

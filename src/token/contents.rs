@@ -2,7 +2,7 @@
 
 use super::objects::{Home, Objects, present};
 use super::token::{Login, Opened, Token, User};
-use crate::crypto::Secret;
+use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
 use crate::object::{Attributes, Handle, Object, Secrets, template};
@@ -161,7 +161,7 @@ impl Token {
         let drafts: Vec<(Object, ObjectId)> = new
             .into_iter()
             .map(|mut attributes| {
-                let id = object_id();
+                let id = new_id(&attributes);
                 attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
                 let secrets = template::take_secrets(&mut attributes);
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
@@ -320,6 +320,16 @@ fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login
         })),
     };
     if borrowed { secrets.borrowed() } else { secrets }
+}
+
+/// The name of a new object. A session object's need only differ from its neighbours', and costs less.
+fn new_id(attributes: &Attributes) -> ObjectId {
+    if attributes.is_true(CKA_TOKEN) {
+        return object_id();
+    }
+    let mut id = ObjectId::default();
+    random::draw(&mut id);
+    id
 }
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.

@@ -64,32 +64,16 @@ impl<'a> Search<'a> {
     /// The appendix gives up sooner, for its caller to begin again: which is the same, since each candidate
     /// stands for itself.
     pub(super) fn random(&mut self) -> Result<Number> {
-        for _ in 0..PATIENCE * self.bits / 2 {
-            let pair = [self.survivor()?, self.survivor()?];
-            let passed = self.arithmetic.round([&pair[0], &pair[1]])?;
-            for (suspect, passed) in pair.into_iter().zip(passed) {
-                if passed && self.arithmetic.passes_rounds(&suspect, ROUNDS)? {
-                    return Ok(suspect.number);
-                }
-            }
-        }
-        Err(given_up())
-    }
-
-    /// The next candidate without a small factor.
-    fn survivor(&mut self) -> Result<Suspect> {
-        let arithmetic = self.arithmetic;
-        for _ in 0..PATIENCE * self.bits {
-            let candidate = self.draw();
+        let (arithmetic, mut patience) = (self.arithmetic, PATIENCE * self.bits);
+        let next = || loop {
+            patience = patience.checked_sub(1).ok_or_else(given_up)?;
+            let (exponent, candidate) = (self.exponent, self.draw());
             candidate[0] |= 1;
-            if !has_small_factor(candidate.as_chunks().0) {
-                let suspect = arithmetic.suspect(from_little_endian(candidate)?)?;
-                if self.exponent.is_prime_to(&suspect.less_one, arithmetic)? {
-                    return Ok(suspect);
-                }
+            if let Some(suspect) = arithmetic.screened(candidate, Some(exponent))? {
+                return Ok(suspect);
             }
-        }
-        Err(given_up())
+        };
+        arithmetic.first_prime(ROUNDS, next)
     }
 
     /// Two auxiliary primes, each the first from a random odd number on.
@@ -102,17 +86,16 @@ impl<'a> Search<'a> {
         let bytes = random.expose_mut();
         bytes[0] |= 1;
         bytes[AUXILIARY_BITS / 8 - 1] |= 0x80;
-        let two = Number::from_bytes(&[2])?;
-        let mut row = Row { next: from_little_endian(bytes)?, step: &two, arithmetic: self.arithmetic };
-        row.first_prime(AUXILIARY_ROUNDS, PATIENCE * AUXILIARY_BITS, |_| Ok(true))
+        let (start, two) = (from_little_endian(bytes)?, Number::from_bytes(&[2])?);
+        self.arithmetic.first_prime_in_row(start, &two, AUXILIARY_ROUNDS, None)
     }
 
     /// A prime p above 2^bits / sqrt 2 with p - 1 prime to the exponent, such that the first auxiliary prime divides
     /// p - 1 and the second p + 1 (appendix A.1.6, and so ANSI X9.31).
     ///
     /// The candidates lie in a row, so one that observed every branch would learn of the prime which numbers before
-    /// it have small factors: half a bit each, together less than a quarter of its bits, where factoring
-    /// takes half.
+    /// it have small factors: half a bit each, together less than a quarter of its bits on average, where
+    /// factoring takes half. The two divisions with remainder are not in constant time either.
     pub(super) fn conditioned(&mut self, [p1, p2]: &[Number; 2]) -> Result<Conditioned> {
         let arithmetic = self.arithmetic;
         let twice_p1 = arithmetic.sum(p1, p1)?;
@@ -125,9 +108,8 @@ impl<'a> Search<'a> {
         loop {
             let random = from_little_endian(self.draw())?;
             let distance = arithmetic.modulo(&arithmetic.difference(&residue, &random)?, &step)?;
-            let mut row = Row { next: arithmetic.sum(&random, &distance)?, step: &step, arithmetic };
-            let suits = |suspect: &Suspect| self.exponent.is_prime_to(&suspect.less_one, arithmetic);
-            let prime = row.first_prime(ROUNDS, PATIENCE * self.bits, suits)?;
+            let start = arithmetic.sum(&random, &distance)?;
+            let prime = arithmetic.first_prime_in_row(start, &step, ROUNDS, Some(self.exponent))?;
             // Past the end, which is all but impossible, the appendix begins anew.
             if prime.bits() == self.bits {
                 return Ok(Conditioned { prime, random });
@@ -155,51 +137,54 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Odd numbers at equal distances.
-struct Row<'a> {
-    next: Number,
-    step: &'a Number,
-    arithmetic: &'a Arithmetic,
-}
+impl Arithmetic {
+    /// The odd number of these bytes, the least significant first, unless it has a small factor or, less one, one in
+    /// common with the exponent.
+    fn screened(&self, bytes: &[u8], exponent: Option<&Exponent>) -> Result<Option<Suspect>> {
+        if has_small_factor(bytes.as_chunks().0) {
+            return Ok(None);
+        }
+        let suspect = self.suspect(from_little_endian(bytes)?)?;
+        let suits = match exponent {
+            Some(exponent) => exponent.is_prime_to(&suspect.less_one, self)?,
+            None => true,
+        };
+        Ok(suits.then_some(suspect))
+    }
 
-impl Row<'_> {
-    /// The first that passes one round, these and `suits`, among the next `patience` numbers.
-    fn first_prime(
-        &mut self,
-        rounds: usize,
-        mut patience: usize,
-        suits: impl Fn(&Suspect) -> Result<bool>,
-    ) -> Result<Number> {
+    /// The first number of those that `next` gives that passes one round and then these.
+    fn first_prime(&self, rounds: usize, mut next: impl FnMut() -> Result<Suspect>) -> Result<Number> {
         loop {
-            let pair = [self.survivor(&mut patience, &suits)?, self.survivor(&mut patience, &suits)?];
-            let passed = self.arithmetic.round([&pair[0], &pair[1]])?;
+            let pair = [next()?, next()?];
+            let passed = self.round([&pair[0], &pair[1]])?;
             for (suspect, passed) in pair.into_iter().zip(passed) {
-                if passed && self.arithmetic.passes_rounds(&suspect, rounds)? {
+                if passed && self.passes_rounds(&suspect, rounds)? {
                     return Ok(suspect.number);
                 }
             }
         }
     }
 
-    fn survivor(
-        &mut self,
-        patience: &mut usize,
-        suits: impl Fn(&Suspect) -> Result<bool>,
-    ) -> Result<Suspect> {
-        loop {
-            *patience = patience.checked_sub(1).ok_or_else(given_up)?;
-            let following = self.arithmetic.sum(&self.next, self.step)?;
-            let candidate = std::mem::replace(&mut self.next, following);
+    /// The same among the numbers from the odd `start` on in even steps.
+    fn first_prime_in_row(
+        &self,
+        start: Number,
+        step: &Number,
+        rounds: usize,
+        exponent: Option<&Exponent>,
+    ) -> Result<Number> {
+        let (mut patience, mut candidate) = (PATIENCE * start.bits(), start);
+        let next = || loop {
+            patience = patience.checked_sub(1).ok_or_else(given_up)?;
             let mut bytes = Secret::zeroed(candidate.bits().next_multiple_of(16) / 8);
             // SAFETY: a valid number, which has room.
             unsafe { ffi::BN_bn2le_padded(bytes.expose_mut().as_mut_ptr(), bytes.len(), candidate.as_ptr()) };
-            if !has_small_factor(bytes.expose().as_chunks().0) {
-                let suspect = self.arithmetic.suspect(candidate)?;
-                if suits(&suspect)? {
-                    return Ok(suspect);
-                }
+            candidate = self.sum(&candidate, step)?;
+            if let Some(suspect) = self.screened(bytes.expose(), exponent)? {
+                return Ok(suspect);
             }
-        }
+        };
+        self.first_prime(rounds, next)
     }
 }
 

@@ -18,11 +18,12 @@ pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribut
 /// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
 pub fn take_secrets(object: &mut Attributes) -> Attributes {
     let class = object.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
-    let key_type = object.ulong(CKA_KEY_TYPE);
-    let mut secrets = object.split_off(|attribute| is_secret(class, key_type, attribute));
-    let numbers: Vec<AttributeType> = secrets.iter().map(|(attribute, _)| attribute).collect();
-    for attribute in numbers {
-        match secrets.remove(attribute) {
+    let Some(schema) = object.ulong(CKA_KEY_TYPE).and_then(|of| schema::lookup(class, Some(of))) else {
+        return Attributes::new();
+    };
+    let mut secrets = Attributes::new();
+    for attribute in schema.secrets() {
+        match object.remove(attribute) {
             Some(Value::Bytes(mut bytes)) => {
                 secrets.set(attribute, Secret::from_slice(&bytes));
                 bytes.zeroize();

@@ -254,7 +254,7 @@ pub fn cases() -> Vec<Case> {
 /// A session AES key that claims to be trusted.
 fn trusted() -> Vec<Attr> {
     let key = [Attr::class(CKO_SECRET_KEY), Attr::key_type(CKK_AES), Attr::bool(CKA_TOKEN, false)];
-    [&key[..], &yes(&[CKA_WRAP, CKA_TRUSTED])].concat()
+    [&key[..], &yes(&[CKA_TRUSTED])].concat()
 }
 
 const ENDED: &[CK_RV] = &[CKR_OPERATION_NOT_INITIALIZED, CKR_USER_NOT_LOGGED_IN];
