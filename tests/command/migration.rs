@@ -150,11 +150,28 @@ fn between_two_tokens() {
         "--token",
         "from",
     ]);
+    let request = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-keyout",
+        "/dev/null",
+        "-subj",
+        "/CN=moves",
+        "-days",
+        "9",
+        "-out",
+    ];
+    let pem = place.file("certificate");
+    assert!(Command::new("openssl").args(request).arg(&pem).output().expect("openssl runs").status.success());
+    place.done(&["import", "--path", &pem, "--label", "certificate", "--token", "from"]);
     let pins = [("COFFER_FROM_PIN", USER_PIN), ("COFFER_TO_PIN", USER_PIN)];
     let tokens = ["--from-token", "from", "--to-token", "to"];
 
     let plan = moved(migrate(&place, &pins, &[&tokens[..], &["--dry-run"]].concat()));
-    assert_eq!((&plan["dry-run"], &plan["there"], &plan["stay"]), (&json!(true), &json!(11), &json!(1)));
+    assert_eq!((&plan["dry-run"], &plan["there"], &plan["stay"]), (&json!(true), &json!(12), &json!(1)));
     assert_eq!(
         place.done(&["key", "list", "--token", "to"])["total_key_count"],
         0,
@@ -171,7 +188,7 @@ fn between_two_tokens() {
     let all = moved(migrate(&place, &pins, &[&tokens[..], &["--method", "rsa-aes"]].concat()));
     assert_eq!(all["method"], "rsa-aes");
     let (outcomes, there, stay) = outcomes(&all);
-    assert_eq!((there, stay), (11, 1), "{outcomes:?}");
+    assert_eq!((there, stay), (12, 1), "{outcomes:?}");
     for (key, proof) in [
         ("3des 3des secret-key", "encryption"),
         ("aes aes secret-key", "encryption"),

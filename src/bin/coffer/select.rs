@@ -63,16 +63,34 @@ fn normal_reference(text: &str) -> Result<String, String> {
     }
 }
 
-/// The keys that match, in the token's order.
+/// The classes of keys.
+const KEYS: &[CK_OBJECT_CLASS] = &[CKO_SECRET_KEY, CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
+
+/// The keys that match, in the token's order; of another class if the filter names one.
 ///
 /// # Errors
 /// A sentence for the user.
 pub fn all(connection: &Connection, filter: &Filter) -> Result<Vec<CK_OBJECT_HANDLE>, String> {
+    of_classes(connection, filter, KEYS)
+}
+
+/// The keys and certificates that match.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn with_certificates(connection: &Connection, filter: &Filter) -> Result<Vec<CK_OBJECT_HANDLE>, String> {
+    of_classes(connection, filter, &[KEYS, &[CKO_CERTIFICATE]].concat())
+}
+
+fn of_classes(
+    connection: &Connection,
+    filter: &Filter,
+    classes: &[CK_OBJECT_CLASS],
+) -> Result<Vec<CK_OBJECT_HANDLE>, String> {
     let session = &connection.session;
     let mut found = Vec::new();
     let classed = filter.template.iter().any(|attr| attr.kind == CKA_CLASS);
-    let classes = [CKO_SECRET_KEY, CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
-    for class in if classed { &classes[..1] } else { &classes[..] } {
+    for class in if classed { &classes[..1] } else { classes } {
         let mut template = filter.template.clone();
         if !classed {
             template.push(Attr::class(*class));

@@ -18,7 +18,7 @@ use proof::Proof;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Copies keys with their attributes from one token to another. Private and secret keys travel wrapped by a key that
+/// Copies keys with their attributes, and certificates, from one token to another. Private and secret keys travel wrapped by a key that
 /// the two tokens share for this run, and are never readable on the way; each is proved afterwards by using it on both
 /// sides. Keys that are there already stay, so an interrupted migration can just be repeated. Nothing is deleted.
 #[derive(Args)]
@@ -77,7 +77,7 @@ impl Migrate {
         }
         from.login_as_user(self.from_pin_file.as_deref(), "COFFER_FROM_PIN")?;
         to.login_as_user(self.to_pin_file.as_deref(), "COFFER_TO_PIN")?;
-        let keys = select::all(&from, &filter)?;
+        let keys = select::with_certificates(&from, &filter)?;
         let bar = progress("comparing", keys.len());
         let mut items: Vec<Item> = Vec::new();
         for key in keys {
@@ -126,17 +126,21 @@ fn move_all(
     Ok(carrier.map(|carrier| carrier.way))
 }
 
-/// A public key, made of its parts.
+/// A public key, made of its parts, or a certificate.
 fn copy(
     from: &Connection,
     to: &Connection,
     item: &Item,
     changes: &[Attr],
 ) -> Result<CK_OBJECT_HANDLE, String> {
+    let refused = |rv| format!("C_CreateObject: {rv}");
+    if item.class == CKO_CERTIFICATE {
+        return to.session.create_object(&plan::certificate(from, item)).map_err(refused);
+    }
     let (_, parts) = crate::public::attributes(&crate::public::info(from, item.key)?)?;
     let mut template = plan::template(from, item, changes);
     template.extend(parts);
-    to.session.create_object(&template).map_err(|rv| format!("C_CreateObject: {rv}"))
+    to.session.create_object(&template).map_err(refused)
 }
 
 /// A key that is not what it should be does not stay.

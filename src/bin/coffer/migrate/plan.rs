@@ -43,12 +43,18 @@ impl Item {
     /// Class and type as words.
     pub fn kind(&self) -> String {
         let class = names::word(names::CLASSES, self.class);
+        if self.class == CKO_CERTIFICATE {
+            return class;
+        }
         format!("{} {class}", names::word(names::KEY_TYPES, self.key_type))
     }
 }
 
 fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Verdict {
     let says = |kind| from.session.attribute(key, kind).is_ok_and(|value| value == [1]);
+    if class == CKO_CERTIFICATE {
+        return Verdict::Copy;
+    }
     if class == CKO_PUBLIC_KEY {
         return match public::info(from, key) {
             Ok(_) => Verdict::Copy,
@@ -74,7 +80,10 @@ fn there(
     class: CK_OBJECT_CLASS,
     key_type: CK_KEY_TYPE,
 ) -> Option<Verdict> {
-    let mut template = vec![Attr::class(class), Attr::key_type(key_type), Attr::bool(CKA_TOKEN, true)];
+    let mut template = vec![Attr::class(class), Attr::bool(CKA_TOKEN, true)];
+    if class != CKO_CERTIFICATE {
+        template.push(Attr::key_type(key_type));
+    }
     for kind in [CKA_LABEL, CKA_ID] {
         template.extend(from.session.attribute(key, kind).ok().map(|value| Attr::bytes(kind, value)));
     }
@@ -108,6 +117,26 @@ const RARE_SWITCHES: &[CK_ATTRIBUTE_TYPE] =
 const SECRET_ONLY: &[CK_ATTRIBUTE_TYPE] = &[CKA_SENSITIVE, CKA_EXTRACTABLE];
 const PUBLIC_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP, CKA_DERIVE];
 const PRIVATE_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_DERIVE];
+
+/// The template of a certificate in the other token.
+pub fn certificate(from: &Connection, item: &Item) -> Vec<Attr> {
+    const PARTS: &[CK_ATTRIBUTE_TYPE] = &[
+        CKA_CERTIFICATE_TYPE,
+        CKA_LABEL,
+        CKA_ID,
+        CKA_PRIVATE,
+        CKA_SUBJECT,
+        CKA_ISSUER,
+        CKA_SERIAL_NUMBER,
+        CKA_VALUE,
+    ];
+    let mut template = vec![Attr::class(CKO_CERTIFICATE), Attr::bool(CKA_TOKEN, true)];
+    for part in PARTS {
+        let value = from.session.attribute(item.key, *part).ok().filter(|value| !value.is_empty());
+        template.extend(value.map(|value| Attr::bytes(*part, value)));
+    }
+    template
+}
 
 /// The template of the key in the other token. `changes` win.
 pub fn template(from: &Connection, item: &Item, changes: &[Attr]) -> Vec<Attr> {

@@ -35,9 +35,15 @@ pub fn compare(a: At<'_>, b: At<'_>) -> Proof {
     let used = match class {
         Some(CKO_SECRET_KEY) => secret(a, b, key_type),
         Some(CKO_PRIVATE_KEY) => private(a, b, key_type),
+        Some(CKO_CERTIFICATE) => certificate(a, b),
         _ => None,
     };
     used.unwrap_or_else(|| described(a, b))
+}
+
+fn certificate(a: At<'_>, b: At<'_>) -> Option<Proof> {
+    let value = |(at, object): At<'_>| at.session.attribute(object, CKA_VALUE).ok();
+    Some(if value(a)? == value(b)? { Proof::Equal("the certificate") } else { Proof::Different })
 }
 
 /// Sixteen bytes that nobody chose.
