@@ -48,12 +48,21 @@ pub enum Command {
     },
 }
 
+/// A password that was given as an option: where others can see the command line, that is said.
+fn given(context: &Context, who: &Who) -> Option<Zeroizing<String>> {
+    let password = who.password.as_ref()?;
+    if !context.interactive {
+        eprintln!("coffer: others on this machine can read --password; leave it out to be asked");
+    }
+    Some(Zeroizing::new(password.clone()))
+}
+
 /// Logs in for the rest of the interactive session; alone, shows that the login works.
 pub fn login(context: &mut Context, who: Who) -> Outcome {
     context.disconnect();
     let prompt = format!("password of {}", who.username);
-    let secret = match who.password {
-        Some(password) => Zeroizing::new(password),
+    let secret = match given(context, &who) {
+        Some(password) => password,
         None => pin::obtain(&prompt, context.target.pin_file.as_deref(), "COFFER_PIN", false)?,
     };
     let connection = context.public()?;
@@ -114,16 +123,17 @@ fn refused(rv: Rv, name: &str) -> String {
 }
 
 /// A new password: from the command line if it must be, a file, the environment or a prompt.
-fn new_password(who: &Who, file: Option<PathBuf>) -> Result<Zeroizing<String>, String> {
-    match &who.password {
-        Some(password) => Ok(Zeroizing::new(password.clone())),
+fn new_password(context: &Context, who: &Who, file: Option<PathBuf>) -> Result<Zeroizing<String>, String> {
+    match given(context, who) {
+        Some(password) => Ok(password),
         None => pin::obtain("new password", file.as_deref(), "COFFER_NEW_PIN", true),
     }
 }
 
 fn create(context: &mut Context, who: &Who) -> Outcome {
+    context.connect()?;
+    let password = new_password(context, who, None)?;
     let connection = context.connect()?;
-    let password = new_password(who, None)?;
     let created = connection.session.create_user(who.role.kind(), &who.username, &password);
     created.map_err(|rv| refused(rv, &who.username))?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
@@ -175,7 +185,7 @@ fn change(context: &mut Context, who: &Who, file: Option<PathBuf>) -> Outcome {
         *role == who.role
             && (me == name || (me.is_empty() && name == "admin") || me == &who.username.to_lowercase())
     });
-    let new = new_password(who, file)?;
+    let new = new_password(context, who, file)?;
     let old = match mine {
         true => Some(pin::obtain("old password", context.target.pin_file.as_deref(), "COFFER_PIN", false)?),
         false => None,
