@@ -1,9 +1,9 @@
 //! Bitsliced triple DES: ECB both ways and CBC decryption, many blocks at once and in constant time.
 //!
-//! A batch computes 64 to 512 blocks together, one bit of all of them a vector; `rounds` explains how. What differs
-//! between processors is the vector (`x86`, `neon`, `portable`) and which networks of gates are the S-boxes
-//! (`networks`): three-input gates for AVX-512, two-input gates for the rest. A part-filled batch takes the time
-//! of a full one, whatever is in it.
+//! A batch computes 64 to 512 blocks together, one bit of all of them a vector; `rounds` explains how. What
+//! differs between processors is the vector (`x86`, `neon`, `portable`) and which networks of gates are the
+//! S-boxes (`networks`): three-input gates for AVX-512, two-input gates for the rest. A part-filled batch
+//! takes the time of a full one, whatever is in it.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;

@@ -1,9 +1,9 @@
 //! The key schedule (FIPS 46-3, "The key schedule KS"), for bitsliced rounds.
 //!
-//! Every subkey bit is one place of the 56 bits C0 and D0, known when compiling, so there is neither a branch nor
-//! an index that depends on the key. A [`Schedule`] is what a key object keeps: 48 subkeys of 48 bits in the
-//! order of the S-boxes' inputs. A batch needs every bit as a word of all zeros or all ones; [`Masks`] are those
-//! words, made for one call and wiped after it.
+//! Every subkey bit is one place of the 56 bits C0 and D0, known when compiling, so there is neither a branch
+//! nor an index that depends on the key. A [`Schedule`] is what a key object keeps: 48 subkeys of 48 bits in
+//! the order of the S-boxes' inputs. A batch needs every bit as a word of all zeros or all ones; [`Masks`]
+//! are those words, made for one call and wiped after it.
 
 use super::Direction;
 use super::rounds::{Slice, at_inputs};
@@ -12,7 +12,8 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
-/// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the standard.
+/// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the
+/// standard.
 const PC1: [u8; 56] = [
     57, 49, 41, 33, 25, 17, 9, 1, 58, 50, 42, 34, 26, 18, 10, 2, 59, 51, 43, 35, 27, 19, 11, 3, 60, 52, 44,
     36, 63, 55, 47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21, 13, 5, 28, 20,
@@ -30,8 +31,8 @@ pub const ROUNDS: usize = 48;
 /// Bits in a subkey.
 pub const SUBKEY: usize = 48;
 
-/// `REACH[bit][round]` is where a bit of the key, counted from 0 at the top of its first byte, comes to in the
-/// subkeys.
+/// `REACH[bit][round]` is where a bit of the key, counted from 0 at the top of its first byte, comes to in
+/// the subkeys.
 const REACH: [[u64; 16]; 64] = {
     let mut reach = [[0; 16]; 64];
     let mut round = 0;
