@@ -1,8 +1,8 @@
 //! What the processor can do, asked once.
 //!
 //! A kernel with several ways reads [`features`] and takes the fastest. A debug build leaves out what
-//! `COFFER_CPU` names (`COFFER_CPU=-avx512,-vaes`), and a test what it names to `without`, so that one machine
-//! runs every way.
+//! `COFFER_CPU` names (`COFFER_CPU=-avx512,-vaes`), and a test what it names to `without`, so that one
+//! machine runs every way.
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,8 @@
 //! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
 //!
 //! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
-//! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a secret.
+//! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a
+//! secret.
 
 pub mod aes;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The vector of aarch64: 128 bits, with two-input gates.
 //!
-//! Every function here is inlined into `neon`, which switches the instructions on; none of them may be called from
-//! elsewhere.
+//! Every function here is inlined into `neon`, which switches the instructions on; none of them may be called
+//! from elsewhere.
 
-use super::networks::{self, COMPLEMENTED, Pairs};
+use super::networks::{self, Pairs};
 use super::rounds::{Slice, places_without};
 use super::{Direction, InOut, Schedule, run};
 use std::arch::aarch64::*;
@@ -23,10 +23,11 @@ struct Neon(uint64x2_t);
 
 // SAFETY: two lanes, and any bytes are a vector.
 //
-// All intrinsics below are inlined into a function that switches them on, whose caller has asked the processor.
+// All intrinsics below are inlined into a function that switches them on, whose caller has asked the
+// processor.
 unsafe impl Slice for Neon {
     const LANES: usize = 2;
-    const COMPLEMENTED: u32 = COMPLEMENTED;
+    const COMPLEMENTED: u32 = networks::pairs::COMPLEMENTED;
 
     #[inline(always)]
     fn splat(mask: &i32) -> Neon {

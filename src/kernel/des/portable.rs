@@ -1,6 +1,6 @@
 //! The vector of any processor: a word of 64 bits, so 64 blocks a batch.
 
-use super::networks::{self, COMPLEMENTED, Pairs};
+use super::networks::{self, Pairs};
 use super::rounds::{Slice, places_without};
 use super::{Direction, InOut, Schedule, run};
 
@@ -12,7 +12,7 @@ pub fn portable(schedule: &Schedule, direction: Direction, iv: Option<&mut [u8; 
 // SAFETY: 8 bytes, all of which are a number.
 unsafe impl Slice for u64 {
     const LANES: usize = 1;
-    const COMPLEMENTED: u32 = COMPLEMENTED;
+    const COMPLEMENTED: u32 = networks::pairs::COMPLEMENTED;
 
     #[inline(always)]
     fn splat(mask: &i32) -> u64 {

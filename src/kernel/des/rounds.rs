@@ -1,22 +1,24 @@
 //! Triple DES over bit slices (FIPS 46-3), written once for vectors of every width.
 //!
-//! A batch of `64 * LANES` blocks is 64 vectors of 64-bit lanes, blocks in order. Transposing every lane's 64 by
-//! 64 bits makes vector `p` hold bit `p` of all blocks; then a permutation is a choice of index, XOR with a subkey
-//! bit is XOR with a vector of one value, and an S-box is a network of gates. Nothing depends on the data.
+//! A batch of `64 * LANES` blocks is 64 vectors of 64-bit lanes, blocks in order. Transposing every lane's 64
+//! by 64 bits makes vector `p` hold bit `p` of all blocks; then a permutation is a choice of index, XOR with
+//! a subkey bit is XOR with a vector of one value, and an S-box is a network of gates. Nothing depends on the
+//! data.
 //!
-//! * IP and FP are choices of index. With byte `g` and bit `k` counted as in memory, IP puts a bit into the left
-//!   half if `k` is even, at `8 * (3 - k / 2) + 7 - g`, and into the right half beside it if `k` is odd. So the state
-//!   is 32 pairs of vectors that never move. Between the three DES, FP and IP cancel.
-//! * Even rounds of a DES write one half and odd ones the other; the swap of the halves at its end exchanges their
-//!   parts in the next DES, and is a swap of neighbours after the third.
-//! * Networks of two-input gates may give an output complemented, as it saves the gate that would put it right. Let
-//!   `c` be those outputs as a mask over a half. Round 1 leaves R1 ^ c, round 2 R2 ^ c; the next two XOR another
-//!   `c` on top and take it away. So the rounds 2 and 3 of every four read a half with `c` on it, which their
-//!   subkeys make good, and 16 rounds end with none.
+//! * IP and FP are choices of index. With byte `g` and bit `k` counted as in memory, IP puts a bit into the
+//!   left half if `k` is even, at `8 * (3 - k / 2) + 7 - g`, and into the right half beside it if `k` is odd.
+//!   So the state is 32 pairs of vectors that never move. Between the three DES, FP and IP cancel.
+//! * Even rounds of a DES write one half and odd ones the other; the swap of the halves at its end exchanges
+//!   their parts in the next DES, and is a swap of neighbours after the third.
+//! * A network may give an output complemented, as it saves the gate that would put it right. Let `c` be
+//!   those outputs as a mask over a half. Round 1 leaves R1 ^ c, round 2 R2 ^ c; the next two XOR another `c`
+//!   on top and take it away. So rounds 2 and 3 of every four read a half with `c` on it, which their subkeys
+//!   make good, and 16 rounds end with none.
 
-use super::schedule::{Masks, SUBKEY, place_of};
+use super::schedule::{Masks, SUBKEY, Subkey, place_of};
 
-/// Bit selection E, and which of the 32 outputs of the S-boxes permutation P puts where. From 1, as in the standard.
+/// Bit selection E, and which of the 32 outputs of the S-boxes permutation P puts where. From 1, as in the
+/// standard.
 const E: [u8; 48] = [
     32, 1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 8, 9, 10, 11, 12, 13, 12, 13, 14, 15, 16, 17, 16, 17, 18, 19, 20,
     21, 20, 21, 22, 23, 24, 25, 24, 25, 26, 27, 28, 29, 28, 29, 30, 31, 32, 1,
@@ -107,8 +109,8 @@ pub fn crypt<V: Slice>(batch: &mut Batch<V>, masks: &Masks) {
 
 /// A round that writes the half `into` and reads the other.
 #[inline(always)]
-fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
-    // Every box reads what six of the last round's wrote. In this order the last two have most time to get there.
+fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &Subkey) {
+    // Every box reads what six boxes of the round before wrote. This order gives the last ones most time.
     substitute::<V, 0>(state, into, subkey);
     substitute::<V, 1>(state, into, subkey);
     substitute::<V, 3>(state, into, subkey);
@@ -120,11 +122,11 @@ fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
 }
 
 #[inline(always)]
-fn substitute<V: Slice, const BOX: usize>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
+fn substitute<V: Slice, const BOX: usize>(state: &mut Batch<V>, into: usize, subkey: &Subkey) {
     let (into, from) = (into % 2, (into + 1) % 2);
     macro_rules! input {
         ($($i:literal)*) => {
-            [$(state[PAIR[E[6 * BOX + $i] as usize - 1]][from].xor(V::splat(&subkey[6 * BOX + $i]))),*]
+            [$(state[PAIR[E[6 * BOX + $i] as usize - 1]][from].xor(V::splat(&subkey[BOX / 4][6 * (BOX % 4) + $i]))),*]
         };
     }
     macro_rules! output {

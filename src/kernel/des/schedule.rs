@@ -1,17 +1,19 @@
 //! The key schedule (FIPS 46-3, "The key schedule KS"), for bitsliced rounds.
 //!
-//! Every subkey bit is one place of the 56 bits C0 and D0, known when compiling, so there is neither a branch nor
-//! an index that depends on the key. A [`Schedule`] is what a key object keeps: 48 subkeys of 48 bits in the
-//! order of the S-boxes' inputs. A batch needs every bit as a word of all zeros or all ones; [`Masks`] are those
-//! words, made for one call and wiped after it.
+//! Every subkey bit is one place of the 56 bits C0 and D0, known when compiling, so there is neither a branch
+//! nor an index that depends on the key. A [`Schedule`] is what a key object keeps: 48 subkeys of 48 bits in
+//! the order of the S-boxes' inputs. A batch needs every bit as a word of all zeros or all ones; [`Masks`]
+//! are those words, made for one call and wiped after it.
 
 use super::Direction;
 use super::rounds::{Slice, at_inputs};
 use std::array;
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
-/// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the standard.
+/// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the
+/// standard.
 const PC1: [u8; 56] = [
     57, 49, 41, 33, 25, 17, 9, 1, 58, 50, 42, 34, 26, 18, 10, 2, 59, 51, 43, 35, 27, 19, 11, 3, 60, 52, 44,
     36, 63, 55, 47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21, 13, 5, 28, 20,
@@ -29,8 +31,8 @@ pub const ROUNDS: usize = 48;
 /// Bits in a subkey.
 pub const SUBKEY: usize = 48;
 
-/// `REACH[bit][round]` is where a bit of the key, counted from 0 at the top of its first byte, comes to in the
-/// subkeys.
+/// `REACH[bit][round]` is where a bit of the key, counted from 0 at the top of its first byte, comes to in
+/// the subkeys.
 const REACH: [[u64; 16]; 64] = {
     let mut reach = [[0; 16]; 64];
     let mut round = 0;
@@ -83,23 +85,28 @@ impl Drop for Schedule {
     }
 }
 
-/// `[round][bit]`: -1 for a one, 0 for a zero. Wiped when dropped.
-pub struct Masks(pub [[i32; SUBKEY]; ROUNDS]);
+/// `[round]`, two halves of a subkey's bits: -1 for a one, 0 for a zero. Wiped when dropped.
+pub struct Masks(pub [Subkey; ROUNDS]);
+
+/// See `Masks`.
+pub type Subkey = [[i32; 24]; 2];
 
 impl Masks {
     /// Those for a direction and for what the S-boxes of `V` complement: see `rounds`.
     #[inline(always)]
     pub fn new<V: Slice>(schedule: &Schedule, direction: Direction) -> Masks {
         let complement = const { at_inputs(V::COMPLEMENTED) };
-        let mut masks = [[0; SUBKEY]; ROUNDS];
-        for (round, masks) in masks.iter_mut().enumerate() {
+        let mut masks = MaybeUninit::<[Subkey; ROUNDS]>::uninit();
+        for round in 0..ROUNDS {
             let subkey =
                 schedule.subkeys[if direction == Direction::Encrypt { round } else { ROUNDS - 1 - round }];
             let subkey = if matches!(round % 4, 1 | 2) { subkey ^ complement } else { subkey };
-            masks[..24].copy_from_slice(&V::spread(subkey as u32));
-            masks[24..].copy_from_slice(&V::spread((subkey >> 32) as u32));
+            let halves = [V::spread(subkey as u32), V::spread((subkey >> 32) as u32)];
+            // SAFETY: one of ROUNDS places.
+            unsafe { masks.as_mut_ptr().cast::<Subkey>().add(round).write(halves) }
         }
-        Masks(masks)
+        // SAFETY: every place was written.
+        Masks(unsafe { masks.assume_init() })
     }
 }
 

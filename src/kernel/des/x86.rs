@@ -1,9 +1,9 @@
 //! The vectors of x86-64: AVX-512 with three-input gates, 512 and 256 bits wide, and AVX2.
 //!
-//! Every function here is inlined into `avx512` or `avx2`, which switch the instructions on; none of them may be
-//! called from elsewhere.
+//! Every function here is inlined into `avx512` or `avx2`, which switch the instructions on; none of them may
+//! be called from elsewhere.
 
-use super::networks::{self, COMPLEMENTED, Pairs, Triples};
+use super::networks::{self, Pairs, Triples};
 use super::rounds::{Slice, places_without};
 use super::{Direction, InOut, Schedule, run};
 use std::arch::x86_64::*;
@@ -36,16 +36,17 @@ struct Ymm(__m256i);
 #[derive(Clone, Copy)]
 struct Avx2(__m256i);
 
-// SAFETY, for all calls of intrinsics below: they are inlined into a function that switches them on, whose caller
-// has asked the processor.
+// SAFETY, for all calls of intrinsics below: they are inlined into a function that switches them on, whose
+// caller has asked the processor.
 
 macro_rules! slice {
-    ($name:ident: $lanes:literal, $splat:ident $xor:ident, $complemented:expr, $networks:ident,
+    ($name:ident: $lanes:literal, $splat:ident $xor:ident $and:ident $or:ident $and_not:ident,
+     $networks:ident,
      $spread:item $swap:item) => {
         // SAFETY: so many lanes, and any bytes are a vector.
         unsafe impl Slice for $name {
             const LANES: usize = $lanes;
-            const COMPLEMENTED: u32 = $complemented;
+            const COMPLEMENTED: u32 = networks::$networks::COMPLEMENTED;
 
             #[inline(always)]
             fn splat(mask: &i32) -> Self {
@@ -70,13 +71,33 @@ macro_rules! slice {
                 networks::$networks::<Self, BOX>(input, into)
             }
         }
+
+        impl Pairs for $name {
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $and(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $or(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn and_not(self, other: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $and_not(other.0, self.0) })
+            }
+        }
     };
 }
 
 macro_rules! ternary {
-    ($name:ident: $lanes:literal, $splat:ident $xor:ident, $places:ident $gate:ident $left:ident
-     $right:ident) => {
-        slice!($name: $lanes, $splat $xor, 0, triples,
+    ($name:ident: $lanes:literal, $splat:ident $xor:ident $and:ident $or:ident $and_not:ident,
+     $places:ident $gate:ident $left:ident $right:ident) => {
+        slice!($name: $lanes, $splat $xor $and $or $and_not, triples,
             fn spread(bits: u32) -> [i32; 24] {
                 let mut masks = [0; 24];
                 // SAFETY: see above; 16 and 8 masks are 24.
@@ -109,11 +130,11 @@ macro_rules! ternary {
     };
 }
 
-ternary!(Zmm: 8, _mm512_set1_epi32 _mm512_xor_si512,
+ternary!(Zmm: 8, _mm512_set1_epi32 _mm512_xor_si512 _mm512_and_si512 _mm512_or_si512 _mm512_andnot_si512,
     _mm512_set1_epi64 _mm512_ternarylogic_epi64 _mm512_sll_epi64 _mm512_srl_epi64);
-ternary!(Ymm: 4, _mm256_set1_epi32 _mm256_xor_si256,
+ternary!(Ymm: 4, _mm256_set1_epi32 _mm256_xor_si256 _mm256_and_si256 _mm256_or_si256 _mm256_andnot_si256,
     _mm256_set1_epi64x _mm256_ternarylogic_epi64 _mm256_sll_epi64 _mm256_srl_epi64);
-slice!(Avx2: 4, _mm256_set1_epi32 _mm256_xor_si256, COMPLEMENTED, pairs,
+slice!(Avx2: 4, _mm256_set1_epi32 _mm256_xor_si256 _mm256_and_si256 _mm256_or_si256 _mm256_andnot_si256, pairs,
     fn spread(bits: u32) -> [i32; 24] {
         let mut masks = [0; 24];
         for (masks, first) in masks.as_chunks_mut::<8>().0.iter_mut().zip([0, 8, 16]) {
@@ -138,23 +159,3 @@ slice!(Avx2: 4, _mm256_set1_epi32 _mm256_xor_si256, COMPLEMENTED, pairs,
         }
     }
 );
-
-impl Pairs for Avx2 {
-    #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_and_si256(self.0, other.0) })
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_or_si256(self.0, other.0) })
-    }
-
-    #[inline(always)]
-    fn and_not(self, other: Self) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_andnot_si256(other.0, self.0) })
-    }
-}
