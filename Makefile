@@ -48,6 +48,7 @@ test-long: setup-clients
 	$(CARGO) build --workspace
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast
 	sh scripts/valgrind.sh
+	sh scripts/asan.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -29,13 +29,13 @@ mod vendor {
         println!("cargo::rerun-if-env-changed=COFFER_REGENERATE");
         let constants = builder("The numbers of CloudHSM's and Coffer's own mechanisms.")
             .with_codegen_config(CodegenConfig::VARS)
-            .raw_line("use cryptoki_sys::{CK_ATTRIBUTE_TYPE, CK_EC_KDF_TYPE, CK_KEY_TYPE, CK_MECHANISM_TYPE, CK_ULONG};");
+            .raw_line("use cryptoki_sys::{CK_ATTRIBUTE_TYPE, CK_EC_KDF_TYPE, CK_FLAGS, CK_KEY_TYPE, CK_MECHANISM_TYPE, CK_ULONG};");
         agree("src/mechanism/vendor.rs", &constants);
         let structures = builder("The parameter structures of CloudHSM's and Coffer's own mechanisms.")
             .with_codegen_config(CodegenConfig::TYPES)
             .raw_line("#![allow(non_camel_case_types, non_snake_case)]")
             .raw_line("#![allow(dead_code)] // C names a pointer type beside each structure.")
-            .raw_line("use cryptoki_sys::{CK_BYTE_PTR, CK_MECHANISM_TYPE, CK_PRF_DATA_PARAM_PTR, CK_ULONG};");
+            .raw_line("use cryptoki_sys::*;");
         agree("src/abi/vendor.rs", &structures);
     }
 
@@ -86,6 +86,7 @@ mod vendor {
             let name = match name.split('_').next() {
                 Some("CKM") => "CK_MECHANISM_TYPE",
                 Some("CKA") => "CK_ATTRIBUTE_TYPE",
+                Some("CKF") => "CK_FLAGS",
                 Some("CKK") => "CK_KEY_TYPE",
                 Some("CKD") => "CK_EC_KDF_TYPE",
                 _ => "CK_ULONG",

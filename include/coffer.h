@@ -1,4 +1,7 @@
-/* Coffer's own mechanisms: ML-KEM (FIPS 203) for programs that have only the 2.40 function list.
+/* What Coffer has beside the standard: ML-KEM for programs that have only the 2.40 function list, and an interface for
+ * what PKCS#11 knows no functions for: several users, sharing of keys, and the care of a whole token.
+ *
+ * ML-KEM (FIPS 203).
  *
  * With the 3.2 list use CKM_ML_KEM_KEY_PAIR_GEN and CKM_ML_KEM with C_EncapsulateKey and C_DecapsulateKey. Keys are
  * the same whichever way they were made: key type CKK_ML_KEM, parameter set in CKA_PARAMETER_SET. */
@@ -54,6 +57,75 @@ typedef CK_COFFER_ML_KEM_PARAMS *CK_COFFER_ML_KEM_PARAMS_PTR;
 #define CKP_ML_KEM_768    0x00000002UL
 #define CKP_ML_KEM_1024   0x00000003UL
 #endif
+
+/* ---- The interface "Vendor Coffer", version 1.0 ----
+ *
+ *   CK_INTERFACE_PTR interface;
+ *   CK_VERSION version = {1, 0};
+ *   C_GetInterface((CK_UTF8CHAR_PTR)CK_COFFER_INTERFACE, &version, &interface, 0);
+ *   CK_COFFER_FUNCTION_LIST_PTR coffer = (CK_COFFER_FUNCTION_LIST_PTR)interface->pFunctionList;
+ *
+ * Users have names of 1 to 31 letters, digits and _-.@, told apart without regard to case; C_LoginUser logs them in.
+ * Two have none of their own: the SO who founded the token (C_InitToken), here called "admin", and the user that
+ * C_InitPIN makes, here the empty name.
+ *
+ * Return codes, beside the standard's general ones:
+ *   CKR_USER_NOT_LOGGED_IN   it takes an SO, or the owner of the object
+ *   CKR_ARGUMENTS_BAD        there is no such user
+ *   CKR_FUNCTION_REJECTED    there is a user of this name; the founding SO, or oneself; a user made without escrow
+ *   CKR_ACTION_PROHIBITED    not the caller's object, not private, or not a token object
+ *   CKR_PIN_LEN_RANGE, CKR_PIN_INVALID (a name that cannot be), CKR_TOKEN_WRITE_PROTECTED, CKR_DEVICE_ERROR */
+#define CK_COFFER_INTERFACE "Vendor Coffer"
+
+/* CK_COFFER_USER.flags */
+#define CKF_COFFER_USER_LOCKED    0x00000001UL
+#define CKF_COFFER_USER_COUNT_LOW 0x00000002UL
+
+typedef struct CK_COFFER_USER {
+  CK_UTF8CHAR  name[64];   /* zeros after it */
+  CK_ULONG     ulNameLen;
+  CK_USER_TYPE userType;   /* CKU_SO, CKU_USER; CK_UNAVAILABLE_INFORMATION: nobody */
+  CK_ULONG     ulTriesLeft;
+  CK_FLAGS     flags;
+} CK_COFFER_USER;
+typedef CK_COFFER_USER *CK_COFFER_USER_PTR;
+
+typedef struct CK_COFFER_FUNCTION_LIST {
+  CK_VERSION version;
+
+  /* Users, by an SO. DeleteUser destroys the private objects that the user owns. SetUserPIN sets another's forgotten
+   * PIN and unlocks it; one's own is changed by C_SetPIN. SetUserType gives a user the other role, with a new PIN,
+   * if it owns no private object. */
+  CK_RV (*CreateUser)(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen,
+                      CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen);
+  CK_RV (*DeleteUser)(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen);
+  CK_RV (*SetUserPIN)(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen,
+                      CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen);
+  CK_RV (*SetUserType)(CK_SESSION_HANDLE hSession, CK_USER_TYPE newType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen,
+                       CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen);
+  CK_RV (*UnlockUser)(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen);
+
+  /* All users, SOs first, by name; anyone may ask. As C_GetSlotList: NULL asks how many there are. */
+  CK_RV (*ListUsers)(CK_SESSION_HANDLE hSession, CK_COFFER_USER_PTR pUsers, CK_ULONG_PTR pulCount);
+  /* Who is logged in. */
+  CK_RV (*GetLogin)(CK_SESSION_HANDLE hSession, CK_COFFER_USER_PTR pUser);
+
+  /* Lets a user (CKU_USER) use a private token object of the caller's, or no more. It can be used; it cannot be
+   * changed, read out, wrapped, copied, shared on or destroyed. */
+  CK_RV (*ShareObject)(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_UTF8CHAR_PTR pName,
+                       CK_ULONG ulNameLen);
+  CK_RV (*UnshareObject)(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_UTF8CHAR_PTR pName,
+                         CK_ULONG ulNameLen);
+  /* The owner, and with whom it is shared. As C_GetSlotList for pUsers; pOwner may be NULL. */
+  CK_RV (*ListAccess)(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_COFFER_USER_PTR pOwner,
+                      CK_COFFER_USER_PTR pUsers, CK_ULONG_PTR pulCount);
+
+  /* By an SO. While it is set, objects are used and nothing writes one: CKR_TOKEN_WRITE_PROTECTED. */
+  CK_RV (*SetLimitedWrite)(CK_SESSION_HANDLE hSession, CK_BBOOL bOn);
+  /* By an SO: another label, at most 32 bytes. */
+  CK_RV (*RenameToken)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pLabel, CK_ULONG ulLabelLen);
+} CK_COFFER_FUNCTION_LIST;
+typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 
 #if defined(_WIN32) || defined(CRYPTOKI_FORCE_WIN32)
 #pragma pack(pop, coffer)

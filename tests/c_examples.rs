@@ -230,6 +230,18 @@ fn migrate_3des_between_modules() {
     }
 }
 
+/// By the security officer, and once only.
+#[test]
+fn trusted_key() {
+    let coffer = Host::coffer();
+    let slot = coffer.token("examples", USER_PIN);
+    for _ in 0..2 {
+        let (code, said) = coffer.run("trusted_key", &["--so-pin", SO_PIN, "--slot", &slot]);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.trim().parse::<u64>().is_ok(), "a handle: {said}");
+    }
+}
+
 /// Bad options and a wrong PIN end in words and a code, not in a crash.
 #[test]
 fn refusals() {

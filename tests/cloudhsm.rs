@@ -3,6 +3,8 @@
 mod common;
 #[path = "cloudhsm/keys.rs"]
 mod keys;
+#[path = "cloudhsm/samples.rs"]
+mod samples;
 #[path = "cloudhsm/sessions.rs"]
 mod sessions;
 #[path = "cloudhsm/wrapping.rs"]
@@ -197,8 +199,13 @@ fn the_mechanisms_are_those_of_the_user_guide() {
     }
     let sizes =
         |number| module.mechanism_info(slot, number).map(|info| (info.ulMinKeySize, info.ulMaxKeySize));
-    assert_eq!(sizes(CKM_RSA_PKCS_KEY_PAIR_GEN), Ok((2048, 4096)));
-    assert_eq!(sizes(CKM_GENERIC_SECRET_KEY_GEN), Ok((8, 6400)));
+    for rsa in [CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_PKCS_OAEP, CKM_SHA256_RSA_PKCS_PSS, CKM_RSA_AES_KEY_WRAP] {
+        assert_eq!(sizes(rsa), Ok((2048, 4096)), "{rsa:#x}");
+    }
+    assert_eq!(sizes(CKM_GENERIC_SECRET_KEY_GEN), Ok((8, 6400)), "in bits");
+    assert_eq!(sizes(CKM_SHA256_HMAC), Ok((1, 800)));
+    assert_eq!([CKM_DES3_KEY_GEN, CKM_DES3_CBC].map(sizes), [Ok((24, 24)); 2], "no keys of two parts");
+    assert_eq!(sizes(CKM_AES_GCM), Ok((16, 32)));
 }
 
 #[test]

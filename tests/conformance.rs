@@ -9,8 +9,13 @@ use pkcs11_conformance::report::line;
 use pkcs11_conformance::{cases, runner::Suite};
 use std::time::Duration;
 
-/// Cases that a module without the mechanisms would skip; Coffer must not.
-const FEWEST_PASSED: usize = 700;
+/// Cases that a module without the mechanisms would skip; Coffer must not. A handful fewer than there are today.
+fn fewest_passed(policy: Policy) -> usize {
+    match policy {
+        Policy::Spec => 1215,
+        Policy::Strict => 1235,
+    }
+}
 
 #[test]
 fn conforms_to_the_specification() {
@@ -43,7 +48,7 @@ fn judge(policy: Policy) {
     let bad: String = findings.iter().filter(|finding| finding.verdict.is_bad()).map(line).collect();
     assert!(bad.is_empty(), "\n{bad}{}", count(&findings));
     let passed = findings.iter().filter(|finding| finding.verdict == Verdict::Pass).count();
-    assert!(passed >= FEWEST_PASSED, "only {passed} cases passed: {}", count(&findings));
+    assert!(passed >= fewest_passed(policy), "only {passed} cases passed: {}", count(&findings));
 }
 
 fn count(findings: &[Finding]) -> String {

@@ -107,7 +107,9 @@ fn c_getinterface_gives_what_is_asked_for() {
         assert_eq!(ask(standard, Some(version), 0), (CKR_OK, Some(version)));
         assert_eq!(ask(None, Some(version), 0), (CKR_OK, Some(version)));
     }
+    assert_eq!(ask(Some(c"Vendor Coffer"), None, 0), (CKR_OK, Some((1, 0))));
     for (name, version, flags) in [
+        (None, Some((1, 0)), 0),
         (Some(c"PKCS 12"), None, 0),
         (Some(c"PKCS 11 "), None, 0),
         (Some(c""), None, 0),
@@ -132,20 +134,20 @@ fn c_getinterface_gives_what_is_asked_for() {
 #[test]
 fn c_getinterfacelist_keeps_the_two_call_rule() {
     let list = load().module.v3_0().expect("3.0").C_GetInterfaceList.expect("C_GetInterfaceList");
-    let mut rows = [CK_INTERFACE::default(); 4];
+    let mut rows = [CK_INTERFACE::default(); 5];
     let mut count = 2;
     // SAFETY: room for as many as said.
     assert_eq!(unsafe { list(rows.as_mut_ptr(), &raw mut count) }, CKR_BUFFER_TOO_SMALL);
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
     assert!(rows.iter().all(|row| row.pInterfaceName.is_null()), "written although there was no room");
-    count = 4;
+    count = 5;
     // SAFETY: as above.
     assert_eq!(unsafe { list(rows.as_mut_ptr(), &raw mut count) }, CKR_OK);
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
     // SAFETY: NULL is a place that there is none.
     assert_eq!(unsafe { list(ptr::null_mut(), ptr::null_mut()) }, CKR_ARGUMENTS_BAD);
     let names: Vec<_> = load().module.interfaces().expect("interfaces").into_iter().map(|i| i.name).collect();
-    assert_eq!(names, ["PKCS 11"; 3]);
+    assert_eq!(names, ["PKCS 11", "PKCS 11", "PKCS 11", "Vendor Coffer"]);
 }
 
 #[test]

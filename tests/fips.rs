@@ -38,6 +38,11 @@ fn fips_tokens_refuse_old_algorithms() {
     refused(Rv::of(&session.encrypt(&Mechanism::new(CKM_RSA_PKCS), public, b"x")));
     refused(Rv::of(&session.decrypt(&Mechanism::new(CKM_RSA_PKCS), private, &[0; 256])));
     refused(Rv::of(&session.sign(&Mechanism::new(CKM_SHA1_RSA_PKCS), private, b"x")));
+    for exponent in [&[3][..], &[0, 0xFF, 0xFF], &[1, 0, 0]] {
+        let public = [Attr::ulong(CKA_MODULUS_BITS, 2048), Attr::bytes(CKA_PUBLIC_EXPONENT, exponent)];
+        let made = session.generate_key_pair(&Mechanism::new(CKM_RSA_X9_31_KEY_PAIR_GEN), &public, &[]);
+        assert_eq!(Rv::of(&made), Rv(CKR_ATTRIBUTE_VALUE_INVALID), "{exponent:?}");
+    }
     let listed = token.module.mechanisms(token.slot).unwrap();
     assert!(!listed.contains(&CKM_DES3_KEY_GEN) && !listed.contains(&CKM_RSA_X_509));
 }
@@ -62,6 +67,56 @@ fn fips_tokens_do_what_is_approved() {
     let gcm = Mechanism::gcm(CKM_AES_GCM, &[1; 12], b"", 128);
     let sealed = session.encrypt(&gcm, key, b"message").unwrap();
     assert_eq!(session.decrypt(&gcm, key, &sealed).unwrap(), b"message");
+}
+
+/// C_GetMechanismInfo shows no use that every key is refused.
+#[test]
+fn fips_tokens_do_not_show_what_they_refuse() {
+    if fips_child("fips_tokens_do_not_show_what_they_refuse") {
+        return;
+    }
+    let token = TestToken::public();
+    let info = |number| token.module.mechanism_info(token.slot, number).unwrap();
+    let shown = |number, flags| info(number).flags & flags;
+    assert_eq!(shown(CKM_DES3_CBC, CKF_ENCRYPT | CKF_DECRYPT), CKF_DECRYPT);
+    assert_eq!(shown(CKM_DES3_CBC_PAD, CKF_WRAP | CKF_UNWRAP), CKF_UNWRAP);
+    assert_eq!(shown(CKM_ECDSA_SHA1, CKF_SIGN | CKF_VERIFY), CKF_VERIFY);
+    let all = CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP | CKF_SIGN | CKF_VERIFY;
+    assert_eq!(shown(CKM_RSA_PKCS, all), CKF_SIGN | CKF_VERIFY);
+    assert_eq!(shown(CKM_RSA_PKCS_OAEP, all), all & !(CKF_SIGN | CKF_VERIFY));
+    let least = [CKM_SHA256_RSA_PKCS, CKM_SHA256_HMAC, CKM_GENERIC_SECRET_KEY_GEN]
+        .map(|number| info(number).ulMinKeySize);
+    assert_eq!(least, [2048, 14, 112]);
+}
+
+#[test]
+fn strict_tokens_do_not_show_what_they_refuse() {
+    if in_strict_child("strict_tokens_do_not_show_what_they_refuse") {
+        return;
+    }
+    let token = TestToken::new();
+    let wraps = |number| token.module.mechanism_info(token.slot, number).unwrap().flags & CKF_WRAP != 0;
+    let wrapping = aes(&token.session, &[Attr::bool(CKA_WRAP, true)]).unwrap();
+    let payload = aes(&token.session, &[]).unwrap();
+    let mut seen = [0, 0];
+    for mechanism in [
+        Mechanism::bytes(CKM_AES_CBC_PAD, &[0; 16]),
+        Mechanism::new(CKM_AES_KEY_WRAP),
+        Mechanism::new(CKM_AES_KEY_WRAP_KWP),
+        Mechanism::gcm(CKM_AES_GCM, &[1; 12], b"", 128),
+    ] {
+        let outcome = Rv::of(&token.session.wrap(&mechanism, wrapping, payload));
+        let shown = wraps(mechanism.number());
+        assert_eq!(
+            outcome,
+            Rv(if shown { CKR_OK } else { CKR_MECHANISM_INVALID }),
+            "{:#x}",
+            mechanism.number()
+        );
+        seen[usize::from(shown)] += 1;
+    }
+    assert_eq!(seen, [1, 3]);
+    assert!(!wraps(CKM_RSA_PKCS) && wraps(CKM_RSA_PKCS_OAEP));
 }
 
 #[test]

@@ -4,9 +4,6 @@ mod common;
 
 use common::*;
 use pkcs11_conformance::client::{Attr, Mechanism, Rv, Session};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
-use std::time::Duration;
 
 /// Wrong tries until a PIN is locked.
 const LIMIT: usize = 10;
@@ -276,51 +273,6 @@ fn every_way_to_guess_counts() {
     assert!(so_flags(&token)[2]);
     assert_eq!(token.module.init_token(token.slot, SO_PIN, "guess"), Err(Rv(CKR_PIN_LOCKED)));
     assert_eq!(token.rw().login(CKU_SO, SO_PIN), Err(Rv(CKR_PIN_LOCKED)));
-}
-
-/// What a killed process tried counts, so killing one between guess and answer gains nothing.
-#[test]
-fn killed_guessers_lock_the_pin_too() {
-    const NAME: &str = "killed_guessers_lock_the_pin_too";
-    if is_child(NAME) {
-        let module = module();
-        let label = std::env::var("COFFER_TEST_LABEL").expect("the parent's token");
-        let slot = module.slot_by_label(&label).expect("the parent's token");
-        let session = module.open_session(slot, true).expect("C_OpenSession");
-        std::thread::spawn(|| {
-            // In the middle of the derivation, as a rule.
-            std::thread::sleep(Duration::from_millis(15));
-            // SAFETY: this very process.
-            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
-        });
-        loop {
-            let _ = session.login(CKU_USER, "a guess");
-        }
-    }
-    let token = TestToken::public();
-    let mut killed = 0;
-    while !user_flags(&token)[2] {
-        killed += 1;
-        // On a busy machine some die before their try is counted, and so before they have guessed.
-        assert!(killed <= 10 * LIMIT, "the tries of killed processes are not counted");
-        let output = Command::new(std::env::current_exe().expect("this test"))
-            .args([NAME, "--exact", "--nocapture"])
-            .envs([("COFFER_TEST_CHILD", NAME), ("COFFER_TEST_LABEL", &token.label)])
-            .env("COFFER_TEST_TOKEN_DIR", process().dir.path().join("tokens"))
-            .output()
-            .expect("a child process");
-        assert_eq!(
-            output.status.signal(),
-            Some(libc::SIGKILL),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    assert_eq!(token.session.login(CKU_USER, USER_PIN), Err(Rv(CKR_PIN_LOCKED)), "after {killed} processes");
-    token.session.login(CKU_SO, SO_PIN).expect("C_Login");
-    token.session.init_pin(USER_PIN).expect("C_InitPIN");
-    token.session.logout().expect("C_Logout");
-    token.session.login(CKU_USER, USER_PIN).expect("C_Login");
 }
 
 /// A private key with CKA_ALWAYS_AUTHENTICATE.

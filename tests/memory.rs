@@ -1,146 +1,59 @@
 //! What is left of secrets: in this process's memory once a key is gone, and in the token's files at any time.
 
 mod common;
+#[path = "memory/keys.rs"]
+mod keys;
+#[path = "memory/known.rs"]
+mod known;
 
 use common::*;
+use keys::KINDS;
+use known::{Known, in_files, in_memory};
 use pkcs11_conformance::client::{Attr, Mechanism, Session};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-/// A secret that this test knows without having it in memory: byte `n` is made when it is looked at.
-#[derive(Clone, Copy)]
-struct Known {
-    seed: u8,
-    len: usize,
+/// A secret that nobody has yet.
+fn fresh(len: usize) -> Known {
+    let mut bytes = vec![0; len];
+    // SAFETY: `bytes` is that long.
+    assert_eq!(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), len, 0) }, len as isize);
+    bytes[0] |= 1;
+    Known::hide(format!("{len} fresh bytes"), &mut bytes)
 }
 
-impl Known {
-    fn byte(self, at: usize) -> u8 {
-        (at as u8).wrapping_mul(167).wrapping_add(self.seed).rotate_left(3) ^ 0x6D
-    }
-
-    /// The bytes, in memory that [`wipe`] must be given afterwards.
-    fn bytes(self) -> Vec<u8> {
-        (0..self.len).map(|at| self.byte(at)).collect()
-    }
-
-    /// Where `haystack` has it.
-    fn find(self, haystack: &[u8]) -> Vec<usize> {
-        // Its beginning alone is no copy of the secret.
-        let needle: [u8; 8] = std::array::from_fn(|at| self.byte(at));
-        let (mut found, mut from) = (Vec::new(), 0);
-        loop {
-            let rest = &haystack[from..];
-            // SAFETY: both are valid for their lengths.
-            let hit = unsafe { libc::memmem(rest.as_ptr().cast(), rest.len(), needle.as_ptr().cast(), 8) };
-            if hit.is_null() {
-                return found;
-            }
-            let at = hit.addr() - haystack.as_ptr().addr();
-            let whole = haystack.get(at..at + self.len);
-            let whole =
-                whole.is_some_and(|bytes| bytes.iter().enumerate().all(|(at, byte)| *byte == self.byte(at)));
-            found.extend(whole.then_some(at));
-            from = at + 1;
-        }
-    }
+/// Text that nobody has yet, for a PIN.
+fn fresh_pin() -> Known {
+    let mut text: Vec<u8> = fresh(24).lend(|bytes| bytes.iter().map(|byte| b'A' + byte % 26).collect());
+    Known::hide("a PIN", &mut text)
 }
 
-fn wipe(bytes: &mut [u8]) {
-    for byte in bytes {
-        // SAFETY: a byte of the slice; volatile, lest the compiler finds it useless.
-        unsafe { std::ptr::from_mut(byte).write_volatile(0) };
-    }
+fn with_pin<T>(pin: &Known, to: impl FnOnce(&str) -> T) -> T {
+    pin.lend(|bytes| to(std::str::from_utf8(bytes).expect("letters")))
 }
 
-/// Where in the writable memory of this process the secret stands: the mapping and the address, for who looks for it.
-fn in_memory(secret: Known) -> Vec<String> {
-    let memory = File::open("/proc/self/mem").expect("Linux");
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
-    let mut found = Vec::new();
-    // One buffer for all, which is left out: what is read of other places must not be found in it again.
-    let mut buffer = vec![0u8; 1 << 20];
-    let own = buffer.as_ptr().addr() as u64;
-    let own = own..own + buffer.len() as u64;
-    for line in maps.lines() {
-        let mut fields = line.split_whitespace();
-        let (range, rights) = (fields.next().expect("a range"), fields.next().expect("rights"));
-        if !rights.starts_with("rw") {
-            continue;
-        }
-        let (start, end) = range.split_once('-').expect("two ends");
-        let number = |text| u64::from_str_radix(text, 16).expect("hexadecimal");
-        let (start, end) = (number(start), number(end));
-        for part in [start..end.min(own.start), start.max(own.end)..end] {
-            let mut at = part.start;
-            while at < part.end {
-                let len = buffer.len().min((part.end - at) as usize);
-                let read = memory.read_at(&mut buffer[..len], at).unwrap_or(0);
-                let hits = secret.find(&buffer[..read]);
-                found.extend(hits.iter().map(|hit| format!("{:#x} {line}", at + *hit as u64)));
-                // Overlapping, so that nothing hides across two pieces.
-                at += if (len as u64) < part.end - at { (len - secret.len) as u64 } else { len as u64 };
-            }
-        }
-    }
-    wipe(&mut buffer);
-    found
+fn gone(secrets: &[Known], after: &str) {
+    let left = in_memory(&secrets.iter().collect::<Vec<_>>());
+    assert!(left.is_empty(), "after {after}: {left:#?}");
 }
 
-/// How often the secret stands in the files of a directory.
-fn in_files(secret: Known, directory: &Path) -> usize {
-    let mut found = 0;
-    for entry in std::fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => found += in_files(secret, &path),
-            false => found += secret.find(&std::fs::read(&path).expect("a file")).len(),
-        }
-    }
-    found
-}
-
-/// Makes a private key object of the secret, by C_CreateObject, and leaves no copy of this test's own.
-fn create(session: &Session, secret: Known, on_token: bool) -> CK_OBJECT_HANDLE {
-    let key_type = if secret.len > 32 { CKK_GENERIC_SECRET } else { CKK_AES };
-    let common = [
-        Attr::class(CKO_SECRET_KEY),
-        Attr::key_type(key_type),
-        Attr::bool(CKA_TOKEN, on_token),
-        Attr::bool(CKA_PRIVATE, true),
-        Attr::bool(CKA_SENSITIVE, true),
-        Attr::bool(CKA_ENCRYPT, true),
-        Attr::bool(CKA_SIGN, true),
-    ];
-    let mut value = secret.bytes();
-    let mut rows: Vec<CK_ATTRIBUTE> = Vec::new();
-    for attr in &common {
-        let pkcs11_conformance::client::Value::Bytes(bytes) = &attr.value else {
-            unreachable!("bytes alone")
-        };
-        let (at, len) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as CK_ULONG);
-        rows.push(CK_ATTRIBUTE { type_: attr.kind, pValue: at, ulValueLen: len });
-    }
-    rows.push(CK_ATTRIBUTE {
-        type_: CKA_VALUE,
-        pValue: value.as_mut_ptr().cast(),
-        ulValueLen: value.len() as CK_ULONG,
+/// Makes a private AES key of the secret, by C_CreateObject, and uses it; an operation goes on with it.
+fn create(session: &Session, secret: &Known, on_token: bool) -> CK_OBJECT_HANDLE {
+    let key = secret.lend(|bytes| {
+        let template = [
+            Attr::class(CKO_SECRET_KEY),
+            Attr::key_type(CKK_AES),
+            Attr::bool(CKA_TOKEN, on_token),
+            Attr::bool(CKA_PRIVATE, true),
+            Attr::bool(CKA_SENSITIVE, true),
+            Attr::bool(CKA_ENCRYPT, true),
+            Attr::raw(CKA_VALUE, bytes.as_ptr().cast(), bytes.len() as CK_ULONG),
+        ];
+        session.create_object(&template).expect("C_CreateObject")
     });
-    let mut object = CK_INVALID_HANDLE;
-    let create = session.f().C_CreateObject.expect("C_CreateObject");
-    // SAFETY: a template of live values and a place for the handle.
-    let rv = unsafe { create(session.handle(), rows.as_mut_ptr(), rows.len() as CK_ULONG, &raw mut object) };
-    wipe(&mut value);
-    assert_eq!(rv, CKR_OK);
-    object
-}
-
-/// Uses an AES key in the ways that expand it or copy it.
-fn use_it(session: &Session, key: CK_OBJECT_HANDLE) {
-    session.encrypt(&Mechanism::bytes(CKM_AES_CBC_PAD, &[0; 16]), key, &[1; 100]).expect("C_Encrypt");
-    session.encrypt(&Mechanism::gcm(CKM_AES_GCM, &[0; 12], &[], 128), key, &[1; 100]).expect("C_Encrypt");
-    session.sign(&Mechanism::new(CKM_AES_CMAC), key, &[1; 100]).expect("C_Sign");
+    session.session_cancel(CKF_ENCRYPT).expect("C_SessionCancel");
+    let cbc = Mechanism::bytes(CKM_AES_CBC, &[0; 16]);
+    session.encrypt(&cbc, key, &[1; 96]).expect("C_Encrypt");
+    session.encrypt_init(&cbc, key).expect("an operation that goes on");
+    key
 }
 
 #[test]
@@ -148,113 +61,196 @@ fn the_scan_finds_what_is_there() {
     if in_child("the_scan_finds_what_is_there", &[]) {
         return;
     }
-    let secret = Known { seed: 1, len: 32 };
-    assert!(in_memory(secret).is_empty());
-    let mut there = std::hint::black_box(secret.bytes());
-    assert!(!in_memory(secret).is_empty());
-    wipe(&mut there);
-    assert!(in_memory(secret).is_empty());
+    let secret = fresh(32);
+    assert!(in_memory(&[&secret]).is_empty());
+    secret.lend(|bytes| {
+        assert!(!in_memory(&[&secret]).is_empty());
+        let mut backwards: Vec<u8> = bytes.iter().rev().copied().collect();
+        let hits = in_memory(&[&secret]).len();
+        known::wipe(&mut backwards);
+        assert!(in_memory(&[&secret]).len() < hits, "as a number, too");
+    });
+    assert!(in_memory(&[&secret]).is_empty());
 }
 
-/// Alone in its process: other tests' threads have stacks and heaps of their own.
+/// Alone in its process, like the others: other tests' threads have stacks and heaps of their own.
 #[test]
-fn nothing_is_left_in_memory_of_a_key_that_is_gone() {
-    if in_child("nothing_is_left_in_memory_of_a_key_that_is_gone", &[]) {
+fn nothing_is_left_of_a_created_key_that_an_operation_holds() {
+    if in_child("nothing_is_left_of_a_created_key_that_an_operation_holds", &[]) {
         return;
     }
     let token = TestToken::new();
     let session = &token.session;
-    let mut seed = 10;
-    let mut fresh = || {
-        seed += 1;
-        Known { seed, len: 32 }
-    };
-    let gone = |secret: Known, what: &str| {
-        let left = in_memory(secret);
-        assert!(left.is_empty(), "after {what}: {left:#?}");
-    };
-    let begin = |secret: Known, on_token: bool| {
-        let key = create(session, secret, on_token);
-        session.session_cancel(CKF_ENCRYPT).expect("C_SessionCancel");
-        use_it(session, key);
-        session
-            .encrypt_init(&Mechanism::bytes(CKM_AES_CBC, &[0; 16]), key)
-            .expect("an operation that goes on");
-        key
-    };
     for on_token in [false, true] {
-        let secret = fresh();
-        let key = begin(secret, on_token);
-        assert!(!in_memory(secret).is_empty(), "the scan finds what is in use");
+        let what = |after: &str| format!("{after}, token object {on_token}");
+        let secret = [fresh(32)];
+        let key = create(session, &secret[0], on_token);
+        assert!(!in_memory(&[&secret[0]]).is_empty(), "the scan finds what is in use");
         session.destroy(key).expect("C_DestroyObject");
-        gone(secret, &format!("C_DestroyObject, token object {on_token}"));
+        gone(&secret, &what("C_DestroyObject"));
 
-        let secret = fresh();
-        begin(secret, on_token);
+        let secret = [fresh(32)];
+        create(session, &secret[0], on_token);
         session.logout().expect("C_Logout");
-        gone(secret, &format!("C_Logout, token object {on_token}"));
+        gone(&secret, &what("C_Logout"));
         session.login(CKU_USER, USER_PIN).expect("C_Login");
-        for key in session.find(&[Attr::class(CKO_SECRET_KEY)]).expect("C_FindObjects") {
-            // Stored, brought back, opened, used, and gone again.
-            use_it(session, key);
-            session.destroy(key).expect("C_DestroyObject");
-            gone(secret, "a second login");
-        }
 
-        let (secret, other) = (fresh(), token.rw());
-        use_it(&other, create(&other, secret, false));
+        let (secret, other) = ([fresh(32)], token.rw());
+        let key = create(&other, &secret[0], on_token);
         other.close().expect("C_CloseSession");
-        gone(secret, "C_CloseSession");
+        if on_token {
+            session.destroy(key).expect("C_DestroyObject");
+        }
+        gone(&secret, &what("C_CloseSession"));
     }
-    let secrets = [fresh(), fresh()];
-    begin(secrets[0], false);
-    begin(secrets[1], true);
+    let secrets = [fresh(32), fresh(32)];
+    create(session, &secrets[0], false);
+    create(session, &secrets[1], true);
     token.module.finalize().expect("C_Finalize");
-    secrets.iter().for_each(|secret| gone(*secret, "C_Finalize"));
+    gone(&secrets, "C_Finalize");
+}
+
+/// Generated, read, used, wrapped, unwrapped, derived from; on the token also stored and brought back.
+#[test]
+fn nothing_is_left_of_any_kind_of_key_that_is_gone() {
+    if in_child("nothing_is_left_of_any_kind_of_key_that_is_gone", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    let session = &token.session;
+    let private = |on_token| [Attr::bool(CKA_TOKEN, on_token), Attr::bool(CKA_PRIVATE, true)];
+    for kind in KINDS {
+        let made = kind.make(session, &private(false));
+        let mut secrets = kind.known(&made);
+        for secret in &secrets {
+            assert!(!in_memory(&[secret]).is_empty(), "the scan finds what is in use: {}", kind.name);
+        }
+        secrets.extend(kind.use_up(&made));
+        made.destroy();
+        gone(&secrets, &format!("C_DestroyObject of {}", kind.name));
+
+        let made = kind.make(session, &private(true));
+        let mut secrets = kind.known(&made);
+        secrets.extend(kind.use_up(&made));
+        session.logout().expect("C_Logout");
+        gone(&secrets, &format!("C_Logout with {}", kind.name));
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        let made = made.find_again(kind);
+        secrets.extend(kind.use_up(&made));
+        made.destroy();
+        gone(&secrets, &format!("a second login with {}", kind.name));
+
+        let other = token.rw();
+        let made = kind.make(&other, &private(false));
+        let mut secrets = kind.known(&made);
+        secrets.extend(kind.use_up(&made));
+        other.close().expect("C_CloseSession");
+        gone(&secrets, &format!("C_CloseSession with {}", kind.name));
+    }
+    let mut secrets = Vec::new();
+    for (kind, on_token) in KINDS.iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let made = kind.make(session, &private(on_token));
+        secrets.extend(kind.known(&made));
+        secrets.extend(kind.use_up(&made));
+    }
+    token.module.finalize().expect("C_Finalize");
+    gone(&secrets, "C_Finalize");
 }
 
 #[test]
-fn the_tokens_files_have_no_secret_of_a_private_object() {
-    let token = TestToken::new();
-    let session = &token.session;
-    let directory = process().dir.path();
-    let stored = |len: usize, seed: u8| Known { seed, len };
-    let (secret, generic, scalar, data) = (stored(16, 50), stored(64, 60), stored(32, 70), stored(48, 80));
-    create(session, secret, true);
-    create(session, generic, true);
-    let private = [Attr::bool(CKA_TOKEN, true), Attr::bool(CKA_PRIVATE, true)];
-    let ec = [
-        Attr::class(CKO_PRIVATE_KEY),
-        Attr::key_type(CKK_EC),
-        Attr::bytes(CKA_EC_PARAMS, [6, 8, 42, 134, 72, 206, 61, 3, 1, 7]),
-        Attr::bytes(CKA_VALUE, scalar.bytes()),
-        Attr::label("the label of a private key"),
-    ];
-    let ec = session.create_object(&[&ec[..], &private].concat()).expect("C_CreateObject");
-    let object = [Attr::class(CKO_DATA), Attr::bytes(CKA_VALUE, data.bytes())];
-    session.create_object(&[&object[..], &private].concat()).expect("C_CreateObject");
-    let copy = session.copy(ec, &[Attr::label("copy")]).expect("C_CopyObject");
-    session.set(copy, &[Attr::bytes(CKA_ID, b"changed")]).expect("C_SetAttributeValue");
-    session.set_pin(USER_PIN, "another-pin-12345").expect("C_SetPIN");
-    for round in ["written", "closed"] {
-        for secret in [secret, generic, scalar, data] {
-            assert_eq!(in_files(secret, directory), 0, "{} bytes, {round}", secret.len);
-        }
-        for text in [USER_PIN, SO_PIN, "another-pin-12345", "the label of a private key"] {
-            let files = std::fs::read_dir(directory.join("tokens")).expect("the token directory");
-            for path in files.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()) {
-                let bytes = std::fs::read(&path).expect("a file");
-                let there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-                assert!(!there, "{text:?} in {}, {round}", path.display());
-            }
-        }
-        session.destroy(copy).ok();
+fn nothing_is_left_of_a_pin_once_the_call_is_over() {
+    if in_child("nothing_is_left_of_a_pin_once_the_call_is_over", &[]) {
+        return;
     }
+    let token = TestToken::public();
+    let session = &token.session;
+    let pins = [(); 4].map(|()| fresh_pin());
+    let [so, first, second, wrong] = &pins;
+    session.login(CKU_SO, SO_PIN).expect("C_Login");
+    with_pin(so, |so| session.set_pin(SO_PIN, so)).expect("C_SetPIN");
+    gone(&pins, "C_SetPIN of the SO");
+    with_pin(first, |first| session.init_pin(first)).expect("C_InitPIN");
+    gone(&pins, "C_InitPIN");
+    session.logout().expect("C_Logout");
+    with_pin(first, |first| session.login(CKU_USER, first)).expect("C_Login");
+    gone(&pins, "C_Login, with the user logged in");
+    with_pin(first, |old| with_pin(second, |new| session.set_pin(old, new))).expect("C_SetPIN");
+    gone(&pins, "C_SetPIN");
+    session.logout().expect("C_Logout");
+    for (pin, code) in [(wrong, CKR_PIN_INCORRECT), (second, CKR_OK)] {
+        let rv = with_pin(pin, |pin| session.login(CKU_USER, pin));
+        assert_eq!(pkcs11_conformance::client::Rv::of(&rv), code);
+        gone(&pins, "C_Login");
+    }
+    token.module.close_all_sessions(token.slot).expect("C_CloseAllSessions");
+    with_pin(so, |so| token.module.init_token(token.slot, so, "again")).expect("C_InitToken");
+    gone(&pins, "C_InitToken");
+    token.module.finalize().expect("C_Finalize");
+    gone(&pins, "C_Finalize");
+    let refs: Vec<_> = pins.iter().collect();
+    assert_eq!(in_files(&refs, process().dir.path()), [""; 0]);
+}
+
+/// Every class that holds something secret, private and public, generated, created, copied, changed and unwrapped; the
+/// log is among the files.
+#[test]
+fn the_tokens_files_have_no_secret() {
+    if in_child("the_tokens_files_have_no_secret", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    let (session, directory) = (&token.session, process().dir.path());
+    let pin = fresh_pin();
+    let mut secrets = Vec::new();
+    for (kind, private) in KINDS.iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let made = kind.make(session, &[Attr::bool(CKA_TOKEN, true), Attr::bool(CKA_PRIVATE, private)]);
+        secrets.extend(kind.known(&made));
+        secrets.extend(kind.use_up(&made));
+        let copy = made.copy(&[Attr::label("a copy"), Attr::bool(CKA_SENSITIVE, true)]);
+        session.set(copy, &[Attr::bytes(CKA_ID, b"changed")]).expect("C_SetAttributeValue");
+    }
+    // What is private is not only the value.
+    for (class, more) in [
+        (CKO_DATA, vec![Attr::bytes(CKA_OBJECT_ID, [6, 1, 42])]),
+        (
+            CKO_CERTIFICATE,
+            vec![Attr::ulong(CKA_CERTIFICATE_TYPE, CKC_X_509), Attr::bytes(CKA_SUBJECT, [0x30, 0])],
+        ),
+    ] {
+        let (value, label) = (fresh(48), fresh_pin());
+        value.lend(|value| {
+            label.lend(|label| {
+                let private = [
+                    Attr::class(class),
+                    Attr::bool(CKA_TOKEN, true),
+                    Attr::bool(CKA_PRIVATE, true),
+                    Attr::bytes(CKA_LABEL, label),
+                    Attr::bytes(CKA_VALUE, value),
+                ];
+                session.create_object(&[&private[..], &more].concat()).expect("C_CreateObject");
+            });
+        });
+        secrets.extend([value, label]);
+    }
+    with_pin(&pin, |pin| session.set_pin(USER_PIN, pin)).expect("C_SetPIN");
+    secrets.push(pin);
+    secrets.extend([SO_PIN, USER_PIN].map(|pin| Known::hide("a first PIN", &mut pin.as_bytes().to_vec())));
+    let refs: Vec<_> = secrets.iter().collect();
+    assert!(refs.len() > 50);
+    assert_eq!(in_files(&refs, directory), [""; 0], "while the token is open");
     // The search would have found something: a public object's value is there to be read without a login.
-    let shown = Known { seed: 90, len: 48 };
-    let public = [Attr::class(CKO_DATA), Attr::bytes(CKA_VALUE, shown.bytes()), Attr::bool(CKA_TOKEN, true)];
-    session
-        .create_object(&[&public[..], &[Attr::bool(CKA_PRIVATE, false)]].concat())
-        .expect("C_CreateObject");
-    assert!(in_files(shown, directory) > 0);
+    let shown = fresh(48);
+    let public = [
+        Attr::class(CKO_DATA),
+        shown.lend(|value| Attr::bytes(CKA_VALUE, value)),
+        Attr::bool(CKA_TOKEN, true),
+        Attr::bool(CKA_PRIVATE, false),
+    ];
+    session.create_object(&public).expect("C_CreateObject");
+    assert!(!in_files(&[&shown], directory).is_empty());
+    for object in session.find(&[Attr::label("a copy")]).expect("C_FindObjects") {
+        session.destroy(object).expect("C_DestroyObject");
+    }
+    token.module.finalize().expect("C_Finalize");
+    assert_eq!(in_files(&refs, directory), [""; 0], "once the token is closed");
 }

@@ -208,7 +208,8 @@ fn a_killed_process_loses_nothing_that_it_was_told_is_done() {
         // This process goes on writing meanwhile.
         generate(&token.session, &format!("mine{round}"));
         other.kill();
-        while let Ok(line) = other.answers.try_recv() {
+        // Until the pipe's end: what it said before its death may still be on the way.
+        while let Ok(line) = other.answers.recv() {
             told = line.parse::<usize>().expect("a number") + 1;
         }
         let there = labels(&token.session);

@@ -299,8 +299,8 @@ fn a_user_goes_with_its_objects() {
     let (alice, _) = token.login(Role::User, "alice", b"4321").unwrap();
     put(&token, &alice, true, b"hers", b"x");
     put(&token, &user, true, b"his", b"y");
-    token.remove_user(&so, "alice").unwrap();
+    token.remove_user(&so, Role::User, "alice").unwrap();
     assert_eq!(rv(token.commit(&alice, &[])), Rv::UserNotLoggedIn);
     assert_eq!(token.load(Revision(0), Some(&user)).unwrap().stored.len(), 1);
-    assert_eq!(token.users().unwrap().len(), 1);
+    assert_eq!(token.users().unwrap().len(), 2, "the SO and the normal user");
 }

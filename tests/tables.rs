@@ -36,8 +36,13 @@ fn information_is_the_table(slot: CK_SLOT_ID) {
         }
         let info = info.unwrap_or_else(|rv| panic!("{}: {rv}", row.name));
         let sizes = (info.ulMinKeySize as usize, info.ulMaxKeySize as usize);
-        assert_eq!(sizes, (row.keys.min, row.keys.max), "{}", row.name);
         let cloudhsm = Settings::current().profile == "cloudhsm";
+        if cloudhsm {
+            // It has not all the keys; tests/cloudhsm.rs knows which.
+            assert!(row.keys.min <= sizes.0 && sizes.1 <= row.keys.max, "{}", row.name);
+        } else {
+            assert_eq!(sizes, (row.keys.min, row.keys.max), "{}", row.name);
+        }
         let flags = if cloudhsm { row.flags() & !MESSAGES } else { row.flags() };
         assert_eq!(info.flags, flags, "{}: {:#x}", row.name, info.flags);
     }

@@ -304,3 +304,36 @@ fn logins_and_logouts_race_with_uses_of_private_keys() {
         }
     });
 }
+
+/// Foreign threads may have little stack: Go's callbacks, musl, interpreters. Not enough for them is a crash and no
+/// return code, so it is tried in a process of its own.
+#[test]
+fn a_small_stack_is_enough() {
+    if in_child("a_small_stack_is_enough", &[]) {
+        return;
+    }
+    let token = TestToken::public();
+    let on_stack = |kibibytes: usize, work: &(dyn Fn() + Sync)| {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().stack_size(kibibytes << 10).spawn_scoped(scope, work);
+            thread.expect("a thread").join().expect("no panic");
+        });
+    };
+    let session = &token.session;
+    on_stack(64, &|| {
+        session.login(CKU_USER, USER_PIN).expect("C_Login");
+        let deep = (0..4)
+            .fold(Attr::bool(CKA_SENSITIVE, true), |inner, _| Attr::template(CKA_UNWRAP_TEMPLATE, &[inner]));
+        let aes =
+            [Attr::ulong(CKA_VALUE_LEN, 32), Attr::bool(CKA_TOKEN, true), Attr::bool(CKA_ENCRYPT, true)];
+        let generate = |more: &[Attr]| {
+            session.generate_key(&Mechanism::new(CKM_AES_KEY_GEN), &[&aes[..], more].concat())
+        };
+        assert_eq!(generate(&[deep]), Err(Rv(CKR_ATTRIBUTE_VALUE_INVALID)));
+        let inner = Attr::template(CKA_UNWRAP_TEMPLATE, &[Attr::bool(CKA_SENSITIVE, true)]);
+        let key = generate(&[Attr::template(CKA_UNWRAP_TEMPLATE, &[inner])]).expect("C_GenerateKey");
+        let gcm = Mechanism::gcm(CKM_AES_GCM, &[0; 12], &[], 128);
+        session.encrypt(&gcm, key, &[0; 100]).expect("C_Encrypt");
+        assert_eq!(session.find(&[Attr::class(CKO_SECRET_KEY)]), Ok(vec![key]));
+    });
+}

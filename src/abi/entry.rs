@@ -5,13 +5,12 @@ use super::instance::Instance;
 use crate::error::{Error, Result, Rv};
 use crate::log;
 use crate::mechanism::{Mechanism, Params, Shape};
-use crate::session::{Answer, Module, Session};
+use crate::session::{Answer, Held, Module, Session};
 use crate::token::config::Profile;
 use cryptoki_sys::*;
 use std::any::Any;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 
 /// What C_Initialize makes and C_Finalize ends.
 pub static MODULE: Instance<Module> = Instance::new();
@@ -36,12 +35,21 @@ impl<'a> Call<'a> {
         self.module
     }
 
-    /// The session of a handle.
+    /// The session of a handle, this call's own until it ends.
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
+    #[inline]
+    pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Held<'a>> {
         self.module.session(handle)
+    }
+
+    /// That there is a session of this handle.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn check_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        self.module.session(handle).map(drop)
     }
 
     /// A mechanism that the session's token offers, with its parameter.
@@ -73,7 +81,8 @@ impl<'a> Call<'a> {
         begin: impl FnOnce(&'static Mechanism, Params) -> Result<()>,
     ) -> Result<()> {
         if mechanism.is_null() {
-            return session.cancel(flag);
+            session.cancel(flag);
+            return Ok(());
         }
         let (row, params) = self.mechanism(session, mechanism)?;
         begin(row, params)
@@ -175,7 +184,8 @@ fn panicked(name: &str, panic: &(dyn Any + Send)) -> CK_RV {
 
 /// Exported functions. `fn C_X(call, ...)` runs its body with a [`Call`]; `always fn C_X(caller, ...)` also
 /// without C_Initialize, with a [`Caller`]; `unsupported fn C_X(...)` has no body: it checks the session that
-/// is its first argument and says CKR_FUNCTION_NOT_SUPPORTED.
+/// is its first argument and says CKR_FUNCTION_NOT_SUPPORTED; `vendor fn X(call, ...)` is not exported, for a function
+/// list alone.
 macro_rules! entry {
     () => {};
     ($(#[$doc:meta])* fn $name:ident($call:ident $(, $arg:ident: $type:ty)* $(,)?) $body:block $($rest:tt)*) => {
@@ -189,22 +199,30 @@ macro_rules! entry {
             |$caller: $crate::abi::buffer::Caller| -> $crate::error::Result<()> { $body });
         entry!($($rest)*);
     };
+    ($(#[$doc:meta])* vendor fn $name:ident($call:ident $(, $arg:ident: $type:ty)* $(,)?) $body:block
+        $($rest:tt)*) => {
+        entry!(@function [$(#[$doc])*] call $name ($($arg: $type),*)
+            |$call: $crate::abi::entry::Call<'_>| -> $crate::error::Result<()> { $body });
+        entry!($($rest)*);
+    };
     ($(#[$doc:meta])* unsupported fn $name:ident($session:ident: $handle:ty $(, $arg:ident: $type:ty)* $(,)?);
         $($rest:tt)*) => {
         entry!(@export [$(#[$doc])*] call $name ($session: $handle $(, $arg: $type)*)
             |call: $crate::abi::entry::Call<'_>| -> $crate::error::Result<()> {
                 $(let _ = $arg;)*
-                call.session($session)?;
+                call.check_session($session)?;
                 fail!(FunctionNotSupported)
             });
         entry!($($rest)*);
     };
-    (@export [$(#[$doc:meta])*] $way:ident $name:ident ($($arg:ident: $type:ty),*) $body:expr) => {
-        $(#[$doc])*
+    (@export [$(#[$doc:meta])*] $($function:tt)*) => {
+        entry!(@function [$(#[$doc])* #[unsafe(no_mangle)]] $($function)*);
+    };
+    (@function [$(#[$attribute:meta])*] $way:ident $name:ident ($($arg:ident: $type:ty),*) $body:expr) => {
+        $(#[$attribute])*
         ///
         /// # Safety
         /// Pointers that are not NULL point to what the standard says, as much of it as the lengths say.
-        #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::too_many_arguments)]
         pub unsafe extern "C" fn $name($($arg: $type),*) -> ::cryptoki_sys::CK_RV {
             let body = $body;

@@ -17,10 +17,7 @@ entry! {
             let config = Config::load()?;
             let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
             log::configure(level, config.log_file.as_deref())?;
-            let module = Module::new(config)?;
-            // A handle from before C_Finalize, or from the parent of a forked process, must not mean another thing.
-            module.count_handles_from((MODULE.starts() << 32) + 1);
-            Ok(module)
+            Module::new(config, MODULE.serial())
         })
     }
 
@@ -34,8 +31,9 @@ entry! {
 
     /// Tells about the library.
     fn C_GetInfo(call, info: CK_INFO_PTR) {
+        let (major, minor) = call.module().cryptoki_version();
         call.out(info)?.set(CK_INFO {
-            cryptokiVersion: CK_VERSION { major: 3, minor: 2 },
+            cryptokiVersion: CK_VERSION { major, minor },
             manufacturerID: MANUFACTURER,
             flags: 0,
             libraryDescription: blank_padded("Coffer PKCS#11 module"),
@@ -70,13 +68,13 @@ entry! {
 
     /// Of old: there are no parallel functions.
     fn C_GetFunctionStatus(call, session: CK_SESSION_HANDLE) {
-        call.session(session)?;
+        call.check_session(session)?;
         fail!(FunctionNotParallel)
     }
 
     /// Of old: there are no parallel functions.
     fn C_CancelFunction(call, session: CK_SESSION_HANDLE) {
-        call.session(session)?;
+        call.check_session(session)?;
         fail!(FunctionNotParallel)
     }
 }

@@ -64,14 +64,14 @@ impl<T> Process<T> {
 /// At most one `T`, started and ended at any time, used by any thread in between.
 pub struct Instance<T> {
     process: AtomicPtr<Process<T>>,
-    /// Starts so far, those of the parents of this process included.
-    starts: AtomicU64,
+    /// Goes on counting from one value to the next, and from a process to its children.
+    serial: AtomicU64,
 }
 
 impl<T: Send + Sync + 'static> Instance<T> {
     /// Not started.
     pub const fn new() -> Instance<T> {
-        Instance { process: AtomicPtr::new(ptr::null_mut()), starts: AtomicU64::new(0) }
+        Instance { process: AtomicPtr::new(ptr::null_mut()), serial: AtomicU64::new(1) }
     }
 
     /// This process's part; `None` if nothing was ever started in it.
@@ -108,9 +108,9 @@ impl<T: Send + Sync + 'static> Instance<T> {
         (!value.is_null()).then_some(inside)
     }
 
-    /// How many times it was started before now, in this process and in those it was forked from.
-    pub fn starts(&self) -> u64 {
-        self.starts.load(Ordering::Relaxed)
+    /// A counter that outlives the values and goes on in forked children. It begins with 1.
+    pub fn serial(&self) -> &AtomicU64 {
+        &self.serial
     }
 
     /// Starts with what `make` gives.
@@ -124,7 +124,6 @@ impl<T: Send + Sync + 'static> Instance<T> {
             fail!(CryptokiAlreadyInitialized);
         }
         process.value.store(Box::into_raw(Box::new(make()?)), Ordering::SeqCst);
-        self.starts.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -140,10 +140,11 @@ fn init(
     let session = call.session(session)?;
     session.message_functions()?;
     if mechanism.is_null() {
-        return session.cancel(match way {
+        session.cancel(match way {
             Encrypt => CKF_MESSAGE_ENCRYPT,
             Decrypt => CKF_MESSAGE_DECRYPT,
         });
+        return Ok(());
     }
     let mechanism = call.read(mechanism)?;
     let row = session.mechanism(mechanism.mechanism)?;

@@ -14,6 +14,7 @@ mod params;
 mod table;
 mod template;
 pub mod vendor;
+mod vendor_interface;
 
 mod cipher;
 mod digest;

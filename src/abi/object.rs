@@ -55,8 +55,9 @@ entry! {
         attributes: CK_ATTRIBUTE_PTR,
         count: CK_ULONG,
     ) {
-        let object = call.session(session)?.object(object)?;
-        call.answer_template(attributes, count, |attribute| template::value(&object, attribute))
+        let session = call.session(session)?;
+        let (object, rules) = (session.object(object)?, session.rules());
+        call.answer_template(attributes, count, |attribute| template::value(&object, attribute, &rules))
     }
 
     /// Changes attributes.

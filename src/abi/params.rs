@@ -107,11 +107,25 @@ impl Parameter<'_> {
     }
 
     /// A field's bytes.
-    fn bytes(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Vec<u8>> {
+    fn slice(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<&[u8]> {
         if len > most as CK_ULONG {
             return Err(wrong(format!("a field of {len} bytes, where {most} are the most")));
         }
-        owned(self.caller.input(pointer, len)?)
+        self.caller.input(pointer, len)
+    }
+
+    fn bytes(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Vec<u8>> {
+        owned(self.slice(pointer, len, most)?)
+    }
+
+    fn short(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Bytes> {
+        let slice = self.slice(pointer, len, most)?;
+        let mut bytes = Bytes::new();
+        if bytes.try_reserve_exact(slice.len()).is_err() {
+            fail!(HostMemory, "a copy of {len} bytes");
+        }
+        bytes.extend_from_slice(slice);
+        Ok(bytes)
     }
 
     pub(super) fn field(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<Vec<u8>> {
@@ -126,7 +140,7 @@ impl Parameter<'_> {
         if self.len() != len {
             return Err(wrong(format!("an IV of {} bytes, where it has {len}", self.len())));
         }
-        self.field(self.mechanism.pParameter.cast(), len as CK_ULONG).map(Params::Iv)
+        self.short(self.mechanism.pParameter.cast(), len as CK_ULONG, MOST_FIELD).map(Params::Iv)
     }
 
     fn ctr(&self) -> Result<Params> {
@@ -152,21 +166,22 @@ impl Parameter<'_> {
 
     fn gcm(&self, makes_ivs: bool) -> Result<Params> {
         let given = self.gcm_structure()?;
-        let iv = self.field(given.iv, given.iv_len)?;
+        let iv = self.short(given.iv, given.iv_len, MOST_FIELD)?;
+        let make_iv = makes_ivs && !iv.is_empty() && iv.iter().all(|byte| *byte == 0);
         Ok(Params::Gcm(Gcm {
-            iv_sink: (!iv.is_empty()).then(|| sink(given.iv, iv.len())),
-            make_iv: makes_ivs && !iv.is_empty() && iv.iter().all(|byte| *byte == 0),
+            iv_sink: make_iv.then(|| sink(given.iv, iv.len())),
+            make_iv,
             iv,
-            aad: self.aad(given.aad, given.aad_len)?,
+            aad: self.short(given.aad, given.aad_len, MOST_AAD)?,
             tag_bits: given.tag_bits as usize,
         }))
     }
 
     fn cloud_gcm(&self) -> Result<Params> {
         let given = self.gcm_structure()?;
-        let aad = self.aad(given.aad, given.aad_len)?;
+        let aad = self.short(given.aad, given.aad_len, MOST_AAD)?;
         let tag_bits = given.tag_bits as usize;
-        Ok(Params::Gcm(Gcm { iv: Vec::new(), iv_sink: None, make_iv: true, aad, tag_bits }))
+        Ok(Params::Gcm(Gcm { iv: Bytes::new(), iv_sink: None, make_iv: true, aad, tag_bits }))
     }
 
     fn ccm(&self) -> Result<Params> {

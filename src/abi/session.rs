@@ -43,7 +43,8 @@ entry! {
 
     /// Ends the operations that `flags` name.
     fn C_SessionCancel(call, session: CK_SESSION_HANDLE, flags: CK_FLAGS) {
-        call.session(session)?.cancel(flags)
+        call.session(session)?.cancel(flags);
+        Ok(())
     }
 
     /// Gives the state of a running digest.
@@ -106,7 +107,7 @@ entry! {
         kind: CK_SESSION_VALIDATION_FLAGS_TYPE,
         flags: CK_FLAGS_PTR,
     ) {
-        call.session(session)?;
+        call.check_session(session)?;
         let out = call.out(flags)?;
         if kind != CKS_LAST_VALIDATION_OK {
             fail!(ArgumentsBad, "there are no validation flags of type {kind}");
@@ -117,15 +118,15 @@ entry! {
 
     /// The generator takes no seed: it is seeded by the system.
     fn C_SeedRandom(call, session: CK_SESSION_HANDLE, seed: CK_BYTE_PTR, seed_len: CK_ULONG) {
-        call.session(session)?;
+        call.check_session(session)?;
         call.input(seed, seed_len)?;
         fail!(RandomSeedNotSupported)
     }
 
     /// Gives random bytes.
     fn C_GenerateRandom(call, session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, data_len: CK_ULONG) {
-        call.session(session)?;
-        call.fill(data, data_len, random::fill)
+        call.check_session(session)?;
+        call.fill(data, data_len, random::draw)
     }
 
     /// Nothing is asynchronous.

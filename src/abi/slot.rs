@@ -3,8 +3,7 @@
 use super::buffer::{Caller, blank_padded};
 use super::general::{MANUFACTURER, VERSION};
 use crate::error::{Result, Rv};
-use crate::mechanism::Mechanism;
-use crate::token::TokenInfo;
+use crate::token::{MechanismInfo, TokenInfo};
 use cryptoki_sys::*;
 
 entry! {
@@ -55,8 +54,9 @@ entry! {
         mechanism: CK_MECHANISM_TYPE,
         info: CK_MECHANISM_INFO_PTR,
     ) {
-        let row = call.module().mechanism(slot, mechanism)?;
-        call.out(info)?.set(mechanism_info(row));
+        let MechanismInfo { min, max, flags } = call.module().mechanism_info(slot, mechanism)?;
+        let [min, max] = [min, max].map(|size| size as CK_ULONG);
+        call.out(info)?.set(CK_MECHANISM_INFO { ulMinKeySize: min, ulMaxKeySize: max, flags });
         Ok(())
     }
 
@@ -130,13 +130,5 @@ fn token_info(token: &TokenInfo) -> CK_TOKEN_INFO {
         firmwareVersion: VERSION,
         // No CKF_CLOCK_ON_TOKEN, so it has no meaning.
         utcTime: blank_padded(""),
-    }
-}
-
-fn mechanism_info((row, flags): (&Mechanism, CK_FLAGS)) -> CK_MECHANISM_INFO {
-    CK_MECHANISM_INFO {
-        ulMinKeySize: row.keys.min as CK_ULONG,
-        ulMaxKeySize: row.keys.max as CK_ULONG,
-        flags,
     }
 }

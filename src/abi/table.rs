@@ -4,7 +4,7 @@
 
 use super::buffer::Caller;
 use super::{cipher::*, digest::*, general::*, key::*, message::*, object::*, session::*, sign::*};
-use super::{sign_message::*, slot::*};
+use super::{sign_message::*, slot::*, vendor_interface};
 use crate::error::Result;
 use cryptoki_sys::*;
 use std::ptr;
@@ -68,7 +68,7 @@ function_lists! {
 const NAME: &[u8] = b"PKCS 11\0";
 
 #[repr(transparent)]
-struct Interfaces([CK_INTERFACE; 3]);
+struct Interfaces([CK_INTERFACE; 4]);
 
 // SAFETY: its pointers are to statics that nobody writes.
 unsafe impl Sync for Interfaces {}
@@ -76,11 +76,15 @@ unsafe impl Sync for Interfaces {}
 /// Newest first: the first that fits is given. The lists of 3.x begin with one another's functions, so who
 /// asks for any version and knows 3.0 can use 3.2. No flags: a child must initialise again, so the fork
 /// tolerance that CKF_INTERFACE_FORK_SAFE promises (sessions and handles that go on) is not there.
-static INTERFACES: Interfaces =
-    Interfaces([interface(&raw const V3_2), interface(&raw const V3_0), interface(&raw const V2_40)]);
+static INTERFACES: Interfaces = Interfaces([
+    interface(NAME, &raw const V3_2),
+    interface(NAME, &raw const V3_0),
+    interface(NAME, &raw const V2_40),
+    interface(vendor_interface::NAME, &raw const vendor_interface::V1_0),
+]);
 
-const fn interface<T>(list: *const T) -> CK_INTERFACE {
-    CK_INTERFACE { pInterfaceName: NAME.as_ptr().cast_mut(), pFunctionList: list.cast_mut().cast(), flags: 0 }
+const fn interface<T>(name: &'static [u8], list: *const T) -> CK_INTERFACE {
+    CK_INTERFACE { pInterfaceName: name.as_ptr().cast_mut(), pFunctionList: list.cast_mut().cast(), flags: 0 }
 }
 
 /// All interfaces.
@@ -98,22 +102,22 @@ pub fn find(
     version: *const CK_VERSION,
     flags: CK_FLAGS,
 ) -> Result<*const CK_INTERFACE> {
-    if !name.is_null() {
-        let name = caller.c_string(name)?;
-        if name != &NAME[..NAME.len() - 1] {
-            fail!(ArgumentsBad, "there is no interface {:?}", String::from_utf8_lossy(name));
-        }
-    }
+    // Who names none wants the standard's.
+    let name = if name.is_null() { &NAME[..NAME.len() - 1] } else { caller.c_string(name)? };
     let version = if version.is_null() { None } else { Some(caller.read(version)?) };
     let fits = |interface: &&CK_INTERFACE| {
         // Every list begins with its version.
         let has = caller.read(interface.pFunctionList.cast::<CK_VERSION>());
         let same =
             |wanted: CK_VERSION| has.is_ok_and(|has| (has.major, has.minor) == (wanted.major, wanted.minor));
-        version.is_none_or(same) && interface.flags & flags == flags
+        let named = caller.c_string(interface.pInterfaceName).is_ok_and(|has| has == name);
+        named && version.is_none_or(same) && interface.flags & flags == flags
     };
     match interfaces().iter().find(fits) {
         Some(interface) => Ok(ptr::from_ref(interface)),
-        None => fail!(ArgumentsBad, "there is no interface of this version with flags {flags:#x}"),
+        None => {
+            let name = String::from_utf8_lossy(name);
+            fail!(ArgumentsBad, "there is no interface {name:?} of this version with flags {flags:#x}")
+        }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(missing_docs)] // The headers say what each is.
 #![allow(non_camel_case_types, non_snake_case)]
 #![allow(dead_code)] // C names a pointer type beside each structure.
-use cryptoki_sys::{CK_BYTE_PTR, CK_MECHANISM_TYPE, CK_PRF_DATA_PARAM_PTR, CK_ULONG};
+use cryptoki_sys::*;
 
 pub type CK_PRF_TYPE = CK_MECHANISM_TYPE;
 #[repr(C)]
@@ -35,3 +35,109 @@ pub struct CK_COFFER_ML_KEM_PARAMS {
     pub ulCiphertextLen: CK_ULONG,
 }
 pub type CK_COFFER_ML_KEM_PARAMS_PTR = *mut CK_COFFER_ML_KEM_PARAMS;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_USER {
+    pub name: [CK_UTF8CHAR; 64usize],
+    pub ulNameLen: CK_ULONG,
+    pub userType: CK_USER_TYPE,
+    pub ulTriesLeft: CK_ULONG,
+    pub flags: CK_FLAGS,
+}
+pub type CK_COFFER_USER_PTR = *mut CK_COFFER_USER;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_FUNCTION_LIST {
+    pub version: CK_VERSION,
+    pub CreateUser: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pPin: CK_UTF8CHAR_PTR,
+            ulPinLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub DeleteUser: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub SetUserPIN: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pPin: CK_UTF8CHAR_PTR,
+            ulPinLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub SetUserType: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            newType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pPin: CK_UTF8CHAR_PTR,
+            ulPinLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub UnlockUser: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub ListUsers: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pUsers: CK_COFFER_USER_PTR,
+            pulCount: CK_ULONG_PTR,
+        ) -> CK_RV,
+    >,
+    pub GetLogin: ::std::option::Option<
+        unsafe extern "C" fn(hSession: CK_SESSION_HANDLE, pUser: CK_COFFER_USER_PTR) -> CK_RV,
+    >,
+    pub ShareObject: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            hObject: CK_OBJECT_HANDLE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub UnshareObject: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            hObject: CK_OBJECT_HANDLE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub ListAccess: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            hObject: CK_OBJECT_HANDLE,
+            pOwner: CK_COFFER_USER_PTR,
+            pUsers: CK_COFFER_USER_PTR,
+            pulCount: CK_ULONG_PTR,
+        ) -> CK_RV,
+    >,
+    pub SetLimitedWrite:
+        ::std::option::Option<unsafe extern "C" fn(hSession: CK_SESSION_HANDLE, bOn: CK_BBOOL) -> CK_RV>,
+    pub RenameToken: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pLabel: CK_UTF8CHAR_PTR,
+            ulLabelLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+}
+pub type CK_COFFER_FUNCTION_LIST_PTR = *mut CK_COFFER_FUNCTION_LIST;

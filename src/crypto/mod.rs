@@ -29,7 +29,7 @@ pub mod xts;
 
 pub use crate::kernel::{Direction, InOut};
 pub use secret::Secret;
-pub use status::{equal, wipe, wiping_stack};
+pub use status::{equal, wipe, wiping_stack, wiping_stack_of};
 
 /// The hash functions, as everything that is built on one names them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -32,6 +32,7 @@ macro_rules! free {
 free! {
     BIGNUM BN_free;
     BN_CTX BN_CTX_free;
+    BN_MONT_CTX BN_MONT_CTX_free;
     ECDSA_SIG ECDSA_SIG_free;
     EC_KEY EC_KEY_free;
     EC_POINT EC_POINT_free;

@@ -260,6 +260,11 @@ impl Drop for PkeyContext {
 /// An ML-KEM-1024 key pair (FIPS 203).
 pub struct KemPair(Pkey);
 
+// SAFETY: the key is not changed after `from_seed`, and AWS-LC counts references to it atomically.
+unsafe impl Send for KemPair {}
+// SAFETY: as above.
+unsafe impl Sync for KemPair {}
+
 impl KemPair {
     /// The pair that `seed` ([`KEM_SEED`] bytes) makes.
     pub fn from_seed(seed: &Secret) -> Result<KemPair> {

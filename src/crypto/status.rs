@@ -36,8 +36,14 @@ pub(super) unsafe fn wipe_value<T: Copy>(value: &mut T) {
 /// frames of all functions between, and every move leaves a copy behind.
 #[inline(never)]
 pub fn wiping_stack<R>(make: impl FnOnce() -> R) -> R {
+    wiping_stack_of::<{ 1 << 14 }, R>(make)
+}
+
+/// As [`wiping_stack`], where `make` is known to go no deeper than `DEPTH` bytes.
+#[inline(never)]
+pub fn wiping_stack_of<const DEPTH: usize, R>(make: impl FnOnce() -> R) -> R {
     let made = apart(make);
-    wipe_below();
+    wipe_below::<DEPTH>();
     made
 }
 
@@ -48,8 +54,7 @@ fn apart<R>(make: impl FnOnce() -> R) -> R {
 }
 
 #[inline(never)]
-fn wipe_below() {
-    const DEPTH: usize = 1 << 14;
+fn wipe_below<const DEPTH: usize>() {
     let mut dead = MaybeUninit::<[u8; DEPTH]>::uninit();
     // SAFETY: valid for its size; bytes that are no value yet may be written.
     unsafe { aws_lc_sys::OPENSSL_cleanse(dead.as_mut_ptr().cast::<c_void>(), DEPTH) }

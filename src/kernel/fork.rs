@@ -1,7 +1,8 @@
 //! Noticing a fork without a system call, and keeping one from falling into the middle of something.
 
+use std::mem::ManuallyDrop;
 use std::process;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
@@ -47,39 +48,66 @@ impl Default for ForkMark {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    const LEN: usize = 4096;
-    // SAFETY: a new private mapping; nobody else knows its address.
-    let page = unsafe {
-        libc::mmap(
-            ptr::null_mut(),
-            LEN,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
-    if page == libc::MAP_FAILED {
-        return None;
+/// Zeroed memory that a child forked from this process finds zeroed again. Unmapped when dropped.
+pub struct WipedOnFork(NonNull<u8>);
+
+impl WipedOnFork {
+    /// Its size in bytes.
+    pub const LEN: usize = 4096;
+
+    /// `None` where the kernel or an emulator does not do that, or has no memory.
+    #[cfg(target_os = "linux")]
+    pub fn map() -> Option<WipedOnFork> {
+        // SAFETY: a new private mapping; nobody else knows its address.
+        let page = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(ptr::null_mut(), Self::LEN, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+        };
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        let mapped = WipedOnFork(NonNull::new(page.cast())?);
+        // Emulators that take madvise for a hint say yes to everything, so also to advice that does not exist.
+        // SAFETY: the mapping just made; the advice changes nothing but what a child finds in it.
+        let works = unsafe {
+            libc::madvise(page, Self::LEN, libc::MADV_WIPEONFORK) == 0
+                && libc::madvise(page, Self::LEN, -1) != 0
+        };
+        works.then_some(mapped)
     }
-    // Emulators that take madvise for a hint say yes to everything, so also to advice that does not exist.
-    // SAFETY: the mapping just made; the advice changes nothing but what a child finds in it.
-    let works =
-        unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) == 0 && libc::madvise(page, LEN, -1) != 0 };
-    if !works {
-        // SAFETY: mapped above, used by nobody.
-        unsafe { libc::munmap(page, LEN) };
-        return None;
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn map() -> Option<WipedOnFork> {
+        None
     }
-    // SAFETY: aligned, zeroed, never unmapped.
-    Some(unsafe { &*page.cast::<AtomicU32>() })
+
+    /// Keeps it out of swap and core dumps where the system lets us.
+    pub fn hide(&self) {
+        // SAFETY: the whole mapping, whose content stays.
+        unsafe {
+            libc::mlock(self.0.as_ptr().cast(), Self::LEN);
+            #[cfg(target_os = "linux")]
+            libc::madvise(self.0.as_ptr().cast(), Self::LEN, libc::MADV_DONTDUMP);
+        }
+    }
+
+    /// Its first byte, on a page's boundary. What a reference would promise a fork in a signal handler may break.
+    pub fn start(&self) -> NonNull<u8> {
+        self.0
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
+impl Drop for WipedOnFork {
+    fn drop(&mut self) {
+        // SAFETY: mapped by us with this length, and not used again.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), Self::LEN) };
+    }
+}
+
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    None
+    let page = ManuallyDrop::new(WipedOnFork::map()?);
+    // SAFETY: aligned, zeroed, never unmapped.
+    Some(unsafe { page.start().cast::<AtomicU32>().as_ref() })
 }
 
 /// A stretch of work that no fork of this process may cut: what it changes is whole in every child.

@@ -13,6 +13,7 @@ pub mod fork;
 mod in_out;
 #[cfg(test)]
 mod numbers;
+pub mod primes;
 pub mod sha512;
 pub mod shared;
 

@@ -1,15 +1,16 @@
 //! AES-GCM and AES-CCM: encryption and wrapping that nobody can alter unseen (section 6.13).
 
 use super::blocks::BlockKey;
-use super::params::Gcm as GcmParams;
+use super::params::{Bytes, Gcm as GcmParams};
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, Params, Wrap, gcm_message, wrong_shape};
+use super::{Cipher, CipherState, InPlace, Params, Wrap, gcm_message, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::ccm::Ccm as CcmMessage;
 use crate::crypto::gcm::Sealer;
 use crate::crypto::{Direction, InOut, Secret, random};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
+use smallbox::smallbox;
 
 /// Bytes of an IV that the module makes (SP 800-38D, section 8.2.2: 96 random bits).
 const MADE_IV: usize = 12;
@@ -33,11 +34,11 @@ fn prepare(key: &Object, direction: Direction, params: Params, prefixed: bool) -
     Key::of(key)?.gcm(tag_len)?;
     if prefixed {
         iv = match direction {
-            Direction::Encrypt => random::array::<MADE_IV>().to_vec(),
-            Direction::Decrypt => Vec::new(),
+            Direction::Encrypt => random::array::<MADE_IV>().as_slice().into(),
+            Direction::Decrypt => Bytes::new(),
         };
     } else if make_iv && direction == Direction::Encrypt {
-        iv = random::array::<MADE_IV>().to_vec();
+        iv = random::array::<MADE_IV>().as_slice().into();
         match iv_sink {
             Some(mut sink) => sink.write(&iv),
             None => fail!(MechanismParamInvalid, "there is no room for the IV that the module makes"),
@@ -49,12 +50,12 @@ fn prepare(key: &Object, direction: Direction, params: Params, prefixed: bool) -
 }
 
 impl Cipher for Gcm {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         let message = prepare(key, direction, params, self.prefixed)?;
         Ok(match (direction, self.prefixed) {
-            (Direction::Encrypt, false) => Box::new(Sealing { message, sealer: None }),
-            (Direction::Decrypt, false) => Box::new(Whole::new(message)),
-            (_, true) => Box::new(Whole::new(Prefixed(message))),
+            (Direction::Encrypt, false) => smallbox!(Sealing { message, sealer: None }),
+            (Direction::Decrypt, false) => smallbox!(Whole::new(message)),
+            (_, true) => smallbox!(Whole::new(Prefixed(message))),
         })
     }
 }
@@ -63,8 +64,8 @@ impl Cipher for Gcm {
 struct Message {
     direction: Direction,
     prefixed: bool,
-    iv: Vec<u8>,
-    aad: Vec<u8>,
+    iv: Bytes,
+    aad: Bytes,
     tag_len: usize,
 }
 
@@ -116,7 +117,7 @@ impl WholeCipher for Message {
 /// A GCM encryption, the only one of these whose output may leave before the end.
 struct Sealing {
     message: Message,
-    sealer: Option<Sealer>,
+    sealer: Option<Box<Sealer>>,
 }
 
 impl CipherState for Sealing {
@@ -128,7 +129,7 @@ impl CipherState for Sealing {
         let len = io.input_len();
         let mut sealer = match self.sealer.take() {
             Some(sealer) => sealer,
-            None => Sealer::new(Key::of(key)?, &self.message.iv, &self.message.aad)?,
+            None => Box::new(Sealer::new(Key::of(key)?, &self.message.iv, &self.message.aad)?),
         };
         sealer.update(io)?;
         self.sealer = Some(sealer);
@@ -179,7 +180,7 @@ impl WholeCipher for Prefixed {
                 let Some((iv, rest)) = input.expose().split_at_checked(MADE_IV) else {
                     fail!(EncryptedDataLenRange, "the ciphertext is shorter than its IV");
                 };
-                message.iv = iv.to_vec();
+                message.iv = iv.into();
                 message.open(key, InOut::new(rest, io.output()))
             }
         }
@@ -295,8 +296,8 @@ impl WholeCipher for CcmState {
 }
 
 impl Cipher for Ccm {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
-        Ok(Box::new(Whole::new(CcmState::new(key, direction, params)?)))
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+        Ok(smallbox!(Whole::new(CcmState::new(key, direction, params)?)))
     }
 }
 
@@ -328,7 +329,7 @@ mod tests {
     const PREFIXED: Gcm = Gcm { prefixed: true };
 
     fn gcm(iv: &[u8], aad: &[u8], tag_bits: usize) -> Params {
-        Params::Gcm(GcmParams { iv: iv.to_vec(), iv_sink: None, make_iv: false, aad: aad.to_vec(), tag_bits })
+        Params::Gcm(GcmParams { iv: iv.into(), iv_sink: None, make_iv: false, aad: aad.into(), tag_bits })
     }
 
     fn ccm(data_len: usize) -> Params {
@@ -408,7 +409,13 @@ mod tests {
             let seen = seen.clone();
             let sink = Sink::new(move |iv| *seen.lock().unwrap() = iv.to_vec());
             let iv = vec![0; 12];
-            Params::Gcm(GcmParams { iv, iv_sink: Some(sink), make_iv: true, aad: Vec::new(), tag_bits: 128 })
+            Params::Gcm(GcmParams {
+                iv: iv.into(),
+                iv_sink: Some(sink),
+                make_iv: true,
+                aad: Bytes::new(),
+                tag_bits: 128,
+            })
         };
         let there = whole(&PLAIN, Direction::Encrypt, &aes, params(), b"data").unwrap();
         let iv = seen.lock().unwrap().clone();

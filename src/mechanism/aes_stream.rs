@@ -2,11 +2,12 @@
 
 use super::blocks::BlockKey;
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, Params, wrong_shape};
+use super::{Cipher, CipherState, InPlace, Params, wrong_shape};
 use crate::crypto::aes::{BLOCK, Counter, Key};
 use crate::crypto::{Direction, InOut, xts};
 use crate::error::{Result, Rv};
 use crate::object::Object;
+use smallbox::smallbox;
 
 fn block(params: &Params) -> Result<[u8; BLOCK]> {
     let Params::Iv(iv) = params else { return Err(wrong_shape()) };
@@ -27,7 +28,7 @@ pub enum Stream {
 }
 
 impl Cipher for Stream {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         Key::of(key)?;
         let state = match (self, params) {
             (Stream::Ctr, Params::Ctr { counter_bits, block }) => {
@@ -38,7 +39,7 @@ impl Cipher for Stream {
             (Stream::Cfb128, params) => State::Cfb128 { iv: block(&params)?, used: 0, direction },
             (Stream::Cfb8, params) => State::Cfb8 { iv: block(&params)?, direction },
         };
-        Ok(Box::new(state))
+        Ok(smallbox!(state))
     }
 }
 
@@ -79,9 +80,9 @@ impl CipherState for State {
 pub struct Xts;
 
 impl Cipher for Xts {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         xts_key(key)?;
-        Ok(Box::new(Whole::new(XtsUnit { direction, iv: block(&params)? })))
+        Ok(smallbox!(Whole::new(XtsUnit { direction, iv: block(&params)? })))
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
     fn parts_equal_the_whole() {
         let data: Vec<u8> = (0..1500u32).map(|i| (i * 3) as u8).collect();
         let aes = key(CKK_AES, &data[..24]);
-        let iv = || Params::Iv(vec![9; 16]);
+        let iv = || Params::Iv([9; 16][..].into());
         check_parts(&Stream::Ctr, &aes, &|| Params::Ctr { counter_bits: 7, block: [0xFF; 16] }, &data);
         check_parts(&Stream::Ofb, &aes, &iv, &data);
         check_parts(&Stream::Cfb128, &aes, &iv, &data);
@@ -153,10 +154,10 @@ mod tests {
         }
         let long = whole(&Stream::Ctr, Direction::Encrypt, &aes, ctr(2), &[0; 65]);
         assert_eq!(long.unwrap_err().rv(), Rv::DataLenRange);
-        let iv = || Params::Iv(vec![0; 16]);
+        let iv = || Params::Iv([0; 16][..].into());
         let short = |direction| whole(&Xts, direction, &xts, iv(), &[0; 15]).unwrap_err().rv();
         assert_eq!(short(Direction::Encrypt), Rv::DataLenRange);
         assert_eq!(short(Direction::Decrypt), Rv::EncryptedDataLenRange);
-        assert!(Xts.begin(Direction::Encrypt, &xts, Params::Iv(vec![0; 8])).is_err());
+        assert!(Xts.begin(Direction::Encrypt, &xts, Params::Iv([0; 8][..].into())).is_err());
     }
 }

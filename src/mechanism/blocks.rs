@@ -1,9 +1,10 @@
 //! Block ciphers in ECB and CBC, for any cipher with blocks of `N` bytes (sections 6.10 and 6.18).
 
-use super::{Cipher, CipherState, Params, Wrap, wrong_shape};
+use super::{Cipher, CipherState, InPlace, Params, Wrap, wrong_shape};
 use crate::crypto::{Direction, InOut, Secret, aes, des, wipe};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
+use smallbox::smallbox;
 use std::marker::PhantomData;
 
 /// A key's expanded form that can do ECB and CBC.
@@ -87,9 +88,9 @@ impl<K, const N: usize> Blocks<K, N> {
 }
 
 impl<K: BlockKey<N>, const N: usize> Cipher for Blocks<K, N> {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         K::of(key)?;
-        Ok(Box::new(self.state(direction, &params)?))
+        Ok(smallbox!(self.state(direction, &params)?))
     }
 }
 
@@ -342,7 +343,7 @@ pub(super) mod tests {
     }
 
     fn iv<const N: usize>() -> Params {
-        Params::Iv(vec![5; N])
+        Params::Iv([5; N][..].into())
     }
 
     #[test]
@@ -364,7 +365,7 @@ pub(super) mod tests {
         for group in TestSet::load(TestName::AesCbcPkcs5).unwrap().test_groups {
             for test in group.tests {
                 let key = key(CKK_AES, &test.key);
-                let params = || Params::Iv(test.nonce.to_vec());
+                let params = || Params::Iv(test.nonce[..].into());
                 let back = whole(&Aes::CBC_PAD, Direction::Decrypt, &key, params(), &test.ct);
                 if !test.result.must_fail() {
                     assert_eq!(back.unwrap(), &test.pt[..], "{}", test.tc_id);
@@ -418,7 +419,7 @@ pub(super) mod tests {
                 assert_eq!(got.unwrap_err().rv(), code);
             }
         }
-        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::Iv(vec![0; 15])).is_err());
+        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::Iv([0; 15][..].into())).is_err());
         assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::None).is_err());
     }
 

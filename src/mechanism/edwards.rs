@@ -3,13 +3,14 @@
 use super::check_value::identify;
 use super::pkcs8::{self, malformed};
 use super::signature::{Scheme, Signature, check_len, verdict};
-use super::{GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, wrong_shape};
+use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, wrong_shape};
 use crate::crypto::edwards::{self, KEY_LEN, MAX_CONTEXT, SIGNATURE_LEN, Variant};
 use crate::crypto::encoding::{Algorithm, Der, Reader, public_key_info, tag};
 use crate::crypto::{Hash, Secret, montgomery};
 use crate::error::{Result, Rv};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
+use smallbox::smallbox;
 
 /// One of the two curves: what CKA_EC_PARAMS may call it.
 struct Curve {
@@ -210,19 +211,19 @@ fn read(params: Params) -> Result<(bool, Vec<u8>)> {
 }
 
 impl Sign for EdDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
         ed25519(key)?;
         Ok(match read(params)? {
-            (true, context) => Signature::new(Prehash(context), Some(Hash::Sha512)),
-            (false, context) => Box::new(Message { context, message: Vec::new() }),
+            (true, context) => smallbox!(Signature::new(Prehash(context), Some(Hash::Sha512))),
+            (false, context) => smallbox!(Message { context, message: Vec::new() }),
         })
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
         ed25519_public(key)?;
         Ok(match read(params)? {
-            (true, context) => Signature::new(Prehash(context), Some(Hash::Sha512)),
-            (false, context) => Box::new(Message { context, message: Vec::new() }),
+            (true, context) => smallbox!(Signature::new(Prehash(context), Some(Hash::Sha512))),
+            (false, context) => smallbox!(Message { context, message: Vec::new() }),
         })
     }
 }

@@ -5,11 +5,12 @@
 
 use super::blocks::{BlockKey, unpadded};
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, Params, Wrap, wrong_shape};
+use super::{Cipher, CipherState, InPlace, Params, Wrap, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::{Direction, InOut, Secret, key_wrap};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
+use smallbox::smallbox;
 
 /// Bytes in the unit of the wrap.
 const SEMIBLOCK: usize = 8;
@@ -136,13 +137,13 @@ impl Wrap for KeyWrap {
 }
 
 impl Cipher for KeyWrap {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         Key::of(key)?;
         let data = Data { wrap: *self, iv: self.iv(&params)?, direction };
         Ok(match (direction, self.padding) {
             // What is left of the padding is only known afterwards.
-            (Direction::Decrypt, Padding::Length | Padding::Pkcs7) => Box::new(Whole::new(Inexact(data))),
-            _ => Box::new(Whole::new(data)),
+            (Direction::Decrypt, Padding::Length | Padding::Pkcs7) => smallbox!(Whole::new(Inexact(data))),
+            _ => smallbox!(Whole::new(data)),
         })
     }
 }
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn initial_values() {
         let aes = key(CKK_AES, &[4; 16]);
-        let iv = |iv: &[u8]| Params::Iv(iv.to_vec());
+        let iv = |iv: &[u8]| Params::Iv(iv.into());
         let wrap = |kw: KeyWrap, params| Wrap::wrap(&kw, &aes, params, &[1; 16]);
         let standard = wrap(kw(Padding::None, true), Params::None).unwrap();
         assert_eq!(wrap(kw(Padding::None, false), iv(&[0xA6; 8])).unwrap(), standard);

@@ -1,11 +1,12 @@
 //! Message authentication codes: HMAC over every hash (section 6.22), CMAC over AES and triple DES (6.14, 6.19).
 
 use super::blocks::BlockKey;
-use super::{Params, Sign, SignState, VerifyState, wrong_shape};
+use super::{InPlace, Params, Sign, SignState, VerifyState, wrong_shape};
 use crate::crypto::{Hash, aes, cmac, des, hmac, wiping_stack};
 use crate::error::Result;
 use crate::object::Object;
 use once_cell::sync::OnceCell;
+use smallbox::smallbox;
 use std::marker::PhantomData;
 
 /// A MAC of fewer bytes is guessed, not forged (SP 800-107, section 5.3.3).
@@ -107,20 +108,20 @@ fn hmac_key(key: &Object, hash: Hash) -> Result<&hmac::Key> {
 pub struct Hmac(pub Hash);
 
 impl Hmac {
-    fn begin(&self, key: &Object, params: &Params) -> Result<Box<Cut<RunningHmac>>> {
+    fn begin(&self, key: &Object, params: &Params) -> Result<Cut<RunningHmac>> {
         let len = length(params, self.0.output_len())?;
         hmac_key(key, self.0)?;
-        Ok(Box::new(Cut { mac: RunningHmac { hash: self.0, context: None }, len }))
+        Ok(Cut { mac: RunningHmac { hash: self.0, context: None }, len })
     }
 }
 
 impl Sign for Hmac {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
-        Ok(self.begin(key, &params)?)
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
+        Ok(smallbox!(self.begin(key, &params)?))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
-        Ok(self.begin(key, &params)?)
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
+        Ok(smallbox!(self.begin(key, &params)?))
     }
 }
 
@@ -177,20 +178,20 @@ pub trait CmacKey<const N: usize>: BlockKey<N> + cmac::BlockCipher<N> {}
 impl<K: BlockKey<N> + cmac::BlockCipher<N>, const N: usize> CmacKey<N> for K {}
 
 impl<K: CmacKey<N>, const N: usize> Cmac<K, N> {
-    fn begin(&self, key: &Object, params: &Params) -> Result<Box<Cut<RunningCmac<K, N>>>> {
+    fn begin(&self, key: &Object, params: &Params) -> Result<Cut<RunningCmac<K, N>>> {
         let len = length(params, N)?;
         K::of(key)?;
-        Ok(Box::new(Cut { mac: RunningCmac { context: Default::default(), key: PhantomData }, len }))
+        Ok(Cut { mac: RunningCmac { context: Default::default(), key: PhantomData }, len })
     }
 }
 
 impl<K: CmacKey<N>, const N: usize> Sign for Cmac<K, N> {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
-        Ok(self.begin(key, &params)?)
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
+        Ok(smallbox!(self.begin(key, &params)?))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
-        Ok(self.begin(key, &params)?)
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
+        Ok(smallbox!(self.begin(key, &params)?))
     }
 }
 

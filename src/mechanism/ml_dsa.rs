@@ -3,13 +3,14 @@
 use super::check_value::identify;
 use super::params::Hedge;
 use super::signature::{Scheme, Signature, check_len, verdict};
-use super::{GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
+use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
 use crate::crypto::encoding::{Algorithm, Der, public_key_info};
 use crate::crypto::ml_dsa::{MAX_CONTEXT, MU_LEN, Mu, ParameterSet, PrivateKey, PublicKey};
 use crate::crypto::{Hash, Secret};
 use crate::error::{Result, Rv};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
+use smallbox::smallbox;
 
 /// ML-DSA keys of both classes. Their size is the public key's, in bytes.
 pub static KEYS: &[KeyKind] = &[
@@ -141,14 +142,14 @@ fn read(params: Params, signing: bool) -> Result<(Vec<u8>, Option<Hash>)> {
 }
 
 impl Sign for MlDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
         let (context, _) = read(params, true)?;
-        Ok(Box::new(Streaming(Some(private(key)?.mu(&context)?))))
+        Ok(smallbox!(Streaming(Some(private(key)?.mu(&context)?))))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
         let (context, _) = read(params, false)?;
-        Ok(Box::new(Streaming(Some(public(key)?.mu(&context)?))))
+        Ok(smallbox!(Streaming(Some(public(key)?.mu(&context)?))))
     }
 }
 
@@ -163,26 +164,26 @@ impl HashMlDsa {
 }
 
 impl Sign for HashMlDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
         private(key)?;
-        Ok(Signature::new(self.scheme(params, true)?, self.0))
+        Ok(smallbox!(Signature::new(self.scheme(params, true)?, self.0)))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
         public(key)?;
-        Ok(Signature::new(self.scheme(params, false)?, self.0))
+        Ok(smallbox!(Signature::new(self.scheme(params, false)?, self.0)))
     }
 }
 
 impl Sign for ExternalMu {
-    fn sign(&self, key: &Object, _: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
         private(key)?;
-        Ok(Signature::new(ExternalMu, None))
+        Ok(smallbox!(Signature::new(ExternalMu, None)))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
         public(key)?;
-        Ok(Signature::new(ExternalMu, None))
+        Ok(smallbox!(Signature::new(ExternalMu, None)))
     }
 }
 

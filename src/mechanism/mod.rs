@@ -39,7 +39,11 @@ use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};
 use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
+use smallbox::SmallBox;
 use std::sync::Arc;
+
+/// A running operation's state, in place if it is small: beginning an operation on small data allocates nothing.
+pub type InPlace<S> = SmallBox<S, [u64; 16]>;
 
 /// C_EncryptInit, C_DecryptInit (sections 5.8 and 5.10).
 pub trait Cipher: Sync {
@@ -47,7 +51,7 @@ pub trait Cipher: Sync {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE and others a key or parameter can be wrong by.
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>>;
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>>;
 }
 
 /// A running encryption or decryption. Every call gets the key it began with.
@@ -103,13 +107,13 @@ pub trait Sign: Sync {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE ...
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>>;
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>>;
 
     /// Begins a verification.
     ///
     /// # Errors
     /// As `sign`.
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>>;
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>>;
 }
 
 /// A running signature.

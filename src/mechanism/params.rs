@@ -5,6 +5,10 @@
 
 use crate::crypto::Hash;
 use crate::object::Handle;
+use smallvec::SmallVec;
+
+/// The bytes of an IV or of associated data, in place if they are few.
+pub type Bytes = SmallVec<[u8; 24]>;
 
 /// Which structure a mechanism's parameter is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +77,7 @@ pub enum Params {
     /// No parameter.
     None,
     /// An initialisation vector.
-    Iv(Vec<u8>),
+    Iv(Bytes),
     /// The length of a MAC in bytes.
     Length(usize),
     /// CK_AES_CTR_PARAMS: the counter block, of which the last `counter_bits` count.
@@ -179,13 +183,13 @@ pub struct Tag {
 /// CK_GCM_PARAMS.
 pub struct Gcm {
     /// The caller's IV; empty where it gave none.
-    pub iv: Vec<u8>,
+    pub iv: Bytes,
     /// Writes an IV of `iv.len()` bytes that the module made into the caller's pIv.
     pub iv_sink: Option<Sink>,
     /// The module is to make the IV: the profile asks for it and the caller's buffer is all zero.
     pub make_iv: bool,
     /// Additional authenticated data.
-    pub aad: Vec<u8>,
+    pub aad: Bytes,
     /// Bits of tag.
     pub tag_bits: usize,
 }

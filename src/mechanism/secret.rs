@@ -3,7 +3,7 @@
 use super::check_value::follows;
 use super::key::KeyKind;
 use super::{Generate, Params};
-use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, xts};
+use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, wiping_stack_of, xts};
 use crate::error::Result;
 use crate::object::{Attributes, Object, Value};
 use cryptoki_sys::*;
@@ -44,6 +44,9 @@ const XTS: Lengths = Lengths::OneOf(&[32, 64]);
 const DES2: Lengths = Lengths::Fixed(16);
 const DES3: Lengths = Lengths::Fixed(24);
 
+/// As deep as computing a check value goes. Unoptimised frames are larger.
+const CHECK_VALUE_STACK: usize = if cfg!(debug_assertions) { 1 << 12 } else { 1 << 10 };
+
 /// Checks the value's length and adds CKA_VALUE_LEN and CKA_CHECK_VALUE.
 fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Result<[u8; 3]>) -> Result<()> {
     let value = key.need_bytes(CKA_VALUE)?;
@@ -53,7 +56,8 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     }
     // An empty check value asks for none (section 4.8.2).
     let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
-    let check_value = if wanted { Some(check_value(value)?) } else { None };
+    let check_value =
+        if wanted { Some(wiping_stack_of::<CHECK_VALUE_STACK, _>(|| check_value(value))?) } else { None };
     if let Some(check_value) = check_value {
         follows(key, CKA_CHECK_VALUE, &check_value[..])?;
     }

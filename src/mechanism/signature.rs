@@ -24,12 +24,12 @@ pub(super) struct Signature<S> {
     /// The hash the mechanism computes; without one the input is the caller's, in one piece.
     hash: Option<Hash>,
     /// From the first part on.
-    digest: Option<Context>,
+    digest: Option<Box<Context>>,
 }
 
 impl<S: Scheme> Signature<S> {
-    pub(super) fn new(scheme: S, hash: Option<Hash>) -> Box<Signature<S>> {
-        Box::new(Signature { scheme, hash, digest: None })
+    pub(super) fn new(scheme: S, hash: Option<Hash>) -> Signature<S> {
+        Signature { scheme, hash, digest: None }
     }
 
     fn take(&mut self, data: &[u8]) -> Result<()> {
@@ -38,7 +38,7 @@ impl<S: Scheme> Signature<S> {
         };
         match &mut self.digest {
             Some(digest) => digest.update(data),
-            none => none.insert(Context::new(hash)?).update(data),
+            none => none.insert(Box::new(Context::new(hash)?)).update(data),
         }
         Ok(())
     }

@@ -12,7 +12,9 @@ use super::vendor::*;
 use super::{Cipher, Derive, Generate, GeneratePair, Kem, MessageCipher, Recover, Shape, Sign, Wrap};
 use super::{ec, ecdh, edwards, ml_dsa, ml_kem, rsa};
 use crate::crypto::Hash;
+use crate::crypto::rsa::Primes;
 use cryptoki_sys::*;
+use std::sync::LazyLock;
 
 /// The unit in which a mechanism counts its keys' sizes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -162,13 +164,21 @@ impl Mechanism {
 
 /// The rows of a mechanism number: one, or one a profile where they differ in what it can do.
 pub fn rows(number: CK_MECHANISM_TYPE) -> impl Iterator<Item = &'static Mechanism> {
-    all().filter(move |row| row.number == number)
+    let first = BY_NUMBER.partition_point(|row| row.number < number);
+    BY_NUMBER[first..].iter().copied().take_while(move |row| row.number == number)
 }
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Mechanism> {
     ALL.iter().flat_map(|family| family.iter())
 }
+
+/// Every operation begins by looking its mechanism up.
+static BY_NUMBER: LazyLock<Vec<&Mechanism>> = LazyLock::new(|| {
+    let mut rows: Vec<&Mechanism> = all().collect();
+    rows.sort_by_key(|row| row.number);
+    rows
+});
 
 static ALL: &[&[Mechanism]] = &[DIGEST, AES, KEY_WRAP, DES3, MAC, GENERIC, RSA, EC, EDWARDS, ML_DSA, ML_KEM];
 
@@ -315,8 +325,7 @@ const PRF_KEYS: Keys = bytes(
 
 #[rustfmt::skip]
 static GENERIC: &[Mechanism] = mechanisms! {
-    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
-    CKM_GENERIC_SECRET_KEY_GEN, bits(&[CKK_GENERIC_SECRET], 8, 8 * 800), Shape::None, CLOUDHSM, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
+    CKM_GENERIC_SECRET_KEY_GEN, GENERIC_KEYS, Shape::None, BOTH, { generate: &KeyGen::any(CKK_GENERIC_SECRET) };
     CKM_HKDF_KEY_GEN, HKDF_GENERATED, Shape::None, STANDARD, { generate: &KeyGen::any(CKK_HKDF) };
     CKM_HKDF_DERIVE, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: false } };
     CKM_HKDF_DATA, HKDF_KEYS, Shape::Hkdf, STANDARD, { derive: &Hkdf { data: true } };
@@ -327,19 +336,16 @@ static GENERIC: &[Mechanism] = mechanisms! {
 // ---- asymmetric ---------------------------------------------------------------------------------------------
 
 const RSA_GENERATED: Keys = bits(&[CKK_RSA], 2048, 8192);
-const RSA_CLOUDHSM: Keys = bits(&[CKK_RSA], 2048, 4096);
 const RSA_KEYS: Keys = bits(&[CKK_RSA], 1024, 16384);
 
 #[rustfmt::skip]
 static RSA: &[Mechanism] = mechanisms! {
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, STANDARD, { generate_pair: &rsa::KeyPairGen };
-    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { generate_pair: &rsa::KeyPairGen };
+    CKM_RSA_PKCS_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen(Primes::Random) };
+    CKM_RSA_X9_31_KEY_PAIR_GEN, RSA_GENERATED, Shape::None, BOTH, { generate_pair: &rsa::KeyPairGen(Primes::Conditioned) };
     CKM_RSA_PKCS, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), recover: &rsa::Pkcs1, wrap: &rsa::Pkcs1 };
     CKM_RSA_X_509, RSA_KEYS, Shape::None, STANDARD, { cipher: &rsa::Raw, sign: &rsa::RawSign, recover: &rsa::Raw, wrap: &rsa::Raw };
-    CKM_RSA_PKCS, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
-    CKM_RSA_X_509, RSA_CLOUDHSM, Shape::None, CLOUDHSM, { cipher: &rsa::Raw, sign: &rsa::RawSign };
+    CKM_RSA_PKCS, RSA_KEYS, Shape::None, CLOUDHSM, { cipher: &rsa::Pkcs1, sign: &rsa::SignPkcs1(None), wrap: &rsa::Pkcs1 };
+    CKM_RSA_X_509, RSA_KEYS, Shape::None, CLOUDHSM, { cipher: &rsa::Raw, sign: &rsa::RawSign };
     CKM_RSA_PKCS_OAEP, RSA_KEYS, Shape::Oaep, BOTH, { cipher: &rsa::Oaep, wrap: &rsa::Oaep };
     CKM_RSA_AES_KEY_WRAP, RSA_KEYS, Shape::RsaAesWrap, BOTH, { wrap: &rsa::AesWrap };
     CKM_SHA1_RSA_PKCS, RSA_KEYS, Shape::None, BOTH, { sign: &rsa::SignPkcs1(Some(Hash::Sha1)) };

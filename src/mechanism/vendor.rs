@@ -1,7 +1,7 @@
 //! The numbers of CloudHSM's and Coffer's own mechanisms.
 //! Made from include/*.h by `COFFER_REGENERATE=1 cargo check --features bindgen`, not by hand.
 #![allow(missing_docs)] // The headers say what each is.
-use cryptoki_sys::{CK_ATTRIBUTE_TYPE, CK_EC_KDF_TYPE, CK_KEY_TYPE, CK_MECHANISM_TYPE, CK_ULONG};
+use cryptoki_sys::{CK_ATTRIBUTE_TYPE, CK_EC_KDF_TYPE, CK_FLAGS, CK_KEY_TYPE, CK_MECHANISM_TYPE, CK_ULONG};
 
 pub const CKM_CLOUDHSM_AES_GCM: CK_MECHANISM_TYPE = 2147487879;
 pub const CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD: CK_MECHANISM_TYPE = 2147492105;
@@ -36,3 +36,6 @@ pub const CKP_CLOUDHSM_ML_DSA_87: CK_ULONG = 3;
 pub const CKM_COFFER_BASE: CK_MECHANISM_TYPE = 3276752384;
 pub const CKM_COFFER_ML_KEM_KEY_PAIR_GEN: CK_MECHANISM_TYPE = 3276752399;
 pub const CKM_COFFER_ML_KEM: CK_MECHANISM_TYPE = 3276752407;
+pub const CK_COFFER_INTERFACE: &[u8; 14] = b"Vendor Coffer\0";
+pub const CKF_COFFER_USER_LOCKED: CK_FLAGS = 1;
+pub const CKF_COFFER_USER_COUNT_LOW: CK_FLAGS = 2;

@@ -1,6 +1,7 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
 use super::attribute::{self, AttributeType, Kind};
+use super::schema::Row;
 use crate::crypto::Secret;
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -189,11 +190,21 @@ impl Attributes {
         }
     }
 
-    /// Moves those for which `choose` is true into a set of their own.
-    pub fn split_off(&mut self, mut choose: impl FnMut(AttributeType) -> bool) -> Attributes {
-        let (chosen, rest) = std::mem::take(&mut self.0).into_iter().partition(|(number, _)| choose(*number));
-        self.0 = rest;
-        Attributes(chosen)
+    /// Walks over these and over `rows` together, which ascend and have one for each of these: `value` says what
+    /// comes of each row, given what is here.
+    pub fn by_rows(
+        self,
+        rows: impl ExactSizeIterator<Item = &'static Row>,
+        mut value: impl FnMut(&'static Row, Option<Value>) -> Option<Value>,
+    ) -> Attributes {
+        let mut all = Vec::with_capacity(rows.len());
+        let mut here = self.0.into_iter().peekable();
+        for row in rows {
+            let given = here.next_if(|(attribute, _)| *attribute == row.attribute).map(|(_, value)| value);
+            all.extend(value(row, given).map(|value| (row.attribute, value)));
+        }
+        debug_assert!(here.peek().is_none());
+        Attributes(all)
     }
 
     /// A Boolean; false where there is none.

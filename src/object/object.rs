@@ -16,6 +16,7 @@ pub type Handle = CK_OBJECT_HANDLE;
 pub struct Secrets {
     opened: OnceCell<Attributes>,
     sealed: Option<Opener>,
+    borrowed: bool,
 }
 
 /// Opens what the storage keeps sealed.
@@ -24,12 +25,17 @@ pub type Opener = Box<dyn Fn() -> Result<Attributes> + Send + Sync>;
 impl Secrets {
     /// Secrets at hand.
     pub fn opened(secrets: Attributes) -> Secrets {
-        Secrets { opened: OnceCell::with_value(secrets), sealed: None }
+        Secrets { opened: OnceCell::with_value(secrets), sealed: None, borrowed: false }
     }
 
     /// Secrets that `open` brings when they are first asked for.
     pub fn sealed(open: Opener) -> Secrets {
-        Secrets { opened: OnceCell::new(), sealed: Some(open) }
+        Secrets { opened: OnceCell::new(), sealed: Some(open), borrowed: false }
+    }
+
+    /// The same, of another user's object: for use only.
+    pub fn borrowed(self) -> Secrets {
+        Secrets { borrowed: true, ..self }
     }
 
     fn open(&self) -> Result<&Attributes> {
@@ -163,6 +169,11 @@ impl Object {
     /// CKA_PRIVATE.
     pub fn is_private(&self) -> bool {
         self.is_true(CKA_PRIVATE)
+    }
+
+    /// Whether the object is another user's, who shares it: it can be used, and neither read out nor handed on.
+    pub fn is_borrowed(&self) -> bool {
+        self.core.secrets.borrowed
     }
 
     /// Whether a new operation may begin with this version.

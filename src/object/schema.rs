@@ -27,6 +27,7 @@ use super::attribute::{self, AttributeType};
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
+use std::sync::LazyLock;
 
 /// A set of footnotes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,24 +96,59 @@ pub struct Class {
 }
 
 /// The attributes of one class and type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Schema {
     /// The class.
     pub class: &'static Class,
     /// The type, where the class has types.
     pub r#type: Option<&'static Type>,
+    /// In ascending order of the attributes, as [`Attributes`] are.
+    rows: Box<[&'static Row]>,
+    secrets: Box<[AttributeType]>,
+}
+
+/// All schemas in ascending order of class and type: the tables below, multiplied out.
+static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
+    let mut schemas: Vec<Schema> = CLASSES.iter().flat_map(Class::schemas).collect();
+    schemas.sort_by_key(Schema::number);
+    schemas
+});
+
+impl Class {
+    fn schemas(&'static self) -> Vec<Schema> {
+        match self.types {
+            [] => vec![Schema::new(self, None)],
+            types => types.iter().map(|of| Schema::new(self, Some(of))).collect(),
+        }
+    }
 }
 
 impl Schema {
-    /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
-        let common = self.class.common.iter().copied().flatten();
-        common.chain(self.r#type.into_iter().flat_map(|of| of.rows))
+    fn new(class: &'static Class, r#type: Option<&'static Type>) -> Schema {
+        let common = class.common.iter().copied().flatten();
+        let mut rows: Vec<&Row> = common.chain(r#type.into_iter().flat_map(|of| of.rows)).collect();
+        rows.sort_by_key(|row| row.attribute);
+        let secrets = rows.iter().filter(|row| row.notes.has(7)).map(|row| row.attribute).collect();
+        Schema { class, r#type, rows: rows.into(), secrets }
+    }
+
+    fn number(&self) -> (CK_OBJECT_CLASS, Option<CK_ULONG>) {
+        (self.class.number, self.r#type.map(|of| of.number))
+    }
+
+    /// All rows, in ascending order of their attributes.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &'static Row> {
+        self.rows.iter().copied()
+    }
+
+    /// The attributes that footnote 7 guards.
+    pub fn secrets(&self) -> impl Iterator<Item = AttributeType> {
+        self.secrets.iter().copied()
     }
 
     /// The row of an attribute, if such objects can have it.
     pub fn find(&self, attribute: AttributeType) -> Option<&'static Row> {
-        self.rows().find(|row| row.attribute == attribute)
+        self.rows.binary_search_by_key(&attribute, |row| row.attribute).ok().map(|at| self.rows[at])
     }
 
     /// The row of an attribute in a template for such an object.
@@ -136,22 +172,28 @@ impl Schema {
     }
 }
 
+/// The schema of a class and type, if there are such objects.
+pub fn lookup(class: CK_OBJECT_CLASS, r#type: Option<CK_ULONG>) -> Option<&'static Schema> {
+    let at = SCHEMAS.binary_search_by_key(&(class, r#type), Schema::number).ok()?;
+    Some(&SCHEMAS[at])
+}
+
 /// The schema of an object or of a template that tells its class and type.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE without class or type, CKR_ATTRIBUTE_VALUE_INVALID for one that is unknown,
 /// CKR_TEMPLATE_INCONSISTENT for a type of another class.
-pub fn of(attributes: &Attributes) -> Result<Schema> {
-    let number = attributes.need_ulong(CKA_CLASS)?;
-    let Some(class) = CLASSES.iter().find(|class| class.number == number) else {
-        fail!(AttributeValueInvalid, "CKA_CLASS: {number:#x} is not supported");
+pub fn of(attributes: &Attributes) -> Result<&'static Schema> {
+    let class_number = attributes.need_ulong(CKA_CLASS)?;
+    let Some(class) = CLASSES.iter().find(|class| class.number == class_number) else {
+        fail!(AttributeValueInvalid, "CKA_CLASS: {class_number:#x} is not supported");
     };
-    let Some(type_attribute) = class.type_attribute else { return Ok(Schema { class, r#type: None }) };
-    let number = attributes.need_ulong(type_attribute)?;
-    if let Some(of) = class.types.iter().find(|of| of.number == number) {
-        return Ok(Schema { class, r#type: Some(of) });
+    let number = class.type_attribute.map(|attribute| attributes.need_ulong(attribute)).transpose()?;
+    if let Some(schema) = lookup(class_number, number) {
+        return Ok(schema);
     }
-    let name = attribute::name(type_attribute);
+    let name = attribute::name(class.type_attribute.unwrap_or(CKA_CLASS));
+    let number = number.unwrap_or(class_number);
     let elsewhere = CLASSES.iter().filter(|other| other.type_attribute == class.type_attribute);
     if elsewhere.flat_map(|other| other.types).any(|of| of.number == number) {
         fail!(TemplateInconsistent, "{name}: {number:#x} is not of class {:#x}", class.number);
@@ -159,13 +201,15 @@ pub fn of(attributes: &Attributes) -> Result<Schema> {
     fail!(AttributeValueInvalid, "{name}: {number:#x} is not supported")
 }
 
-/// The schemas that an incomplete template can be meant for.
-pub fn candidates(class: Option<CK_OBJECT_CLASS>, r#type: Option<CK_ULONG>) -> impl Iterator<Item = Schema> {
-    let classes = CLASSES.iter().filter(move |row| class.is_none_or(|class| class == row.number));
-    let schemas =
-        classes.flat_map(|class| class.types.iter().map(move |of| Schema { class, r#type: Some(of) }));
-    schemas
-        .filter(move |schema| r#type.is_none_or(|wanted| schema.r#type.is_some_and(|of| of.number == wanted)))
+/// The schemas of types that an incomplete template can be meant for.
+pub fn candidates(
+    class: Option<CK_OBJECT_CLASS>,
+    r#type: Option<CK_ULONG>,
+) -> impl Iterator<Item = &'static Schema> {
+    SCHEMAS.iter().filter(move |schema| {
+        let fits = |of: &Type| r#type.is_none_or(|wanted| of.number == wanted);
+        class.is_none_or(|class| class == schema.class.number) && schema.r#type.is_some_and(fits)
+    })
 }
 
 /// One line an attribute: name, footnotes, default.
@@ -493,14 +537,9 @@ mod tests {
     use crate::object::Kind;
     use std::collections::BTreeSet;
 
-    fn every() -> impl Iterator<Item = Schema> {
-        let untyped = CLASSES.iter().filter(|class| class.types.is_empty());
-        untyped.map(|class| Schema { class, r#type: None }).chain(candidates(None, None))
-    }
-
     #[test]
     fn an_attribute_has_one_row_and_a_kind() {
-        for schema in every() {
+        for schema in SCHEMAS.iter() {
             let mut seen = BTreeSet::new();
             for row in schema.rows() {
                 let kind = attribute::kind(row.attribute).expect("in attribute.rs");
@@ -520,7 +559,7 @@ mod tests {
 
     #[test]
     fn footnotes_of_one_row_agree() {
-        for (schema, row) in every().flat_map(|schema| schema.rows().map(move |row| (schema, row))) {
+        for (schema, row) in SCHEMAS.iter().flat_map(|schema| schema.rows().map(move |row| (schema, row))) {
             let name = attribute::name(row.attribute);
             for (must, must_not) in [(1, 2), (3, 4), (5, 6), (11, 12)] {
                 assert!(!(row.notes.has(must) && row.notes.has(must_not)), "{name}");

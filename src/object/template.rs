@@ -4,13 +4,14 @@
 //! `set` and `copy` change an object's, `merge` adds a key's own template to the caller's; [`history`] tells
 //! what a key has been through, [`reveal`] what of it can be seen.
 
+mod cloudhsm;
 mod history;
 mod reveal;
 #[cfg(test)]
 mod tests;
 
 pub use history::{history, inherit};
-pub use reveal::{is_secret, matches, readable, take_secrets, value};
+pub use reveal::{is_secret, matches, take_secrets, value};
 
 use super::attribute::{self, AttributeType, Kind};
 use super::schema::{self, Absent, Row, Schema};
@@ -91,7 +92,7 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
         fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
     }
     for (attribute, value) in template.iter() {
-        let row = schema.row(attribute)?;
+        let row = row(&schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         if !row.notes.has(7) {
             object.set(attribute, value.disclosed());
@@ -107,10 +108,10 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
         demand(&object, schema.rows().filter(|row| row.notes.has(note)))?;
     }
     if act == Act::Create {
-        demand_one(&object, &schema)?;
+        demand_one(&object, schema)?;
     }
-    fill_in(act, &mut object, &schema, rules);
-    consistent(&object, &schema, rules)?;
+    fill_in(act, &mut object, schema, rules);
+    consistent(&object, schema, rules)?;
     Ok(object)
 }
 
@@ -127,7 +128,7 @@ pub fn settle(object: &mut Attributes) -> Result<()> {
         }
     }
     demand(object, schema.rows().filter(|row| row.notes.has(1)))?;
-    demand_one(object, &schema)
+    demand_one(object, schema)
 }
 
 /// An object's attributes after C_SetAttributeValue (section 5.7.6).
@@ -186,6 +187,14 @@ pub fn merge(
     union(given, own)
 }
 
+/// The row of an attribute that a template names.
+fn row(schema: &Schema, attribute: AttributeType, rules: &Rules) -> Result<&'static Row> {
+    if cloudhsm::lacks(rules, schema, attribute) {
+        fail!(TemplateInconsistent, "{}: not of CloudHSM's keys", attribute::name(attribute));
+    }
+    schema.row(attribute)
+}
+
 /// All of both, which must agree where they meet.
 fn union(given: &Attributes, other: &Attributes) -> Result<Attributes> {
     let mut both = given.clone();
@@ -221,20 +230,17 @@ fn fill_in(act: Act, object: &mut Attributes, schema: &Schema, rules: &Rules) {
     // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
     let secret_key = schema.class.number == CKO_SECRET_KEY;
     let uses_given = USES.iter().any(|usage| object.has(*usage) && (secret_key || *usage != CKA_DERIVE));
-    for row in schema.rows() {
-        if row.absent == Absent::Empty {
-            drop_empty(object, row.attribute);
-        } else if !object.has(row.attribute) {
-            match row.absent {
-                _ if row.notes.has(9) => {
-                    object.set(row.attribute, token_default(act, row.attribute, schema, rules, uses_given));
-                }
-                Absent::Bool(value) => object.set(row.attribute, value),
-                Absent::Ulong(value) => object.set(row.attribute, value),
-                Absent::Nothing | Absent::Empty => {}
-            }
+    *object = std::mem::take(object).by_rows(schema.rows(), |row, given| match (given, row.absent) {
+        (Some(given), Absent::Empty) if given.is_empty() => None,
+        (Some(given), _) => Some(given),
+        (None, Absent::Empty) => None,
+        (None, _) if row.notes.has(9) => {
+            Some(token_default(act, row.attribute, schema, rules, uses_given).into())
         }
-    }
+        (None, Absent::Bool(value)) => Some(value.into()),
+        (None, Absent::Ulong(value)) => Some(value.into()),
+        (None, Absent::Nothing) => None,
+    });
 }
 
 /// Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
@@ -300,7 +306,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
     let schema = schema::of(current)?;
     let mut object = current.clone();
     for (attribute, value) in changes.iter() {
-        let row = schema.row(attribute)?;
+        let row = row(&schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         permit(current, row, value, rules, how)?;
         object.set(attribute, if row.notes.has(7) { value.clone() } else { value.disclosed() });
@@ -308,7 +314,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
             drop_empty(&mut object, attribute);
         }
     }
-    consistent(&object, &schema, rules)?;
+    consistent(&object, schema, rules)?;
     Ok(object)
 }
 

@@ -31,7 +31,7 @@ impl Session {
         params: Params,
         key: Handle,
     ) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = operations.cipher(way);
         if slot.is_some() {
             fail!(OperationActive);
@@ -53,7 +53,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED; those of the mechanism, which end the operation.
     pub fn cipher(&self, way: Direction, io: InOut<'_>, query: bool) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = operations.cipher(way);
         if running(slot)?.in_parts {
             fail!(OperationNotInitialized, "data has come in parts: only the final function ends it");
@@ -73,7 +73,7 @@ impl Session {
     /// # Errors
     /// As [`Session::cipher`].
     pub fn cipher_update(&self, way: Direction, io: InOut<'_>, query: bool) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         update(operations.cipher(way), io, query)
     }
 
@@ -82,7 +82,7 @@ impl Session {
     /// # Errors
     /// As [`Session::cipher`].
     pub fn cipher_final(&self, way: Direction, out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = operations.cipher(way);
         running(slot)?;
         let query = out.is_none();

@@ -34,7 +34,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE, CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID.
     pub fn digest_init(&self, row: &'static Mechanism, _: Params) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.digest.is_some() {
             fail!(OperationActive);
         }
@@ -49,7 +49,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, also once data has come in parts.
     pub fn digest(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         match &operations.digest {
             Some(digesting) if !digesting.in_parts => {}
             _ => fail!(OperationNotInitialized),
@@ -62,7 +62,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn digest_update(&self, data: &[u8]) -> Result<()> {
-        match &mut self.running()?.digest {
+        match &mut self.running().digest {
             Some(digesting) => digesting.update(data),
             None => fail!(OperationNotInitialized),
         }
@@ -75,7 +75,7 @@ impl Session {
     /// CKR_KEY_INDIGESTIBLE for anything but a secret key, and under the strict policy for sensitive and short
     /// ones.
     pub fn digest_key(&self, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let Some(digesting) = &mut operations.digest else { fail!(OperationNotInitialized) };
         let key = self.key(key)?;
         if key.class() != CKO_SECRET_KEY {
@@ -98,7 +98,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn digest_final(&self, out: Option<&mut [u8]>) -> Result<Answer> {
-        conclude(&mut self.running()?.digest, &[], out)
+        conclude(&mut self.running().digest, &[], out)
     }
 }
 

@@ -30,7 +30,7 @@ impl Session {
         mut io: InOut<'_>,
         query: bool,
     ) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let there = match beside {
             Beside::Digest => operations.digest.is_some(),
             Beside::Sign => operations.sign.is_some(),

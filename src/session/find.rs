@@ -15,11 +15,11 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE.
     pub fn find_init(&self, template: &Attributes) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.find.is_some() {
             fail!(OperationActive, "a search is running");
         }
-        self.token().refresh()?;
+        self.refresh()?;
         operations.find = Some(Finding { handles: self.token().find(template).into_iter() });
         Ok(())
     }
@@ -29,7 +29,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn find(&self, most: usize) -> Result<Vec<Handle>> {
-        match &mut self.running()?.find {
+        match &mut self.running().find {
             Some(finding) => Ok(finding.handles.by_ref().take(most).collect()),
             None => fail!(OperationNotInitialized),
         }
@@ -40,7 +40,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn find_count(&self, most: usize) -> Result<usize> {
-        match &self.running()?.find {
+        match &self.running().find {
             Some(finding) => Ok(finding.handles.len().min(most)),
             None => fail!(OperationNotInitialized),
         }
@@ -51,7 +51,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn find_final(&self) -> Result<()> {
-        match self.running()?.find.take() {
+        match self.running().find.take() {
             Some(_) => Ok(()),
             None => fail!(OperationNotInitialized),
         }

@@ -10,6 +10,7 @@ use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object, Value};
 use crate::token::{Use, config::Policy};
 use cryptoki_sys::*;
+use std::sync::Arc;
 
 impl Session {
     /// C_GenerateKey.
@@ -111,6 +112,9 @@ impl Session {
 
     /// Whether `key` may be wrapped with `wrapping`.
     fn may_leave(&self, wrapping: &Object, key: &Object) -> Result<()> {
+        if key.is_borrowed() {
+            fail!(KeyNotWrappable, "only its owner wraps a key that is shared");
+        }
         if !key.is_true(CKA_EXTRACTABLE) {
             fail!(KeyUnextractable, "CKA_EXTRACTABLE of the key is not set");
         }
@@ -201,7 +205,7 @@ impl Session {
             template::inherit(&mut template, &[base.attributes()])?;
         }
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
-        let value = derive.derive(&base, params, wanted, &|handle| self.key(handle))?;
+        let value = derive.derive(&base, params, wanted, &|handle| Ok(Arc::clone(&*self.key(handle)?)))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))
     }
 
@@ -227,7 +231,7 @@ impl Session {
         let mut attributes = template::build(Act::Derive, &template, &Attributes::new(), &self.rules())?;
         self.may_write(&attributes)?;
         let wanted = Wanted { key_type: CKK_GENERIC_SECRET, len };
-        let value = derive.derive(base, params, wanted, &|handle| self.key(handle))?;
+        let value = derive.derive(base, params, wanted, &|handle| Ok(Arc::clone(&*self.key(handle)?)))?;
         attributes.set(CKA_VALUE, value.expose());
         template::settle(&mut attributes)?;
         self.token().create(self.owner(), attributes)
@@ -263,7 +267,7 @@ impl Session {
     pub(super) fn create_secret(
         &self,
         act: Act,
-        row: &Mechanism,
+        row: &'static Mechanism,
         mut attributes: Attributes,
         value: Secret,
         base: Option<&Object>,
@@ -277,7 +281,7 @@ impl Session {
     fn finish(
         &self,
         act: Act,
-        row: &Mechanism,
+        row: &'static Mechanism,
         mut attributes: Attributes,
         base: Option<&Object>,
     ) -> Result<Attributes> {
@@ -291,7 +295,7 @@ impl Session {
     fn record_origin(
         &self,
         act: Act,
-        row: &Mechanism,
+        row: &'static Mechanism,
         mut attributes: Attributes,
         base: Option<&Object>,
     ) -> Result<Attributes> {
@@ -308,7 +312,7 @@ fn implied(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Attributes {
 
 /// The private template less what repeats the public one: CloudHSM's ML-DSA pairs are told their parameter set in
 /// both, where the standard's rule is that only the public one names it.
-fn own_part(row: &Mechanism, public: &Attributes, private: &Attributes) -> Result<Attributes> {
+fn own_part(row: &'static Mechanism, public: &Attributes, private: &Attributes) -> Result<Attributes> {
     let mut private = private.clone();
     if row.number == CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN
         && let Some(set) = private.remove(CKA_PARAMETER_SET)

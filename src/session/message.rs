@@ -10,6 +10,7 @@ use crate::mechanism::{Ivs, Mechanism, MessageCipher, MessageState, Params};
 use crate::object::Handle;
 use crate::token::Use;
 use cryptoki_sys::CKA_ALWAYS_AUTHENTICATE;
+use smallbox::SmallBox;
 
 /// The messages that a session encrypts or decrypts.
 pub(super) struct Messages {
@@ -46,7 +47,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key is wrong by.
     pub fn messages_init(&self, way: Direction, row: &'static Mechanism, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = operations.messages(way);
         if slot.is_some() {
             fail!(OperationActive);
@@ -60,7 +61,7 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         let key = self.key_for(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, Box::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
+        *slot = Some(Operation::new(key, SmallBox::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
         Ok(())
     }
 
@@ -77,7 +78,7 @@ impl Session {
         io: InOut<'_>,
         query: bool,
     ) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Messages { cipher, ivs, open } = &mut *operation.state;
         if open.is_some() {
@@ -100,7 +101,7 @@ impl Session {
     /// # Errors
     /// As [`Session::message`].
     pub fn message_begin(&self, way: Direction, message: Message, aad: Vec<u8>) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Messages { cipher, ivs, open } = &mut *operation.state;
         if open.is_some() {
@@ -121,7 +122,7 @@ impl Session {
         io: InOut<'_>,
         query: bool,
     ) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(operations.messages(way))?;
         let Some(state) = &mut operation.state.open else {
             fail!(OperationNotInitialized, "no message has begun")
@@ -150,7 +151,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message.
     pub fn messages_final(&self, way: Direction) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         match operations.messages(way) {
             None => fail!(OperationNotInitialized),
             Some(operation) if operation.state.open.is_some() => Err(in_the_middle()),

@@ -13,17 +13,20 @@ mod message;
 mod module;
 mod objects;
 mod operation;
+mod recent;
 #[allow(clippy::module_inception)]
 mod session;
 mod sessions;
 mod sign;
 mod sign_message;
 mod state;
+mod users;
 
 pub use dual::Beside;
 pub use module::{Module, SlotInfo};
 pub use operation::Answer;
 pub use session::{Session, SessionInfo};
+pub use sessions::Held;
 
 /// A CK_SESSION_HANDLE; never given out twice.
 pub type SessionHandle = cryptoki_sys::CK_SESSION_HANDLE;

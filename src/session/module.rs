@@ -2,13 +2,14 @@
 
 use super::SessionHandle;
 use super::session::Session;
-use super::sessions::Sessions;
+use super::sessions::{Held, Sessions};
 use crate::error::Result;
-use crate::mechanism::Mechanism;
 use crate::object::Handle;
-use crate::token::{Config, Slots, TokenInfo};
+use crate::token::config::Profile;
+use crate::token::{Config, MechanismInfo, Slots, TokenInfo};
 use cryptoki_sys::*;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// CK_SLOT_INFO, as far as slots differ.
 pub struct SlotInfo {
@@ -25,18 +26,21 @@ pub struct Module {
 }
 
 impl Module {
-    /// C_Initialize.
+    /// C_Initialize. `serial` numbers the sessions and the objects: it outlives the module, so that no handle comes
+    /// to mean another thing.
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED: the token directory cannot be used, and why.
-    pub fn new(config: Config) -> Result<Module> {
-        Ok(Module { slots: Slots::new(config)?, sessions: Sessions::new() })
+    pub fn new(config: Config, serial: &'static AtomicU64) -> Result<Module> {
+        Ok(Module { slots: Slots::new(config, serial)?, sessions: Sessions::new(serial) })
     }
 
-    /// Lets the handles of sessions and objects begin with `first`. Before any is given out.
-    pub fn count_handles_from(&self, first: u64) {
-        self.sessions.count_from(first);
-        self.slots.count_handles_from(first);
+    /// The version of PKCS#11, major and minor, that the profile speaks.
+    pub fn cryptoki_version(&self) -> (u8, u8) {
+        match self.slots.profile() {
+            Profile::Standard => (3, 2),
+            Profile::CloudHsm => (2, 40),
+        }
     }
 
     /// C_GetSlotList: every slot has a token, the last one perhaps a token still to be initialised.
@@ -80,18 +84,13 @@ impl Module {
         Ok(self.slots.token(slot)?.mechanisms().map(|row| row.number).collect())
     }
 
-    /// C_GetMechanismInfo: the row, and CKF_* as the token offers it.
+    /// C_GetMechanismInfo.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_MECHANISM_INVALID.
-    pub fn mechanism(
-        &self,
-        slot: CK_SLOT_ID,
-        number: CK_MECHANISM_TYPE,
-    ) -> Result<(&'static Mechanism, CK_FLAGS)> {
+    pub fn mechanism_info(&self, slot: CK_SLOT_ID, number: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
         let rules = self.slots.token(slot)?.policy();
-        let row = rules.mechanism(number)?;
-        Ok((row, rules.flags(row)))
+        Ok(rules.info(rules.mechanism(number)?))
     }
 
     /// C_InitToken. `label` has been cut of its padding.
@@ -124,18 +123,20 @@ impl Module {
             fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
         }
         let read_write = flags & CKF_RW_SESSION != 0;
-        token.session_opened(read_write)?;
-        let handle = self.sessions.next_handle();
-        self.sessions.insert(Arc::new(Session::new(handle, token, read_write)));
-        Ok(handle)
+        let storage = token.session_opened(read_write)?;
+        let opened = self.sessions.insert(|handle| Session::new(handle, token.clone(), storage, read_write));
+        opened.inspect_err(|_| token.session_closed(None, read_write))
     }
 
-    /// An open session.
+    /// An open session, the caller's own as long as what is returned lives: closing it waits for that.
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    pub fn session(&self, handle: SessionHandle) -> Result<Arc<Session>> {
-        self.sessions.find(handle)
+    #[inline]
+    pub fn session(&self, handle: SessionHandle) -> Result<Held<'_>> {
+        let session = self.sessions.find(handle)?;
+        session.let_go_of_revoked_keys();
+        Ok(session)
     }
 
     /// C_Logout: all sessions with the token go back to their public state.
@@ -144,7 +145,7 @@ impl Module {
     /// CKR_USER_NOT_LOGGED_IN, CKR_SESSION_HANDLE_INVALID.
     pub fn logout(&self, session: SessionHandle) -> Result<()> {
         self.session(session)?.token().logout()?;
-        self.sessions.for_each(Session::let_go_of_revoked_keys);
+        self.sessions.for_each_idle(Session::let_go_of_revoked_keys);
         Ok(())
     }
 
@@ -155,7 +156,7 @@ impl Module {
     pub fn destroy_object(&self, session: SessionHandle, object: Handle) -> Result<()> {
         // Most objects are destroyed when nobody uses them, and then there is nobody to look for.
         if self.session(session)?.destroy_object(object)? {
-            self.sessions.for_each(Session::let_go_of_revoked_keys);
+            self.sessions.for_each_idle(Session::let_go_of_revoked_keys);
         }
         Ok(())
     }
@@ -165,9 +166,7 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn close_session(&self, handle: SessionHandle) -> Result<()> {
-        let session = self.sessions.remove(handle)?;
-        session.close();
-        session.token().session_closed(handle, session.is_read_write());
+        self.sessions.remove(handle)?.close();
         Ok(())
     }
 
@@ -177,19 +176,13 @@ impl Module {
     /// CKR_SLOT_ID_INVALID.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.slots.token(slot)?;
-        self.close_where(|session| Arc::ptr_eq(session.token(), &token));
+        let sessions = self.sessions.remove_all(|session| Arc::ptr_eq(session.token(), &token));
+        sessions.into_iter().for_each(Session::close);
         Ok(())
     }
 
     /// What C_Finalize does before the module goes: every session ends, every token logs out.
     pub fn close_everything(&self) {
-        self.close_where(|_| true);
-    }
-
-    fn close_where(&self, choose: impl Fn(&Session) -> bool) {
-        for session in self.sessions.remove_all(choose) {
-            session.close();
-            session.token().session_closed(session.handle(), session.is_read_write());
-        }
+        self.sessions.remove_all(|_| true).into_iter().for_each(Session::close);
     }
 }

@@ -1,6 +1,7 @@
 //! C_CreateObject, C_CopyObject, C_DestroyObject, C_GetObjectSize, C_GetAttributeValue, C_SetAttributeValue
 //! (section 5.7).
 
+use super::recent::Kept;
 use super::session::Session;
 use crate::error::{Result, Rv};
 use crate::mechanism::key;
@@ -8,7 +9,6 @@ use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object};
 use crate::token::User;
 use cryptoki_sys::*;
-use std::cell::Cell;
 use std::sync::Arc;
 
 /// How many times others may change an object before one gives way.
@@ -36,17 +36,8 @@ impl Session {
     }
 
     /// The rules for templates in this session.
-    pub(super) fn rules(&self) -> template::Rules {
+    pub fn rules(&self) -> template::Rules {
         self.policy().for_templates(self.token().user() == Some(User::So))
-    }
-
-    /// An object by its handle.
-    ///
-    /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID.
-    pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
-        self.token().refresh()?;
-        self.token().object(handle)
     }
 
     /// C_CreateObject.
@@ -75,35 +66,37 @@ impl Session {
     /// CKR_ACTION_PROHIBITED unless CKA_COPYABLE; as [`Session::create_object`].
     pub fn copy_object(&self, handle: Handle, template: &Attributes) -> Result<Handle> {
         let object = self.object(handle)?;
+        if object.is_borrowed() {
+            fail!(ActionProhibited, "only its owner copies an object that is shared");
+        }
         let attributes = template::copy(object.attributes(), template, &self.rules())?;
         self.may_write(&attributes)?;
         self.token().copy(self.owner(), &object, attributes)
     }
 
-    /// C_DestroyObject. True if an operation still holds the object.
+    /// C_DestroyObject. True if another session still holds the object.
     ///
     /// # Errors
     /// CKR_ACTION_PROHIBITED unless CKA_DESTROYABLE; CKR_SESSION_READ_ONLY; CKR_OBJECT_HANDLE_INVALID.
     pub(super) fn destroy_object(&self, handle: Handle) -> Result<bool> {
-        let held = Cell::new(false);
-        self.on_current(handle, |object| {
+        let destroyed = self.on_current(handle, |object| {
             self.may_write(object.attributes())?;
             if !object.is_true(CKA_DESTROYABLE) {
                 fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
             }
-            let destroyed = self.token().destroy(object)?;
-            held.set(Arc::strong_count(object) > 1);
-            Ok(destroyed)
+            self.token().destroy(object)
         })?;
-        Ok(held.get())
+        self.let_go_of_revoked_keys();
+        Ok(Arc::strong_count(&*destroyed) > 1)
     }
 
-    /// Does something to the current version of an object. `act` says false if another thread or process has
-    /// changed it meanwhile, and then judges the new version.
-    fn on_current(&self, handle: Handle, act: impl Fn(&Arc<Object>) -> Result<bool>) -> Result<()> {
+    /// Does something to the current version of an object, and returns it. `act` says false if another thread or
+    /// process has changed it meanwhile, and then judges the new version.
+    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<Kept> {
         for _ in 0..PATIENCE {
-            if act(&self.object(handle)?)? {
-                return Ok(());
+            let object = self.object(handle)?;
+            if act(&object)? {
+                return Ok(object);
             }
         }
         fail!(FunctionFailed, "others keep changing the object")
@@ -128,5 +121,6 @@ impl Session {
             let attributes = template::set(object.attributes(), changes, &self.rules())?;
             self.token().change(object, attributes)
         })
+        .map(drop)
     }
 }

@@ -1,13 +1,13 @@
 //! What all running operations share: the key they began with, and how they end.
 
+use super::recent::Kept;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Result, Rv};
-use crate::mechanism::{Mechanism, Params};
+use crate::mechanism::{InPlace, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::Use;
 use cryptoki_sys::*;
-use std::sync::Arc;
 
 /// The outcome of a function that fills a buffer of the caller's (section 5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ impl Answer {
 /// A running operation: its key, held so that no token lock is taken while computing, and its state.
 pub struct Operation<S: ?Sized> {
     /// The version of the key that the operation began with.
-    pub key: Arc<Object>,
+    pub key: Kept,
     /// CKA_ALWAYS_AUTHENTICATE: the next use needs a context-specific login first.
     pub needs_login: bool,
     /// Whether data has come in pieces, so that the one-shot function is no longer allowed.
@@ -40,12 +40,12 @@ pub struct Operation<S: ?Sized> {
     /// Output that was computed but did not fit, kept for the next call.
     pub pending: Option<Secret>,
     /// The mechanism's state.
-    pub state: Box<S>,
+    pub state: InPlace<S>,
 }
 
 impl<S: ?Sized> Operation<S> {
     /// An operation that has just begun.
-    pub fn new(key: Arc<Object>, state: Box<S>) -> Operation<S> {
+    pub fn new(key: Kept, state: InPlace<S>) -> Operation<S> {
         let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
         Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
     }
@@ -82,6 +82,32 @@ pub fn settle<S: ?Sized>(slot: &mut Option<Operation<S>>, answer: Result<Answer>
     answer
 }
 
+/// An operation of any kind with its key, or the place for one.
+pub trait Keyed {
+    /// The key of the one that runs.
+    fn key(&self) -> Option<&Object>;
+
+    /// Whether the one that runs waits for a context-specific login.
+    fn login_needed(&mut self) -> Option<&mut bool>;
+
+    /// Ends the one that runs.
+    fn end(&mut self);
+}
+
+impl<S: ?Sized> Keyed for Option<Operation<S>> {
+    fn key(&self) -> Option<&Object> {
+        self.as_ref().map(|operation| &**operation.key)
+    }
+
+    fn login_needed(&mut self) -> Option<&mut bool> {
+        self.as_mut().map(|operation| &mut operation.needs_login)
+    }
+
+    fn end(&mut self) {
+        *self = None;
+    }
+}
+
 impl Session {
     /// The key for an operation, judged: it is there, of the right class and type, allows this use and this
     /// mechanism, its dates hold, its size is in the mechanism's range and the token's policy agrees, also to the
@@ -93,17 +119,18 @@ impl Session {
     pub(super) fn key_for(
         &self,
         usage: Use,
-        mechanism: &Mechanism,
+        mechanism: &'static Mechanism,
         params: &Params,
         handle: Handle,
-    ) -> Result<Arc<Object>> {
-        let key = self.key(handle)?;
-        judge(self, usage, mechanism, params, &key)?;
+    ) -> Result<Kept> {
+        let key = self.fit_key(usage, mechanism, handle, |key| judge(self, usage, mechanism, key))?;
+        self.policy().judge_parameter(usage, mechanism, params)?;
         Ok(key)
     }
 }
 
-fn judge(session: &Session, usage: Use, mechanism: &Mechanism, params: &Params, key: &Object) -> Result<()> {
+/// True if the judgement holds as long as the key stays what it is.
+fn judge(session: &Session, usage: Use, mechanism: &Mechanism, key: &Object) -> Result<bool> {
     let row = usage.row();
     let (class, name) = (key.class(), mechanism.name);
     if !row.classes(mechanism).contains(&class) {
@@ -122,5 +149,5 @@ fn judge(session: &Session, usage: Use, mechanism: &Mechanism, params: &Params, 
     {
         fail!(MechanismInvalid, "CKA_ALLOWED_MECHANISMS of the key does not list {name}");
     }
-    session.policy().judge(usage, mechanism, params, key)
+    session.policy().judge(usage, mechanism, key)
 }

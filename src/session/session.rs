@@ -4,18 +4,18 @@ use super::SessionHandle;
 use super::digest::Digesting;
 use super::find::Finding;
 use super::message::Messages;
-use super::operation::Operation;
+use super::operation::{Keyed, Operation};
+use super::recent::Recent;
 use super::sign_message::{SignMessages, VerifyMessages};
 use crate::error::Result;
 use crate::mechanism::{CipherState, SignState, VerifyState};
 use crate::mechanism::{Mechanism, Recover};
-use crate::object::{Handle, Object};
+use crate::object::Object;
 use crate::token::config::Profile;
-use crate::token::{Owner, Rules, Token, User};
+use crate::token::{Opened, Rules, Token, User};
 use cryptoki_sys::*;
-use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::cell::{Cell, RefCell, RefMut};
+use std::sync::Arc;
 
 /// CK_SESSION_INFO.
 #[derive(Clone, Copy, Debug)]
@@ -48,77 +48,76 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Whether anything runs that holds a key.
-    pub(super) fn has_keyed_operation(&self) -> bool {
-        self.encrypt.is_some()
-            || self.decrypt.is_some()
-            || self.sign.is_some()
-            || self.verify.is_some()
-            || self.sign_recover.is_some()
-            || self.verify_recover.is_some()
-            || self.message_encrypt.is_some()
-            || self.message_decrypt.is_some()
-            || self.message_sign.is_some()
-            || self.message_verify.is_some()
+    /// Those that hold a key, each with the flag that C_SessionCancel knows it by.
+    pub(super) fn keyed(&mut self) -> [(CK_FLAGS, &mut dyn Keyed); 10] {
+        [
+            (CKF_ENCRYPT, &mut self.encrypt),
+            (CKF_DECRYPT, &mut self.decrypt),
+            (CKF_SIGN, &mut self.sign),
+            (CKF_VERIFY, &mut self.verify),
+            (CKF_SIGN_RECOVER, &mut self.sign_recover),
+            (CKF_VERIFY_RECOVER, &mut self.verify_recover),
+            (CKF_MESSAGE_ENCRYPT, &mut self.message_encrypt),
+            (CKF_MESSAGE_DECRYPT, &mut self.message_decrypt),
+            (CKF_MESSAGE_SIGN, &mut self.message_sign),
+            (CKF_MESSAGE_VERIFY, &mut self.message_verify),
+        ]
+    }
+
+    /// Ends those whose key was destroyed or hidden.
+    fn let_go(&mut self) {
+        for (_, operation) in self.keyed() {
+            if operation.key().is_some_and(Object::is_revoked) {
+                operation.end();
+            }
+        }
+        if self.verify.is_none() {
+            self.signature = None;
+        }
     }
 }
 
-const RECENT: usize = 4;
-
-/// The keys last used, so that beginning an operation with one of them does not take the token's lock. Only
-/// known, not held: a key that is destroyed is gone from memory.
-#[derive(Default)]
-struct Recent {
-    keys: [(Handle, Weak<Object>); RECENT],
-    next: usize,
-}
-
-impl Recent {
-    fn find(&self, handle: Handle) -> Option<Arc<Object>> {
-        let known = self.keys.iter().filter(|(known, _)| *known == handle);
-        known.filter_map(|(_, key)| key.upgrade()).find(|key| key.is_current())
-    }
-
-    fn remember(&mut self, key: &Arc<Object>) {
-        let gone = |(_, key): &(Handle, Weak<Object>)| key.upgrade().is_none_or(|key| !key.is_current());
-        let at = self.keys.iter().position(gone).unwrap_or(self.next);
-        self.next = (at + 1) % RECENT;
-        self.keys[at] = (key.handle(), Arc::downgrade(key));
-    }
-}
-
-/// A session with a token.
+/// A session with a token. A call has it for itself from its beginning to its end.
 pub struct Session {
     handle: SessionHandle,
     token: Arc<Token>,
+    storage: Arc<Opened>,
     policy: Rules,
     read_write: bool,
-    closed: AtomicBool,
-    running: Mutex<Running>,
-    recent: Mutex<Recent>,
+    running: RefCell<Running>,
+    recent: RefCell<Recent>,
+    /// The one last asked for.
+    mechanism: Cell<Option<&'static Mechanism>>,
+    /// Whether it may have objects of its own.
+    has_objects: Cell<bool>,
+    /// How many of the token's revocations this session has seen.
+    revocations: Cell<u64>,
 }
 
 impl Session {
-    pub(super) fn new(handle: SessionHandle, token: Arc<Token>, read_write: bool) -> Session {
+    pub(super) fn new(
+        handle: SessionHandle,
+        token: Arc<Token>,
+        storage: Arc<Opened>,
+        read_write: bool,
+    ) -> Session {
         Session {
             handle,
-            policy: token.policy(),
+            policy: *storage.rules(),
+            revocations: Cell::new(token.revocations()),
             token,
+            storage,
             read_write,
-            closed: AtomicBool::new(false),
-            running: Mutex::default(),
-            recent: Mutex::default(),
+            running: RefCell::default(),
+            recent: RefCell::default(),
+            mechanism: Cell::new(None),
+            has_objects: Cell::new(false),
         }
     }
 
     /// Its handle.
     pub fn handle(&self) -> SessionHandle {
         self.handle
-    }
-
-    /// As the owner of what is made in it.
-    pub(super) fn owner(&self) -> Owner<'_> {
-        Owner { session: self.handle, closed: &self.closed }
     }
 
     /// Its token.
@@ -150,63 +149,63 @@ impl Session {
         SessionInfo { slot: self.token.slot(), state, flags }
     }
 
-    /// The running operations. Held while one computes: a session does one thing at a time.
-    ///
-    /// # Errors
-    /// CKR_SESSION_HANDLE_INVALID if the session was closed meanwhile.
-    pub(super) fn running(&self) -> Result<MutexGuard<'_, Running>> {
-        let running = self.running.lock();
-        if self.closed.load(Ordering::Acquire) {
-            fail!(SessionHandleInvalid, "session {} was closed", self.handle);
-        }
-        Ok(running)
+    /// Ends it: its operations and objects with it; the last one of a token logs out.
+    pub(super) fn close(self) {
+        drop((self.running, self.recent));
+        let objects_of = self.has_objects.get().then_some(self.handle);
+        self.token.session_closed(objects_of, self.read_write);
     }
 
-    /// Ends all operations, for good.
-    pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        *self.running.lock() = Running::default();
-        *self.recent.lock() = Recent::default();
+    /// Whose the session objects are that are made in it.
+    pub(super) fn owner(&self) -> SessionHandle {
+        self.has_objects.set(true);
+        self.handle
     }
 
-    /// Ends the operations whose key was destroyed or hidden by a logout, so that nothing holds it any more. One
-    /// that computes at this moment ends at its next step.
+    /// The running operations.
+    pub(super) fn running(&self) -> RefMut<'_, Running> {
+        self.running.borrow_mut()
+    }
+
+    /// The objects that were used last.
+    pub(super) fn recent(&self) -> RefMut<'_, Recent> {
+        self.recent.borrow_mut()
+    }
+
+    /// Ends what it does with keys that were destroyed, or hidden by a logout, so that nothing holds them any more.
+    /// Done at the beginning of every call, and by whoever revokes keys for the sessions that are idle.
+    #[inline]
     pub(super) fn let_go_of_revoked_keys(&self) {
-        let Some(mut running) = self.running.try_lock() else { return };
-        let Running { encrypt, decrypt, sign, verify, signature, sign_recover, verify_recover, .. } =
-            &mut *running;
-        encrypt.take_if(|operation| operation.key.is_revoked());
-        decrypt.take_if(|operation| operation.key.is_revoked());
-        sign.take_if(|operation| operation.key.is_revoked());
-        if verify.take_if(|operation| operation.key.is_revoked()).is_some() {
-            *signature = None;
+        let now = self.token.revocations();
+        if self.revocations.replace(now) != now {
+            self.running().let_go();
+            self.recent().let_go();
         }
-        sign_recover.take_if(|operation| operation.key.is_revoked());
-        verify_recover.take_if(|operation| operation.key.is_revoked());
     }
 
-    /// A key by its handle.
+    /// Takes in what other processes changed.
     ///
     /// # Errors
-    /// CKR_KEY_HANDLE_INVALID if there is none that this session may see.
-    pub(super) fn key(&self, handle: Handle) -> Result<Arc<Object>> {
-        self.token.refresh()?;
-        let mut recent = self.recent.lock();
-        if let Some(key) = recent.find(handle) {
-            return Ok(key);
-        }
-        let key =
-            self.token.object(handle).map_err(|error| error.recode(crate::error::Rv::KeyHandleInvalid))?;
-        recent.remember(&key);
-        Ok(key)
+    /// As [`Token::refresh`].
+    #[inline]
+    pub(super) fn refresh(&self) -> Result<()> {
+        self.token.refresh(&self.storage)
     }
 
-    /// The row of a mechanism that the token offers.
+    /// The row of a mechanism that the token offers. Most sessions go on with the one they used before.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID.
+    #[inline]
     pub fn mechanism(&self, number: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-        self.policy.mechanism(number)
+        match self.mechanism.get() {
+            Some(row) if row.number == number => Ok(row),
+            _ => {
+                let row = self.policy.mechanism(number)?;
+                self.mechanism.set(Some(row));
+                Ok(row)
+            }
+        }
     }
 
     /// Whether there are functions for messages at all.
@@ -231,37 +230,18 @@ impl Session {
             CKU_USER => self.token.login(User::Normal, name, pin),
             CKU_SO => self.token.login(User::So, name, pin),
             CKU_CONTEXT_SPECIFIC => {
-                let mut running = self.running()?;
-                let Running {
-                    encrypt,
-                    decrypt,
-                    sign,
-                    verify,
-                    sign_recover,
-                    verify_recover,
-                    message_encrypt,
-                    message_decrypt,
-                    message_sign,
-                    message_verify,
-                    ..
-                } = &mut *running;
-                let mut waiting = [
-                    encrypt.as_mut().map(|operation| &mut operation.needs_login),
-                    decrypt.as_mut().map(|operation| &mut operation.needs_login),
-                    sign.as_mut().map(|operation| &mut operation.needs_login),
-                    verify.as_mut().map(|operation| &mut operation.needs_login),
-                    sign_recover.as_mut().map(|operation| &mut operation.needs_login),
-                    verify_recover.as_mut().map(|operation| &mut operation.needs_login),
-                    message_encrypt.as_mut().map(|operation| &mut operation.needs_login),
-                    message_decrypt.as_mut().map(|operation| &mut operation.needs_login),
-                    message_sign.as_mut().map(|operation| &mut operation.needs_login),
-                    message_verify.as_mut().map(|operation| &mut operation.needs_login),
-                ];
-                if !waiting.iter().flatten().any(|needs_login| **needs_login) {
+                let mut running = self.running();
+                if !running
+                    .keyed()
+                    .iter_mut()
+                    .any(|(_, operation)| operation.login_needed().is_some_and(|is| *is))
+                {
                     fail!(OperationNotInitialized, "nothing waits for a context-specific login");
                 }
                 self.token.verify_pin(pin)?;
-                waiting.iter_mut().flatten().for_each(|needs_login| **needs_login = false);
+                for (_, operation) in running.keyed() {
+                    operation.login_needed().into_iter().for_each(|needed| *needed = false);
+                }
                 Ok(())
             }
             _ => fail!(UserTypeInvalid, "user type {user_type}"),
@@ -288,48 +268,18 @@ impl Session {
     }
 
     /// C_SessionCancel: ends the operations that `flags` name (CKF_*; 0 ends none).
-    ///
-    /// # Errors
-    /// CKR_SESSION_HANDLE_INVALID.
-    pub fn cancel(&self, flags: CK_FLAGS) -> Result<()> {
-        let mut running = self.running()?;
-        let named = |flag: CK_FLAGS| flags & flag != 0;
-        if named(CKF_FIND_OBJECTS) {
+    pub fn cancel(&self, flags: CK_FLAGS) {
+        let mut running = self.running();
+        if flags & CKF_FIND_OBJECTS != 0 {
             running.find = None;
         }
-        if named(CKF_DIGEST) {
+        if flags & CKF_DIGEST != 0 {
             running.digest = None;
         }
-        if named(CKF_ENCRYPT) {
-            running.encrypt = None;
+        if flags & CKF_VERIFY != 0 {
+            running.signature = None;
         }
-        if named(CKF_DECRYPT) {
-            running.decrypt = None;
-        }
-        if named(CKF_SIGN) {
-            running.sign = None;
-        }
-        if named(CKF_VERIFY) {
-            (running.verify, running.signature) = (None, None);
-        }
-        if named(CKF_SIGN_RECOVER) {
-            running.sign_recover = None;
-        }
-        if named(CKF_VERIFY_RECOVER) {
-            running.verify_recover = None;
-        }
-        if named(CKF_MESSAGE_ENCRYPT) {
-            running.message_encrypt = None;
-        }
-        if named(CKF_MESSAGE_DECRYPT) {
-            running.message_decrypt = None;
-        }
-        if named(CKF_MESSAGE_SIGN) {
-            running.message_sign = None;
-        }
-        if named(CKF_MESSAGE_VERIFY) {
-            running.message_verify = None;
-        }
-        Ok(())
+        let named = running.keyed().into_iter().filter(|(flag, _)| flags & flag != 0);
+        named.for_each(|(_, operation)| operation.end());
     }
 }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::mechanism::{Mechanism, Params, Recover, SignState, VerifyState};
 use crate::object::{Handle, Object};
 use crate::token::Use;
+use smallbox::SmallBox;
 
 const IN_PARTS: &str = "data has come in parts: only the final function ends it";
 
@@ -16,7 +17,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
     pub fn sign_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.sign.is_some() {
             fail!(OperationActive);
         }
@@ -32,7 +33,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED; those of the mechanism, which end the operation.
     pub fn sign(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = &mut operations.sign;
         if running(slot)?.in_parts {
             fail!(OperationNotInitialized, "{IN_PARTS}");
@@ -47,7 +48,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign`].
     pub fn sign_update(&self, data: &[u8]) -> Result<()> {
-        update_signature(&mut self.running()?.sign, data)
+        update_signature(&mut self.running().sign, data)
     }
 
     /// C_SignFinal.
@@ -55,7 +56,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign`].
     pub fn sign_final(&self, out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = &mut operations.sign;
         let answer = signature(slot, out, |operation, out| operation.state.finish(&operation.key, out));
         settle(slot, answer)
@@ -72,7 +73,7 @@ impl Session {
         key: Handle,
         signature: Option<&[u8]>,
     ) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.verify.is_some() {
             fail!(OperationActive);
         }
@@ -89,7 +90,7 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE, CKR_OPERATION_NOT_INITIALIZED ...
     pub fn verify(&self, data: &[u8], signature: Option<&[u8]>) -> Result<()> {
-        if self.running()?.verify.as_ref().is_some_and(|operation| operation.in_parts) {
+        if self.running().verify.as_ref().is_some_and(|operation| operation.in_parts) {
             fail!(OperationNotInitialized, "{IN_PARTS}");
         }
         self.conclude(signature, |operation, signature| {
@@ -102,7 +103,7 @@ impl Session {
     /// # Errors
     /// As [`Session::verify`].
     pub fn verify_update(&self, data: &[u8], with_signature: bool) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.signature.is_some() != with_signature {
             fail!(OperationNotInitialized);
         }
@@ -123,7 +124,7 @@ impl Session {
         signature: Option<&[u8]>,
         check: impl FnOnce(&mut Operation<dyn VerifyState>, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.signature.is_some() == signature.is_some() {
             fail!(OperationNotInitialized);
         }
@@ -140,7 +141,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_init`].
     pub fn recover_init(&self, usage: Use, row: &'static Mechanism, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let slot = match usage {
             Use::SignRecover => &mut operations.sign_recover,
             _ => &mut operations.verify_recover,
@@ -150,7 +151,7 @@ impl Session {
         }
         let Some(recover) = row.recover else { fail!(MechanismInvalid, "{} recovers nothing", row.name) };
         let key = self.key_for(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, Box::new(recover)));
+        *slot = Some(Operation::new(key, SmallBox::new(recover)));
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign`].
     pub fn sign_recover(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        recovered(&mut self.running()?.sign_recover, out, |recover, key| recover.sign_recover(key, data))
+        recovered(&mut self.running().sign_recover, out, |recover, key| recover.sign_recover(key, data))
     }
 
     /// C_VerifyRecover.
@@ -167,7 +168,7 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE ...
     pub fn verify_recover(&self, signature: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        recovered(&mut self.running()?.verify_recover, out, |recover, key| {
+        recovered(&mut self.running().verify_recover, out, |recover, key| {
             recover.verify_recover(key, signature)
         })
     }

@@ -5,16 +5,17 @@ use super::message::{in_the_middle, message_over};
 use super::operation::{Answer, Operation, running};
 use super::session::Session;
 use crate::error::Result;
-use crate::mechanism::{Mechanism, Params, Sign, SignState, VerifyState};
+use crate::mechanism::{InPlace, Mechanism, Params, Sign, SignState, VerifyState};
 use crate::object::Handle;
 use crate::token::Use;
+use smallbox::SmallBox;
 
 /// The messages that a session signs or verifies.
 pub(super) struct Signing<S: ?Sized> {
     sign: &'static dyn Sign,
     params: Params,
     /// The message that has begun.
-    open: Option<Box<S>>,
+    open: Option<InPlace<S>>,
     /// Whether it comes in parts.
     in_parts: bool,
 }
@@ -32,7 +33,7 @@ impl<S: ?Sized> Signing<S> {
 }
 
 /// A message in parts, where the mechanism allows it.
-fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: Box<S>, multipart: bool) -> Result<()> {
+fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: InPlace<S>, multipart: bool) -> Result<()> {
     if !multipart {
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");
     }
@@ -70,7 +71,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
     pub fn sign_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.message_sign.is_some() {
             fail!(OperationActive);
         }
@@ -79,7 +80,7 @@ impl Session {
         let messages = Signing { sign, params, open: None, in_parts: false };
         // What the parameter is wrong by is told now, not with the first message.
         sign.sign(&key, messages.params()?)?;
-        operations.message_sign = Some(Operation::new(key, Box::new(messages)));
+        operations.message_sign = Some(Operation::new(key, SmallBox::new(messages)));
         Ok(())
     }
 
@@ -89,7 +90,7 @@ impl Session {
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message in parts; those of the
     /// mechanism, which end the message and not the sequence.
     pub fn sign_message(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -106,7 +107,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`]; CKR_FUNCTION_NOT_SUPPORTED if the mechanism takes one piece only.
     pub fn sign_message_begin(&self) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -121,10 +122,11 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`].
     pub fn sign_message_part(&self, data: &[u8]) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
-        let outcome = match &mut operation.state.open {
-            Some(state) if operation.state.in_parts => state.update(&operation.key, data),
+        let Signing { open, in_parts, .. } = &mut *operation.state;
+        let outcome = match open {
+            Some(state) if *in_parts => state.update(&operation.key, data),
             _ => fail!(OperationNotInitialized, "no message has begun"),
         };
         if outcome.is_err() {
@@ -138,7 +140,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message`].
     pub fn sign_message_last(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_sign)?;
         if !operation.state.in_parts {
             fail!(OperationNotInitialized, "no message has begun");
@@ -154,7 +156,7 @@ impl Session {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message.
     pub fn sign_messages_final(&self) -> Result<()> {
-        end(&mut self.running()?.message_sign)
+        end(&mut self.running().message_sign)
     }
 
     /// C_MessageVerifyInit.
@@ -162,7 +164,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_messages_init`].
     pub fn verify_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         if operations.message_verify.is_some() {
             fail!(OperationActive);
         }
@@ -170,7 +172,7 @@ impl Session {
         let key = self.key_for(Use::Verify, row, &params, key)?;
         let messages = Signing { sign, params, open: None, in_parts: false };
         sign.verify(&key, messages.params()?)?;
-        operations.message_verify = Some(Operation::new(key, Box::new(messages)));
+        operations.message_verify = Some(Operation::new(key, SmallBox::new(messages)));
         Ok(())
     }
 
@@ -179,7 +181,7 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE; as [`Session::sign_message`].
     pub fn verify_message(&self, data: &[u8], signature: &[u8]) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -195,7 +197,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_message_begin`].
     pub fn verify_message_begin(&self) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         if operation.state.in_parts {
             return Err(in_the_middle());
@@ -210,7 +212,7 @@ impl Session {
     /// # Errors
     /// As [`Session::verify_message`].
     pub fn verify_message_next(&self, data: &[u8], signature: Option<&[u8]>) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let operation = running(&mut operations.message_verify)?;
         let Some(state) = &mut operation.state.open else {
             fail!(OperationNotInitialized, "no message has begun")
@@ -230,7 +232,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign_messages_final`].
     pub fn verify_messages_final(&self) -> Result<()> {
-        end(&mut self.running()?.message_verify)
+        end(&mut self.running().message_verify)
     }
 }
 

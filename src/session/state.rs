@@ -22,7 +22,7 @@ impl Session {
     /// CKR_OPERATION_NOT_INITIALIZED if nothing runs; CKR_STATE_UNSAVEABLE if anything runs but one digest of SHA-1 or
     /// SHA-2, or if that has taken a key.
     pub fn operation_state(&self, out: Option<&mut [u8]>) -> Result<Answer> {
-        let mut state = saved(&*self.running()?)?;
+        let mut state = saved(&mut self.running())?;
         let len = state.len();
         let answer = match out {
             None => Answer::Query(len),
@@ -42,7 +42,7 @@ impl Session {
     /// CKR_SAVED_STATE_INVALID for anything that [`Session::operation_state`] did not give, or for a mechanism that
     /// this token does not offer.
     pub fn set_operation_state(&self, state: &[u8]) -> Result<()> {
-        let mut operations = self.running()?;
+        let mut operations = self.running();
         let digesting = self.restored(state)?;
         let find = operations.find.take();
         *operations = Running { find, digest: Some(digesting), ..Running::default() };
@@ -72,8 +72,8 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
     sum
 }
 
-fn saved(running: &Running) -> Result<Vec<u8>> {
-    if running.has_keyed_operation() {
+fn saved(running: &mut Running) -> Result<Vec<u8>> {
+    if running.keyed().iter().any(|(_, operation)| operation.key().is_some()) {
         fail!(StateUnsaveable, "an operation with a key is running");
     }
     let Some(digesting) = &running.digest else { fail!(OperationNotInitialized) };

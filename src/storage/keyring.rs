@@ -4,7 +4,8 @@
 //!   PIN --Kdf--> KEK --opens--> user key --+--> token key: record MACs, the set
 //!                                          +--> grants: objects' data keys
 //!                                          +--> ML-KEM seed: data keys that others share
-//!   SO's user key --opens--> escrow: the user key, to set a forgotten PIN anew
+//!   founding SO's user key --gives--> admin key --opens--> escrow: the user key, to set a forgotten PIN anew
+//!   other SOs' user keys --open--/
 //! ```
 //!
 //! A key is never used for two things: what it does is derived from it with [`Hmac::derive`] and a name.
@@ -154,6 +155,13 @@ pub struct User {
     pub public: Vec<u8>,
     seed: [u8; SEALED_SEED],
     escrow: Vec<u8>,
+    /// The admin key of an SO other than the founding one, whose own key gives it.
+    admin: Vec<u8>,
+}
+
+/// The records of all users of a role.
+pub(super) fn user_records(role: Role) -> [u8; 2] {
+    [b'u', role.number()]
 }
 
 /// The record of a user.
@@ -174,16 +182,22 @@ fn purpose(key: &Secret, name: &[u8]) -> Secret {
 const FOR_TOKEN_KEY: &[u8] = b"coffer-1 user token key\0";
 const FOR_SEED: &[u8] = b"coffer-1 user kem seed\0";
 const FOR_ESCROW: &[u8] = b"coffer-1 user escrow\0";
+const FOR_ADMIN_KEY: &[u8] = b"coffer-2 user admin key\0";
+
+/// The admin key, which the founding SO's user key gives.
+fn admin_key(founder: &Secret) -> Secret {
+    purpose(founder, FOR_ESCROW)
+}
 
 impl User {
-    /// A new user with fresh keys, and the user key. `so` is the SO's user key if the SO may set the PIN anew.
+    /// A new user with fresh keys, and the user key. With the admin key in `escrow` an SO may set the PIN anew.
     pub(super) fn new(
         token: &TokenKeys,
         role: Role,
         name: &str,
         pin: &[u8],
         kdf: Kdf,
-        so: Option<&Secret>,
+        escrow: Option<&Secret>,
     ) -> Result<(User, Secret)> {
         let key = seal::random_key();
         let id: UserId = random_array();
@@ -193,7 +207,7 @@ impl User {
         let sealed = |purpose_name: &[u8], plain: &Secret| {
             seal_small(&purpose(&key, purpose_name), &aad(purpose_name), plain.expose())
         };
-        let escrow = so.map(|so| seal_small(&purpose(so, FOR_ESCROW), &aad(FOR_ESCROW), key.expose()));
+        let escrow = escrow.map(|admin| seal_small(admin, &aad(FOR_ESCROW), key.expose()));
         let mut user = User {
             role,
             id,
@@ -205,6 +219,7 @@ impl User {
             public: KemPair::from_seed(&seed)?.public()?,
             seed: fixed(&sealed(FOR_SEED, &seed)?)?,
             escrow: escrow.transpose()?.unwrap_or_default(),
+            admin: Vec::new(),
         };
         user.set_pin(&token.id, &key, pin, kdf)?;
         Ok((user, key))
@@ -225,14 +240,41 @@ impl User {
         Ok(open_small(&kek, &self.pin_aad(token), &self.user_key))
     }
 
-    /// The user key by the SO's; none if the user was made without escrow.
-    pub(super) fn open_escrow(&self, token: &TokenId, so: &Secret) -> Result<Option<Secret>> {
+    /// The user key by the admin key; none if the user was made without escrow.
+    pub(super) fn open_escrow(&self, token: &TokenId, admin: &Secret) -> Result<Option<Secret>> {
         if self.escrow.is_empty() {
             return Ok(None);
         }
         let aad = [FOR_ESCROW, token, &self.id].concat();
-        let key = open_small(&purpose(so, FOR_ESCROW), &aad, &self.escrow);
+        let key = open_small(admin, &aad, &self.escrow);
         key.map(Some).ok_or_else(|| Rv::DeviceError.because("the escrowed user key is damaged"))
+    }
+
+    /// Makes an SO of the user with this user key, who shall have the admin key.
+    pub(super) fn appoint(&mut self, token: &TokenId, key: &Secret, admin: &Secret) -> Result<()> {
+        let aad = [FOR_ADMIN_KEY, token, &self.id].concat();
+        self.role = Role::So;
+        self.admin = seal_small(&purpose(key, FOR_ADMIN_KEY), &aad, admin.expose())?;
+        Ok(())
+    }
+
+    /// Makes a user without the admin key of an SO.
+    pub(super) fn dismiss(&mut self) {
+        self.role = Role::User;
+        self.admin.clear();
+    }
+
+    /// The admin key of an SO, by its user key.
+    pub(super) fn open_admin(&self, token: &TokenId, key: &Secret) -> Result<Option<Secret>> {
+        if self.role == Role::User {
+            return Ok(None);
+        }
+        if self.admin.is_empty() {
+            return Ok(Some(admin_key(key)));
+        }
+        let aad = [FOR_ADMIN_KEY, token, &self.id].concat();
+        let admin = open_small(&purpose(key, FOR_ADMIN_KEY), &aad, &self.admin);
+        admin.map(Some).ok_or_else(|| Rv::DeviceError.because("the admin key is damaged"))
     }
 
     /// The token key.
@@ -258,7 +300,7 @@ impl User {
     }
 
     pub(super) fn body(&self) -> Vec<u8> {
-        let body = Writer::default().u8(1).u8(self.role.number()).raw(&self.id).bytes(self.name.as_bytes());
+        let body = Writer::default().u8(2).u8(self.role.number()).raw(&self.id).bytes(self.name.as_bytes());
         self.kdf
             .write(body)
             .raw(&self.salt)
@@ -267,12 +309,14 @@ impl User {
             .raw(&self.public)
             .raw(&self.seed)
             .bytes(&self.escrow)
+            .bytes(&self.admin)
             .0
     }
 
     pub(super) fn parse(body: &[u8]) -> Result<User> {
         let mut from = Reader(body);
-        if from.u8()? != 1 {
+        let format = from.u8()?;
+        if !(1..=2).contains(&format) {
             fail!(DeviceError, "a user record of another version");
         }
         let role = match from.u8()? {
@@ -291,6 +335,8 @@ impl User {
             public: from.raw(KEM_PUBLIC)?.into(),
             seed: from.array()?,
             escrow: from.bytes()?.into(),
+            // Format 1 knew the founding SO only.
+            admin: if format == 1 { Vec::new() } else { from.bytes()?.into() },
         };
         from.end()?;
         Ok(user)
@@ -361,16 +407,23 @@ mod tests {
     #[test]
     fn a_user_opens_by_pin_and_by_escrow() {
         let token = TokenKeys::new([7; 16], seal::random_key());
-        let (_, so) = User::new(&token, Role::So, "", b"so", CHEAP, None).unwrap();
-        let (user, key) = User::new(&token, Role::User, "alice", b"1234", CHEAP, Some(&so)).unwrap();
+        let (so, so_key) = User::new(&token, Role::So, "", b"so", CHEAP, None).unwrap();
+        let admin = so.open_admin(&token.id, &so_key).unwrap().unwrap();
+        let (user, key) = User::new(&token, Role::User, "alice", b"1234", CHEAP, Some(&admin)).unwrap();
         let user = User::parse(&user.body()).unwrap();
         let opened = user.open(&token.id, b"1234").unwrap().unwrap();
         assert_eq!(opened.expose(), key.expose());
         assert!(user.open(&token.id, b"1235").unwrap().is_none());
         assert!(user.open(&[8; 16], b"1234").unwrap().is_none(), "bound to its token");
-        assert_eq!(user.open_escrow(&token.id, &so).unwrap().unwrap().expose(), key.expose());
+        assert_eq!(user.open_escrow(&token.id, &admin).unwrap().unwrap().expose(), key.expose());
         assert_eq!(user.open_token(&token.id, &key).unwrap().key.expose(), token.key.expose());
         assert_eq!(user.open_pair(&token.id, &key).unwrap().public().unwrap(), user.public);
+        assert!(user.open_admin(&token.id, &key).unwrap().is_none());
+        let mut second = user.clone();
+        second.appoint(&token.id, &key, &admin).unwrap();
+        let second = User::parse(&second.body()).unwrap();
+        assert_eq!(second.open_admin(&token.id, &key).unwrap().unwrap().expose(), admin.expose());
+        assert!(second.open_admin(&token.id, &so_key).is_err());
         let mut other = user.clone();
         other.name = "bob".into();
         assert!(other.open(&token.id, b"1234").unwrap().is_none(), "bound to its name");

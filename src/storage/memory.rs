@@ -35,6 +35,14 @@ impl View for State {
             Some(Record { key: key.to_vec(), revision: *revision, value })
         }))
     }
+
+    fn records(&self, prefix: &[u8]) -> Result<Vec<Record>> {
+        let range = self.records.range(prefix.to_vec()..super::after(prefix));
+        let there = range.filter_map(|(key, (revision, value))| {
+            Some(Record { key: key.clone(), revision: *revision, value: Some(value.clone()?) })
+        });
+        Ok(there.collect())
+    }
 }
 
 impl State {

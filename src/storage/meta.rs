@@ -6,8 +6,9 @@ use crate::error::Result;
 
 /// The record of it.
 pub(super) const RECORD: &[u8] = b"m";
-/// Of all records; a token of a later one is refused by name.
-pub const FORMAT: u8 = 1;
+/// Of all records; a token of a later one is refused by name. Format 1 had one SO and nothing shared; it is read
+/// as it stands, and each record is written in the new format when it is written at all.
+pub const FORMAT: u8 = 2;
 /// Longest label, in bytes (CK_TOKEN_INFO).
 pub const MAX_LABEL: usize = 32;
 
@@ -26,6 +27,8 @@ pub enum LifePolicy {
 /// What a token says about itself. Authenticated at each login; before that it is only what the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Meta {
+    /// What it was last written in.
+    pub format: u8,
     /// Drawn anew by each initialisation.
     pub token: TokenId,
     /// Not padded, at most [`MAX_LABEL`] bytes.
@@ -76,8 +79,8 @@ impl Meta {
     pub(super) fn parse(body: &[u8]) -> Result<Meta> {
         let mut from = Reader(body);
         let format = from.u8()?;
-        if format != FORMAT {
-            fail!(TokenNotRecognized, "format {format}, but this Coffer knows {FORMAT}");
+        if !(1..=FORMAT).contains(&format) {
+            fail!(TokenNotRecognized, "format {format}, but this Coffer knows 1 to {FORMAT}");
         }
         let token = from.array()?;
         let label = from.text()?.to_owned();
@@ -95,6 +98,7 @@ impl Meta {
         from.end()?;
         let (escrow, limited_write) = (flags & 1 != 0, flags & 2 != 0);
         Ok(Meta {
+            format,
             token,
             label,
             created,

@@ -12,6 +12,7 @@
 
 pub mod codec;
 mod connection;
+mod grant;
 pub mod keyring;
 pub mod memory;
 pub mod meta;
@@ -85,6 +86,15 @@ pub trait View {
     fn revision(&self) -> Revision;
     /// The record, unless there is none or it was deleted.
     fn record(&self, key: &[u8]) -> Result<Option<Record>>;
+    /// The records whose keys begin with `prefix` (not empty, its last byte not 255), by their keys.
+    fn records(&self, prefix: &[u8]) -> Result<Vec<Record>>;
+}
+
+/// The first key after all that begin with `prefix`.
+fn after(prefix: &[u8]) -> Key {
+    let mut end = prefix.to_vec();
+    end.last_mut().into_iter().for_each(|last| *last += 1);
+    end
 }
 
 /// What one transaction writes. All of it, or nothing.

@@ -7,9 +7,10 @@
 use super::Key;
 use super::Revision;
 use super::codec::{Reader, Writer};
-use super::keyring::{TokenId, UserId, open_small, seal_small};
+use super::grant::{Friend, Grant, Kind, MAX_GRANTS, Opener};
+use super::keyring::{TokenId, UserId};
 use crate::crypto::Secret;
-use crate::crypto::seal::{self, Hmac, KEY, NONCE, random_array, random_key};
+use crate::crypto::seal::{self, NONCE, random_array, random_key};
 use crate::error::{Result, Rv};
 
 /// Names an object for ever.
@@ -19,8 +20,6 @@ pub type ObjectId = [u8; 16];
 pub fn object_id() -> ObjectId {
     random_array()
 }
-
-const MAX_GRANTS: u32 = 1024;
 
 /// The record of an object.
 pub(super) fn object_record(id: &ObjectId) -> Key {
@@ -32,19 +31,6 @@ pub(super) fn object_of(key: &[u8]) -> Option<ObjectId> {
     key.strip_prefix(b"o")?.try_into().ok()
 }
 
-/// A data key for one user.
-#[derive(Clone)]
-struct Grant {
-    kind: u8,
-    user: UserId,
-    bytes: Vec<u8>,
-}
-
-/// In the clear: anyone may use the object.
-const CLEAR: u8 = 0;
-/// Sealed under the user's own key.
-const OWN: u8 = 1;
-
 /// An object as it lies in the storage, sealed where it is private.
 #[derive(Clone)]
 pub struct Stored {
@@ -52,7 +38,7 @@ pub struct Stored {
     pub id: ObjectId,
     /// The transaction that wrote it.
     pub revision: Revision,
-    /// CKA_PRIVATE: only its owner can open it.
+    /// CKA_PRIVATE: only its owner can open it, and whom the owner shares it with.
     pub private: bool,
     /// CKA_CLASS.
     pub class: u64,
@@ -69,6 +55,8 @@ pub(super) struct Content<'a> {
     pub(super) private: bool,
     pub(super) class: u64,
     pub(super) owner: UserId,
+    /// Whom a private one is shared with.
+    pub(super) friends: &'a [Friend],
     pub(super) attributes: &'a [u8],
     /// Empty if there are none.
     pub(super) secrets: &'a [u8],
@@ -105,11 +93,6 @@ fn blob_aad(binding: &[u8], blob: Blob) -> Vec<u8> {
     [binding, &[blob as u8]].concat()
 }
 
-fn grant_key(user_key: &Secret, binding: &[u8]) -> Secret {
-    let grants = Hmac::new(user_key.expose()).derive(&[b"coffer-1 user grant\0"]);
-    Hmac::new(grants.expose()).derive(&[binding])
-}
-
 impl Content<'_> {
     /// The record's body as of `revision`; `user_key` is the owner's.
     pub(super) fn body(&self, token: &TokenId, revision: Revision, user_key: &Secret) -> Result<Vec<u8>> {
@@ -118,15 +101,22 @@ impl Content<'_> {
         let sealed =
             |blob: Blob, plain: &[u8]| seal::seal(&key, &blob.nonce(), &blob_aad(&bound, blob), plain);
         let secrets = if self.secrets.is_empty() { Vec::new() } else { sealed(Blob::Secrets, self.secrets)? };
-        let to = Writer::default().u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
-        let body = if self.private {
-            let grant = seal_small(&grant_key(user_key, &bound), &bound, key.expose())?;
-            let attributes = sealed(Blob::Attributes, self.attributes)?;
-            to.u32(1).u8(OWN).raw(&self.owner).bytes(&grant).bytes(&attributes).bytes(&secrets)
-        } else {
-            to.u32(1).u8(CLEAR).raw(&self.owner).bytes(key.expose()).bytes(self.attributes).bytes(&secrets)
+        let (grants, attributes) = match self.private {
+            true => (self.grants(&bound, user_key, &key)?, sealed(Blob::Attributes, self.attributes)?),
+            false => (vec![Grant::clear(self.owner, &key)], self.attributes.into()),
         };
-        Ok(body.0)
+        let to = Writer::default().u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
+        let to = grants.iter().fold(to.u32(grants.len() as u32), |to, grant| grant.write(to));
+        Ok(to.bytes(&attributes).bytes(&secrets).0)
+    }
+
+    fn grants(&self, bound: &[u8], user_key: &Secret, key: &Secret) -> Result<Vec<Grant>> {
+        if self.friends.len() >= MAX_GRANTS {
+            fail!(DeviceMemory, "an object shared with more than {} users", MAX_GRANTS - 1);
+        }
+        let own = Grant::own(self.owner, user_key, bound, key);
+        let shared = self.friends.iter().map(|friend| Grant::shared(friend, bound, key));
+        std::iter::once(own).chain(shared).collect()
     }
 }
 
@@ -142,12 +132,13 @@ impl Stored {
             flags => fail!(DeviceError, "unknown flags {flags:#x}"),
         };
         let (class, owner, count) = (from.u64()?, from.array()?, from.u32()?);
-        if count > MAX_GRANTS {
+        if count as usize > MAX_GRANTS {
             fail!(DeviceError, "{count} grants");
         }
-        let grants = (0..count)
-            .map(|_| Ok(Grant { kind: from.u8()?, user: from.array()?, bytes: from.bytes()?.into() }))
-            .collect::<Result<_>>()?;
+        let grants: Vec<Grant> = (0..count).map(|_| Grant::read(&mut from)).collect::<Result<_>>()?;
+        if grants.iter().any(|grant| (grant.kind == Kind::Clear) == private) {
+            fail!(DeviceError, "a grant that does not fit the object");
+        }
         let (attributes, secrets) = (from.bytes()?.into(), from.bytes()?.into());
         from.end()?;
         Ok(Stored { id, revision, private, class, owner, grants, attributes, secrets })
@@ -167,50 +158,46 @@ impl Stored {
         binding(token, &self.id, self.revision, self.private, self.class, &self.owner)
     }
 
-    /// The data key, for the user with this id and key; nobody is needed for a public object.
-    fn data_key(&self, bound: &[u8], user: Option<(&UserId, &Secret)>) -> Result<Secret> {
-        let granted = |grant: &&Grant| match grant.kind {
-            CLEAR => !self.private,
-            OWN => self.private && user.is_some_and(|(id, _)| *id == grant.user),
-            _ => false,
-        };
-        let grant = self
-            .grants
-            .iter()
-            .find(granted)
-            .ok_or_else(|| Rv::UserNotLoggedIn.because("not this user's object"))?;
-        let key = match (grant.kind, user) {
-            (OWN, Some((_, key))) => open_small(&grant_key(key, bound), bound, &grant.bytes),
-            _ => Some(Secret::from_slice(&grant.bytes)),
-        };
-        key.filter(|key| key.len() == KEY).ok_or_else(|| self.damaged())
+    /// Whether this user can open it.
+    pub fn opens_for(&self, user: &UserId) -> bool {
+        self.grants.iter().any(|grant| grant.is_for(Some(user)))
     }
 
-    fn open(&self, blob: Blob, token: &TokenId, user: Option<(&UserId, &Secret)>) -> Result<Secret> {
+    /// Whom it is shared with; users removed since may be among them.
+    pub fn shared_with(&self) -> impl Iterator<Item = &UserId> {
+        self.grants.iter().filter(|grant| grant.kind == Kind::Shared).map(|grant| &grant.user)
+    }
+
+    /// The data key; nobody is needed for a public object.
+    fn data_key(&self, bound: &[u8], opener: Option<&Opener>) -> Result<Secret> {
+        let user = opener.map(|opener| &opener.user);
+        match self.grants.iter().find(|grant| grant.is_for(user)) {
+            Some(grant) => grant.open(bound, opener).ok_or_else(|| self.damaged()),
+            None => fail!(UserNotLoggedIn, "not this user's object"),
+        }
+    }
+
+    fn open(&self, blob: Blob, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
         let sealed = match blob {
             Blob::Attributes => &self.attributes,
             Blob::Secrets => &self.secrets,
         };
         let bound = self.binding(token);
-        let key = self.data_key(&bound, user)?;
+        let key = self.data_key(&bound, opener)?;
         seal::open(&key, &blob.nonce(), &blob_aad(&bound, blob), sealed).ok_or_else(|| self.damaged())
     }
 
     /// The attributes, whoever may read them.
-    pub(super) fn open_attributes(
-        &self,
-        token: &TokenId,
-        user: Option<(&UserId, &Secret)>,
-    ) -> Result<Secret> {
+    pub(super) fn open_attributes(&self, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
         match self.public_attributes() {
             Some(attributes) => Ok(Secret::from_slice(attributes)),
-            None => self.open(Blob::Attributes, token, user),
+            None => self.open(Blob::Attributes, token, opener),
         }
     }
 
     /// The secrets; empty if there are none.
-    pub(super) fn open_secrets(&self, token: &TokenId, user: Option<(&UserId, &Secret)>) -> Result<Secret> {
-        if self.has_secrets() { self.open(Blob::Secrets, token, user) } else { Ok(Secret::zeroed(0)) }
+    pub(super) fn open_secrets(&self, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
+        if self.has_secrets() { self.open(Blob::Secrets, token, opener) } else { Ok(Secret::zeroed(0)) }
     }
 
     fn damaged(&self) -> crate::error::Error {
@@ -222,25 +209,36 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::seal::KemPair;
 
-    fn stored(private: bool, key: &Secret) -> Stored {
+    fn stored(private: bool, key: &Secret, friends: &[Friend]) -> Stored {
         let (id, owner) = ([3; 16], [4; 16]);
-        let content = Content { id, private, class: 3, owner, attributes: b"label", secrets: b"secret" };
+        let (attributes, secrets) = (b"label", b"secret");
+        let content = Content { id, private, class: 3, owner, friends, attributes, secrets };
         let body = content.body(&[1; 16], Revision(9), key).unwrap();
         Stored::parse(id, Revision(9), &body).unwrap()
+    }
+
+    fn opener(user: UserId, key: Secret) -> Opener {
+        let mut seed = Secret::zeroed(seal::KEM_SEED);
+        seal::random(seed.expose_mut());
+        Opener { user, key, pair: KemPair::from_seed(&seed).unwrap() }
     }
 
     #[test]
     fn private_opens_for_its_owner_in_its_place_only() {
         let key = random_key();
-        let object = stored(true, &key);
-        let user = Some((&[4; 16], &key));
+        let object = stored(true, &key, &[]);
+        let same_key = || Secret::from_slice(key.expose());
+        let (owner, other) = (opener([4; 16], same_key()), opener([5; 16], same_key()));
+        let impostor = opener([4; 16], random_key());
+        let user = Some(&owner);
         assert_eq!(object.open_attributes(&[1; 16], user).unwrap().expose(), b"label");
         assert_eq!(object.open_secrets(&[1; 16], user).unwrap().expose(), b"secret");
         assert!(object.public_attributes().is_none());
         assert!(object.open_secrets(&[2; 16], user).is_err(), "another token");
-        assert!(object.open_secrets(&[1; 16], Some((&[5; 16], &key))).is_err(), "another user");
-        assert!(object.open_secrets(&[1; 16], Some((&[4; 16], &random_key()))).is_err(), "another key");
+        assert!(object.open_secrets(&[1; 16], Some(&other)).is_err(), "another user");
+        assert!(object.open_secrets(&[1; 16], Some(&impostor)).is_err(), "another key");
         let moved = [
             Stored { revision: Revision(8), ..object.clone() },
             Stored { id: [9; 16], ..object.clone() },
@@ -259,8 +257,30 @@ mod tests {
     }
 
     #[test]
+    fn shared_opens_for_its_friends_only() {
+        let key = random_key();
+        let [bob, carol, dave] = [5, 6, 7].map(|user| opener([user; 16], random_key()));
+        let friends = [&bob, &carol].map(|friend| (friend.user, friend.pair.public().unwrap()));
+        let object = stored(true, &key, &friends);
+        assert!(object.shared_with().eq([&bob.user, &carol.user]));
+        for friend in [&bob, &carol] {
+            assert!(object.opens_for(&friend.user));
+            assert_eq!(object.open_secrets(&[1; 16], Some(friend)).unwrap().expose(), b"secret");
+            assert_eq!(object.open_attributes(&[1; 16], Some(friend)).unwrap().expose(), b"label");
+        }
+        assert!(!object.opens_for(&dave.user) && object.open_secrets(&[1; 16], Some(&dave)).is_err());
+        let posing = Opener { user: bob.user, ..dave };
+        assert!(object.open_secrets(&[1; 16], Some(&posing)).is_err(), "the id alone opens nothing");
+        let mut swapped = object.clone();
+        (swapped.grants[1].user, swapped.grants[2].user) = (carol.user, bob.user);
+        assert!(swapped.open_secrets(&[1; 16], Some(&bob)).is_err(), "another's grant");
+        let moved = Stored { revision: Revision(10), ..object };
+        assert!(moved.open_secrets(&[1; 16], Some(&bob)).is_err(), "another version");
+    }
+
+    #[test]
     fn public_opens_for_anyone() {
-        let object = stored(false, &random_key());
+        let object = stored(false, &random_key(), &[]);
         assert_eq!(object.public_attributes().unwrap(), b"label");
         assert_eq!(object.open_secrets(&[1; 16], None).unwrap().expose(), b"secret");
         let relabelled = Stored { private: true, ..object };

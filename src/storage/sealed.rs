@@ -3,10 +3,13 @@
 //! Nothing here remembers what another process may change: every answer is as of the storage's present
 //! state, and what is kept is kept under its [`Stamp`].
 
+mod pins;
+mod sharing;
 mod users;
 mod writing;
 
-use super::keyring::{Kdf, MAX_NAME, Role, TokenKeys, User, UserId, tries_record, user_record};
+use super::grant::{Friend, Opener};
+use super::keyring::{Kdf, MAX_NAME, Role, TokenKeys, User, UserId, tries_record, user_record, user_records};
 use super::meta::{self, LifePolicy, MAX_LABEL, Meta};
 use super::record::{Content, ObjectId, Stored, object_of, object_record};
 use super::set::{self, Author, Verified};
@@ -16,10 +19,11 @@ use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
 use parking_lot::Mutex;
+use pins::Opened;
 use std::collections::HashSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use users::Opened;
+pub use users::UserInfo;
 
 /// How a token is to be made (C_InitToken).
 #[derive(Clone)]
@@ -77,6 +81,8 @@ pub struct Info {
     pub so: PinState,
     /// Of the normal user's (the one without a name).
     pub user: PinState,
+    /// There are users with names.
+    pub named_users: bool,
     /// Nothing can be written, for reasons of the file or of the token.
     pub write_protected: bool,
 }
@@ -85,8 +91,9 @@ pub struct Info {
 pub struct Keys {
     role: Role,
     name: String,
-    user: UserId,
-    key: Secret,
+    opener: Opener,
+    /// An SO's.
+    admin: Option<Secret>,
     token: TokenKeys,
     verified: Mutex<Verified>,
     /// The token is damaged and was opened to save what is there.
@@ -99,18 +106,31 @@ impl Keys {
         self.role
     }
 
-    /// Empty for the SO and for the normal user.
+    /// Empty for the founding SO and for the normal user.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The id that owned objects bear.
     pub fn user(&self) -> UserId {
-        self.user
+        self.opener.user
     }
 
-    fn opener(&self) -> Option<(&UserId, &Secret)> {
-        (self.role == Role::User).then_some((&self.user, &self.key))
+    /// Whether they open an object: a public one, or one that their user has a grant to.
+    pub fn open(&self, object: &Stored) -> bool {
+        object.opens_for(&self.opener.user)
+    }
+
+    fn opener(&self) -> Option<&Opener> {
+        (self.role == Role::User).then_some(&self.opener)
+    }
+
+    /// The admin key.
+    fn admin(&self) -> Result<&Secret> {
+        match &self.admin {
+            Some(admin) => Ok(admin),
+            None => fail!(UserNotLoggedIn, "only the SO may"),
+        }
     }
 }
 
@@ -234,6 +254,7 @@ impl NewToken<'_> {
             fail!(ArgumentsBad, "a profile's name too long, or no tries at all");
         }
         Ok(Meta {
+            format: meta::FORMAT,
             token: random_array(),
             label: self.label.into(),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -290,8 +311,20 @@ fn load_user(
     Ok(Some((user, record.revision)))
 }
 
+fn load_users(view: &dyn View, role: Role, token: Option<&TokenKeys>) -> Result<Vec<User>> {
+    let records = view.records(&user_records(role))?;
+    records.iter().map(|record| User::parse(set::body(record, token)?)).collect()
+}
+
 fn load_tries(view: &dyn View, key: &[u8]) -> Result<Tries> {
     view.record(key)?.map_or(Ok(Tries::default()), |record| Tries::parse(set::plain_body(&record)?))
+}
+
+fn pin_state(view: &dyn View, meta: &Meta, role: Role, name: &str) -> PinState {
+    let limit = limit(meta, role);
+    // A damaged counter shows as a lock-out, which it is until someone forgives.
+    let left = load_tries(view, &tries_record(role, name)).map_or(0, |tries| tries.left(limit));
+    PinState { set: true, wrong: limit - left, left }
 }
 
 fn limit(meta: &Meta, role: Role) -> u32 {
@@ -317,14 +350,13 @@ impl<S: Storage + ?Sized> Sealed<S> {
             let meta = load_meta(view)?;
             let pin = |role| -> Result<PinState> {
                 let set = view.record(&user_record(role, ""))?.is_some();
-                let limit = limit(&meta, role);
-                // A damaged counter shows as a lock-out, which it is until someone forgives.
-                let left = load_tries(view, &tries_record(role, "")).map_or(0, |tries| tries.left(limit));
-                Ok(PinState { set, wrong: limit - left, left })
+                Ok(PinState { set, ..pin_state(view, &meta, role, "") })
             };
             let (so, user) = (pin(Role::So)?, pin(Role::User)?);
             let write_protected = self.storage.write_protected() || meta.limited_write;
-            found = Some(Info { meta, so, user, write_protected });
+            let names = view.records(&user_records(Role::User))?;
+            let named_users = names.len() > usize::from(user.set);
+            found = Some(Info { meta, so, user, named_users, write_protected });
             Ok(())
         })?;
         let info = found.ok_or(Rv::GeneralError)?;
@@ -378,11 +410,13 @@ impl<S: Storage + ?Sized> Sealed<S> {
     fn unlock(&self, role: Role, name: &str, pin: &[u8]) -> Result<Keys> {
         let Opened { meta, user, key, .. } = self.open_pin(role, name, pin)?;
         let token = user.open_token(&meta.token, &key)?;
+        let admin = user.open_admin(&meta.token, &key)?;
+        let pair = user.open_pair(&meta.token, &key)?;
         Ok(Keys {
             role,
             name: name.into(),
-            user: user.id,
-            key,
+            opener: Opener { user: user.id, key, pair },
+            admin,
             token,
             verified: Mutex::default(),
             rescue: false,
@@ -412,9 +446,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_ARGUMENTS_BAD for a label too long or a lower cost.
     pub fn alter(&self, so: &Keys, alteration: &Alteration) -> Result<()> {
-        if so.role != Role::So {
-            fail!(UserNotLoggedIn, "only the SO alters the token");
-        }
+        so.admin()?;
         check_label(alteration.label.unwrap_or_default())?;
         self.write(so, &mut |author, view| {
             let mut meta = load_meta(view)?;
@@ -431,12 +463,20 @@ impl<S: Storage + ?Sized> Sealed<S> {
         .map(drop)
     }
 
+    /// Writes the token in today's format: a hook for the operator, since nothing needs it to be used.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's.
+    pub fn upgrade(&self, so: &Keys) -> Result<()> {
+        self.alter(so, &Alteration::default())
+    }
+
     /// What has become of the objects since a revision; everything since `Revision(0)`. With keys every record
     /// is authenticated and so is the set of them; without, only accidental damage is seen.
     ///
     /// # Errors
     /// CKR_DEVICE_ERROR, saying how, if the records are not all those that were written;
-    /// CKR_DEVICE_REMOVED if the token was initialised again since the login.
+    /// CKR_DEVICE_REMOVED if the token was initialised again, or the user removed, since the login.
     pub fn load(&self, since: Revision, keys: Option<&Keys>) -> Result<Loaded> {
         let Some(keys) = keys else { return sort(self.storage.load(since)?, None) };
         let mut verified = keys.verified.lock();
@@ -449,6 +489,12 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 fail!(DeviceRemoved, "the token was initialised again");
             }
             set::body(record, Some(&keys.token)).map_err(|error| error.recode(Rv::TokenNotRecognized))?;
+        }
+        let own = user_record(keys.role, &keys.name);
+        match changes.records.iter().find(|record| record.key == own) {
+            Some(record) if record.value.is_some() => {}
+            None if !changes.complete => {}
+            _ => fail!(DeviceRemoved, "the user was removed"),
         }
         match verified.take(&keys.token, &changes) {
             Err(error) if !keys.rescue => {

@@ -196,6 +196,11 @@ impl<'a> Author<'a> {
         self.batch.put(key, value);
     }
 
+    /// Deletes such a record.
+    pub(super) fn delete_plain(&mut self, key: Key) {
+        self.batch.delete(key);
+    }
+
     pub(super) fn finish(mut self) -> Result<Batch> {
         let value = self.set.value(self.token, self.revision)?;
         self.batch.put(RECORD, value);

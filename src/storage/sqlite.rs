@@ -11,7 +11,7 @@ use crate::error::{Error, Rv};
 use crate::kernel::shared::{SharedCounter, writable};
 use rusqlite::config::DbConfig;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
 };
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -147,15 +147,7 @@ impl Sqlite {
         };
         let from = if complete { -1 } else { since.0 as i64 };
         let mut statement = transaction.prepare(sql)?;
-        let records = statement
-            .query_map([from], |row| {
-                Ok(Record {
-                    key: row.get(0)?,
-                    revision: Revision(row.get::<_, i64>(1)? as u64),
-                    value: row.get(2)?,
-                })
-            })?
-            .collect::<rusqlite::Result<_>>()?;
+        let records = statement.query_map([from], record)?.collect::<rusqlite::Result<_>>()?;
         Ok(Changes { upto, stamp, records, complete })
     }
 
@@ -251,6 +243,19 @@ impl View for Snapshot<'_> {
             .optional()
             .map_err(|error| sqlite(self.path, error))
     }
+
+    fn records(&self, prefix: &[u8]) -> Result<Vec<Record>> {
+        let select = "SELECT key, revision, value FROM record \
+                      WHERE key >= ? AND key < ? AND value IS NOT NULL ORDER BY key";
+        let rows = || -> rusqlite::Result<Vec<Record>> {
+            self.connection.prepare(select)?.query_map([prefix, &after(prefix)], record)?.collect()
+        };
+        rows().map_err(|error| sqlite(self.path, error))
+    }
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record { key: row.get(0)?, revision: Revision(row.get::<_, i64>(1)? as u64), value: row.get(2)? })
 }
 
 /// Makes the stamp odd; the caller holds the write lock, so an odd one is a dead process's.

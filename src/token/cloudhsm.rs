@@ -4,6 +4,7 @@ use super::policy::Use;
 use crate::crypto::ec::Curve;
 use crate::error::Result;
 use crate::mechanism::params::Generator;
+use crate::mechanism::table::Unit;
 use crate::mechanism::{Mechanism, Params, Shape, edwards};
 use crate::object::Attributes;
 use cryptoki_sys::*;
@@ -16,9 +17,35 @@ const LONGEST_SECRET: usize = 800;
 /// Bytes of the IVs that it makes.
 const IV: usize = 12;
 
+/// Wrong passwords that lock a user.
+pub(super) const TRIES: u32 = 5;
+
 /// The key types that it has.
 const KEY_TYPES: &[CK_KEY_TYPE] =
     &[CKK_AES, CKK_DES3, CKK_GENERIC_SECRET, CKK_RSA, CKK_EC, CKK_EC_EDWARDS, CKK_ML_DSA];
+
+/// What it has no functions for: messages, and signatures that give the data back.
+pub(super) const NOT_ITS_FLAGS: CK_FLAGS = CKF_MESSAGE_ENCRYPT
+    | CKF_MESSAGE_DECRYPT
+    | CKF_MESSAGE_SIGN
+    | CKF_MESSAGE_VERIFY
+    | CKF_MULTI_MESSAGE
+    | CKF_SIGN_RECOVER
+    | CKF_VERIFY_RECOVER;
+
+/// Shortest and longest key that a mechanism takes, in the unit of its row: of those that it takes elsewhere, the
+/// ones that CloudHSM has.
+pub(super) fn key_range(mechanism: &Mechanism) -> (usize, usize) {
+    let keys = mechanism.keys;
+    let of = |key_type| keys.types.contains(&key_type);
+    match keys.unit {
+        Unit::Bits if of(CKK_RSA) => (keys.min.max(*RSA_BITS.start()), keys.max.min(*RSA_BITS.end())),
+        Unit::Bits if of(CKK_GENERIC_SECRET) => (keys.min, keys.max.min(8 * LONGEST_SECRET)),
+        Unit::Bytes if of(CKK_GENERIC_SECRET) => (keys.min, keys.max.min(LONGEST_SECRET)),
+        Unit::Bytes if of(CKK_DES3) => (keys.max, keys.max),
+        _ => (keys.min, keys.max),
+    }
+}
 
 /// Judges a new key by its components, or by what its generation is asked for. `attributes` of objects that are
 /// no keys pass.

@@ -2,7 +2,7 @@
 
 use super::objects::{Home, Objects, present};
 use super::token::{Login, Opened, Token, User};
-use crate::crypto::Secret;
+use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
 use crate::object::{Attributes, Handle, Object, Secrets, template};
@@ -13,19 +13,23 @@ use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 impl Token {
     /// Takes in what other processes changed. Costs two loads when nothing did.
     ///
     /// # Errors
     /// CKR_DEVICE_ERROR if the storage cannot be read or was tampered with.
-    pub fn refresh(&self) -> Result<()> {
-        let seen = || Stamp(self.seen.load(Ordering::Acquire));
-        let opened = match &*self.opened.read() {
-            Some(opened) if !opened.sealed.unchanged_since(seen()) => opened.clone(),
-            _ => return Ok(()),
-        };
+    #[inline]
+    pub fn refresh(&self, opened: &Opened) -> Result<()> {
+        match opened.sealed.unchanged_since(Stamp(self.seen.load(Ordering::Acquire))) {
+            true => Ok(()),
+            false => self.take_in(opened),
+        }
+    }
+
+    #[cold]
+    fn take_in(&self, opened: &Opened) -> Result<()> {
         let login = self.login.read();
         let mut objects = self.objects.write();
         let keys = login.as_ref().map(|login| &*login.keys);
@@ -38,7 +42,7 @@ impl Token {
             }
             loaded => loaded?,
         };
-        self.apply(&mut objects, &opened, loaded, login.as_ref())
+        self.apply(&mut objects, opened, loaded, login.as_ref())
     }
 
     /// Brings `objects` up to date.
@@ -70,11 +74,25 @@ impl Token {
                 continue;
             }
             let attributes = match (stored.public_attributes(), user) {
-                (Some(attributes), _) => Attributes::decode(attributes)?,
-                (None, Some(user)) => {
-                    Attributes::decode(opened.sealed.open_attributes(&user.keys, &stored)?.expose())?
+                (Some(attributes), _) => Attributes::decode(attributes),
+                (None, Some(user)) if user.keys.open(&stored) => opened
+                    .sealed
+                    .open_attributes(&user.keys, &stored)
+                    .and_then(|attributes| Attributes::decode(attributes.expose())),
+                (None, _) => {
+                    // Never shared with this user, or no longer.
+                    handle.into_iter().for_each(|handle| objects.remove(handle));
+                    continue;
                 }
-                (None, None) => continue,
+            };
+            let attributes = match attributes {
+                Ok(attributes) => attributes,
+                Err(error) => {
+                    // One object must not keep its user from all the others.
+                    log!(Error, "the token in slot {}: {error}", self.slot());
+                    handle.into_iter().for_each(|handle| objects.remove(handle));
+                    continue;
+                }
             };
             match handle.and_then(|handle| objects.get(handle)) {
                 Some((old, _)) => {
@@ -89,6 +107,7 @@ impl Token {
             }
         }
         objects.revision = loaded.upto;
+        self.revocations.fetch_add(1, Ordering::Release);
         self.seen.store(loaded.stamp.0, Ordering::Release);
         Ok(())
     }
@@ -120,7 +139,7 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and as the storage.
-    pub fn create(&self, owner: Owner<'_>, attributes: Attributes) -> Result<Handle> {
+    pub fn create(&self, owner: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
         Ok(self.create_all(owner, vec![attributes])?[0])
     }
 
@@ -130,7 +149,7 @@ impl Token {
     /// As [`Token::create`].
     pub fn create_pair(
         &self,
-        owner: Owner<'_>,
+        owner: CK_SESSION_HANDLE,
         public: Attributes,
         private: Attributes,
     ) -> Result<(Handle, Handle)> {
@@ -138,12 +157,12 @@ impl Token {
         Ok((handles[0], handles[1]))
     }
 
-    fn create_all(&self, owner: Owner<'_>, new: Vec<Attributes>) -> Result<Vec<Handle>> {
+    fn create_all(&self, owner: CK_SESSION_HANDLE, new: Vec<Attributes>) -> Result<Vec<Handle>> {
         let drafts: Vec<(Object, ObjectId)> = new
             .into_iter()
             .map(|mut attributes| {
-                let id = object_id();
-                attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+                let id = new_id(&attributes);
+                attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
                 let secrets = template::take_secrets(&mut attributes);
                 (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
             })
@@ -155,14 +174,19 @@ impl Token {
     ///
     /// # Errors
     /// As [`Token::create`].
-    pub fn copy(&self, owner: Owner<'_>, object: &Object, mut attributes: Attributes) -> Result<Handle> {
+    pub fn copy(
+        &self,
+        owner: CK_SESSION_HANDLE,
+        object: &Object,
+        mut attributes: Attributes,
+    ) -> Result<Handle> {
         let id = object_id();
-        attributes.set(CKA_UNIQUE_ID, unique_id(&id).as_bytes());
+        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
         Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
 
     /// Stores those that are token objects and shows all.
-    fn keep(&self, owner: Owner<'_>, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
+    fn keep(&self, owner: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
         let login = self.login.read();
         let mut records = Vec::new();
         for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
@@ -181,16 +205,13 @@ impl Token {
         let mut objects = self.objects.write();
         let mut handles = Vec::with_capacity(drafts.len());
         for (object, id) in drafts {
-            let home =
-                if object.is_token() { Home::Stored(id, revision) } else { Home::Session(owner.session) };
+            let home = if object.is_token() { Home::Stored(id, revision) } else { Home::Session(owner) };
             let mut handle = object.handle();
             match (home, objects.handle_of(&id)) {
                 // Another thread's refresh was faster, and its handle may be in use already.
                 (_, Some(there)) => handle = there,
                 // That refresh has seen the object destroyed again.
                 (Home::Stored(..), None) if objects.revision >= revision => {}
-                // The session was closed meanwhile, and its objects have ended.
-                (Home::Session(_), None) if owner.closed.load(Ordering::Acquire) => {}
                 _ => objects.insert(Arc::new(object), home),
             }
             handles.push(handle);
@@ -247,18 +268,10 @@ impl Token {
         let mut objects = self.objects.write();
         let there = objects.get(object.handle()).is_some();
         objects.remove(object.handle());
+        self.revocations.fetch_add(1, Ordering::Release);
         // Of a stored object, a refresh may have noticed the end first; it is this thread's all the same.
         Ok(there || matches!(home, Home::Stored(..)))
     }
-}
-
-/// The session that an object is made in.
-#[derive(Clone, Copy)]
-pub struct Owner<'a> {
-    /// Its handle.
-    pub session: CK_SESSION_HANDLE,
-    /// Set when it is closed, before its objects are destroyed.
-    pub closed: &'a AtomicBool,
 }
 
 /// An object as the storage takes it.
@@ -296,18 +309,31 @@ impl Record {
 
 /// Opened when a key is first used, with the keys of the login that brought it.
 fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login>) -> Secrets {
-    if !stored.has_secrets() {
-        return Secrets::opened(Attributes::new());
-    }
     // A public object outlives the login, whose keys it neither needs nor may keep.
     let keys = login.filter(|_| stored.private).map(|login| login.keys.clone());
     let sealed = sealed.clone();
-    Secrets::sealed(Box::new(move || {
-        Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
-    }))
+    let borrowed = keys.as_ref().is_some_and(|keys| keys.user() != stored.owner);
+    let secrets = match stored.has_secrets() {
+        false => Secrets::opened(Attributes::new()),
+        true => Secrets::sealed(Box::new(move || {
+            Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
+        })),
+    };
+    if borrowed { secrets.borrowed() } else { secrets }
+}
+
+/// The name of a new object. A session object's need only differ from its neighbours', and costs less.
+fn new_id(attributes: &Attributes) -> ObjectId {
+    if attributes.is_true(CKA_TOKEN) {
+        return object_id();
+    }
+    let mut id = ObjectId::default();
+    random::draw(&mut id);
+    id
 }
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
-fn unique_id(id: &ObjectId) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    std::array::from_fn(|at| digit(if at % 2 == 0 { id[at / 2] >> 4 } else { id[at / 2] & 15 }))
 }

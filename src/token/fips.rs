@@ -2,8 +2,11 @@
 
 use super::policy::Use;
 use crate::crypto::Hash;
+use crate::crypto::encoding::significant;
 use crate::error::Result;
+use crate::mechanism::table::Unit;
 use crate::mechanism::{Mechanism, Params};
+use crate::object::Attributes;
 use cryptoki_sys::*;
 
 /// Mechanisms that are refused.
@@ -39,8 +42,13 @@ static ROWS: &[Row] = &[
 ];
 
 /// The least key to protect with, in the unit of the mechanism's row: 112 bits of strength.
-fn least(mechanism: &Mechanism) -> usize {
-    if mechanism.keys.types.contains(&CKK_RSA) { 2048 } else { 14 }
+pub(super) fn least(mechanism: &Mechanism) -> usize {
+    match mechanism.keys.unit {
+        Unit::Bits if mechanism.keys.types.contains(&CKK_RSA) => 2048,
+        Unit::Bits => 112,
+        Unit::Bytes => 14,
+        Unit::None => 0,
+    }
 }
 
 /// Whether nothing can be done with the mechanism.
@@ -48,24 +56,42 @@ pub(super) fn refuses_all(mechanism: &Mechanism) -> bool {
     ROWS.iter().any(|row| row.mechanisms.contains(&mechanism.number) && row.uses.is_empty() && !row.legacy)
 }
 
-/// Judges a use of a key of `size`, in the unit of the mechanism's row; `None` is the making of keys.
-///
-/// # Errors
-/// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
-pub(super) fn judge(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+/// Whether a use is refused, whatever the key; `None` is the making of keys.
+pub(super) fn refuses(mechanism: &Mechanism, usage: Option<Use>) -> bool {
     let opens = usage.is_some_and(|usage| !usage.protects());
     let about = |row: &&Row| {
         row.mechanisms.contains(&mechanism.number)
             && (row.uses.is_empty() || usage.is_some_and(|usage| row.uses.contains(&usage)))
     };
-    if ROWS.iter().filter(about).any(|row| !(row.legacy && opens)) {
+    ROWS.iter().filter(about).any(|row| !(row.legacy && opens))
+}
+
+/// Judges a use of a key of `size`, in the unit of the mechanism's row; `None` is the making of keys.
+///
+/// # Errors
+/// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
+pub(super) fn judge(mechanism: &Mechanism, usage: Option<Use>, size: usize) -> Result<()> {
+    if refuses(mechanism, usage) {
         fail!(MechanismInvalid, "{}: not in a fips token", mechanism.name);
     }
     let least = least(mechanism);
-    if !opens && size < least {
+    if usage.is_none_or(Use::protects) && size < least {
         fail!(KeySizeRange, "{}: at least {least} in a fips token", mechanism.name);
     }
     Ok(())
+}
+
+/// Judges what keys are asked for with: RSA's public exponent is above 2^16 (FIPS 186-5, section 5.1).
+///
+/// # Errors
+/// CKR_ATTRIBUTE_VALUE_INVALID.
+pub(super) fn judge_template(attributes: &Attributes) -> Result<()> {
+    match attributes.bytes(CKA_PUBLIC_EXPONENT).map(significant) {
+        Some([] | [_] | [_, _] | [1, 0, 0]) => {
+            fail!(AttributeValueInvalid, "CKA_PUBLIC_EXPONENT: above 65536 in a fips token")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Judges a parameter: no signature over SHA-1 by way of it.

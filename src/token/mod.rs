@@ -7,12 +7,15 @@ mod fips;
 mod objects;
 mod pin;
 mod policy;
+mod sharing;
 mod slots;
 #[allow(clippy::module_inception)]
 mod token;
+mod users;
 
 pub use config::Config;
-pub use contents::Owner;
-pub use policy::{Rules, Use};
+pub use policy::{MechanismInfo, Rules, Use};
+pub use sharing::Access;
 pub use slots::Slots;
-pub use token::{Token, TokenInfo, User};
+pub use token::{Opened, Token, TokenInfo, User};
+pub use users::UserEntry;

@@ -94,6 +94,16 @@ fn is_kem_by_derivation(mechanism: &Mechanism) -> bool {
     mechanism.derive.is_some() && mechanism.keys.types.contains(&CKK_ML_KEM)
 }
 
+/// CK_MECHANISM_INFO.
+pub struct MechanismInfo {
+    /// Shortest key, in the unit of the mechanism's row.
+    pub min: usize,
+    /// Longest key.
+    pub max: usize,
+    /// CKF_*.
+    pub flags: CK_FLAGS,
+}
+
 /// The rules of one token, under the module's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -106,38 +116,43 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Judges a use of a key with a mechanism and its parameter.
+    /// Judges a use of a key with a mechanism. True if that holds at any time, and not just today.
     ///
     /// # Errors
     /// CKR_KEY_SIZE_RANGE (wrapping: CKR_WRAPPING_KEY_SIZE_RANGE), CKR_MECHANISM_INVALID,
-    /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
-    pub fn judge(&self, usage: Use, mechanism: &Mechanism, params: &Params, used: &Object) -> Result<()> {
+    /// CKR_KEY_FUNCTION_NOT_PERMITTED outside the key's dates.
+    pub fn judge(&self, usage: Use, mechanism: &Mechanism, used: &Object) -> Result<bool> {
         let attributes = used.attributes();
-        if attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE) {
+        let dated = attributes.has(CKA_START_DATE) || attributes.has(CKA_END_DATE);
+        if dated {
             within_dates(attributes.bytes(CKA_START_DATE), attributes.bytes(CKA_END_DATE))?;
         }
         let Some(key_type) = used.key_type() else { fail!(KeyTypeInconsistent) };
         let size = (key::kind(used.class(), key_type)?.size)(used)?;
-        let range = mechanism.keys;
-        if range.unit != Unit::None && !(range.min..=range.max).contains(&size) {
-            fail!(
-                KeySizeRange,
-                "{}: the key has {size}, allowed are {} to {} {:?}",
-                mechanism.name,
-                range.min,
-                range.max,
-                range.unit
-            );
+        let (min, max) = self.key_range(mechanism);
+        if mechanism.keys.unit != Unit::None && !(min..=max).contains(&size) {
+            let (name, unit) = (mechanism.name, mechanism.keys.unit);
+            fail!(KeySizeRange, "{name}: the key has {size}, allowed are {min} to {max} {unit:?}");
         }
         if self.mode == Mode::Fips {
             fips::judge(mechanism, Some(usage), size)?;
+        }
+        if self.policy == Policy::Strict && strict_refuses(usage, mechanism) {
+            fail!(MechanismInvalid, "{}: the strict policy wraps only with authentication", mechanism.name);
+        }
+        Ok(!dated)
+    }
+
+    /// Judges the parameter that a mechanism is used with.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID, CKR_MECHANISM_INVALID.
+    pub fn judge_parameter(&self, usage: Use, mechanism: &Mechanism, params: &Params) -> Result<()> {
+        if self.mode == Mode::Fips {
             fips::judge_parameter(usage, params)?;
         }
         if self.profile == Profile::CloudHsm {
             cloudhsm::judge_parameter(usage, mechanism, params)?;
-        }
-        if self.policy == Policy::Strict && matches!(usage, Use::Wrap | Use::Unwrap) {
-            strict_wrapping(mechanism)?;
         }
         Ok(())
     }
@@ -145,11 +160,16 @@ impl Rules {
     /// Judges the making of keys with these attributes by a mechanism.
     ///
     /// # Errors
-    /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE.
+    /// CKR_MECHANISM_INVALID, CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID.
     pub fn judge_generation(&self, mechanism: &Mechanism, attributes: &Attributes) -> Result<()> {
-        let size =
-            attributes.ulong(CKA_MODULUS_BITS).or(attributes.ulong(CKA_VALUE_LEN)).unwrap_or(CK_ULONG::MAX);
-        if self.mode == Mode::Fips { fips::judge(mechanism, None, size as usize) } else { Ok(()) }
+        let byte = if mechanism.keys.unit == Unit::Bits { 8 } else { 1 };
+        let len = attributes.ulong(CKA_VALUE_LEN).map(|len| len.saturating_mul(byte));
+        let size = attributes.ulong(CKA_MODULUS_BITS).or(len).unwrap_or(CK_ULONG::MAX);
+        if self.mode == Mode::Fips {
+            fips::judge(mechanism, None, size as usize)?;
+            fips::judge_template(attributes)?;
+        }
+        Ok(())
     }
 
     /// Judges a new key, however it came: its components are in `attributes`, or what its generation is asked for.
@@ -204,16 +224,34 @@ impl Rules {
         }
     }
 
-    /// CKF_* of a mechanism that is offered: CloudHSM has none of the functions for messages.
-    pub fn flags(&self, mechanism: &Mechanism) -> CK_FLAGS {
-        const MESSAGES: CK_FLAGS = CKF_MESSAGE_ENCRYPT
-            | CKF_MESSAGE_DECRYPT
-            | CKF_MESSAGE_SIGN
-            | CKF_MESSAGE_VERIFY
-            | CKF_MULTI_MESSAGE;
+    /// CK_MECHANISM_INFO of a mechanism that is offered: what is refused here is not shown. The sizes are those
+    /// to protect with; a fips token takes smaller keys to open what they once closed.
+    pub fn info(&self, mechanism: &Mechanism) -> MechanismInfo {
+        let refused = |usage| {
+            let by_mode = self.mode == Mode::Fips && fips::refuses(mechanism, Some(usage));
+            by_mode || (self.policy == Policy::Strict && strict_refuses(usage, mechanism))
+        };
+        let mut flags = mechanism.flags();
+        for (usage, flag) in FLAGS {
+            if refused(*usage) {
+                flags &= !flag;
+            }
+        }
+        if self.profile == Profile::CloudHsm {
+            flags &= !cloudhsm::NOT_ITS_FLAGS;
+        }
+        let (mut min, max) = self.key_range(mechanism);
+        if self.mode == Mode::Fips {
+            min = min.max(fips::least(mechanism));
+        }
+        MechanismInfo { min, max, flags }
+    }
+
+    /// Shortest and longest key that a mechanism takes, in the unit of its row.
+    fn key_range(&self, mechanism: &Mechanism) -> (usize, usize) {
         match self.profile {
-            Profile::Standard => mechanism.flags(),
-            Profile::CloudHsm => mechanism.flags() & !MESSAGES,
+            Profile::Standard => (mechanism.keys.min, mechanism.keys.max),
+            Profile::CloudHsm => cloudhsm::key_range(mechanism),
         }
     }
 
@@ -233,14 +271,27 @@ impl Rules {
     }
 }
 
-/// Wrapping that does not authenticate what it wraps.
-fn strict_wrapping(mechanism: &Mechanism) -> Result<()> {
+/// The flags that say a use is offered.
+#[rustfmt::skip]
+const FLAGS: &[(Use, CK_FLAGS)] = &[
+    (Use::Encrypt, CKF_ENCRYPT | CKF_MESSAGE_ENCRYPT),
+    (Use::Decrypt, CKF_DECRYPT | CKF_MESSAGE_DECRYPT),
+    (Use::Sign, CKF_SIGN | CKF_MESSAGE_SIGN),
+    (Use::SignRecover, CKF_SIGN_RECOVER),
+    (Use::Verify, CKF_VERIFY | CKF_MESSAGE_VERIFY),
+    (Use::VerifyRecover, CKF_VERIFY_RECOVER),
+    (Use::Wrap, CKF_WRAP),
+    (Use::Unwrap, CKF_UNWRAP),
+    (Use::Derive, CKF_DERIVE),
+    (Use::Encapsulate, CKF_ENCAPSULATE),
+    (Use::Decapsulate, CKF_DECAPSULATE),
+];
+
+/// Whether the strict policy refuses the use: wrapping that does not authenticate what it wraps.
+fn strict_refuses(usage: Use, mechanism: &Mechanism) -> bool {
     const UNAUTHENTICATED: &[CK_MECHANISM_TYPE] =
         &[CKM_AES_CBC_PAD, CKM_DES3_CBC_PAD, CKM_RSA_PKCS, CKM_RSA_X_509, CKM_AES_CTR];
-    if UNAUTHENTICATED.contains(&mechanism.number) {
-        fail!(MechanismInvalid, "{}: the strict policy wraps only with authentication", mechanism.name);
-    }
-    Ok(())
+    matches!(usage, Use::Wrap | Use::Unwrap) && UNAUTHENTICATED.contains(&mechanism.number)
 }
 
 /// CKA_START_DATE and CKA_END_DATE, both included, in UTC.

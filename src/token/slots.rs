@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 /// All slots of the module.
 pub struct Slots {
@@ -17,18 +17,18 @@ pub struct Slots {
     /// Tokens that were looked at once stay, so that their sessions share them.
     tokens: RwLock<BTreeMap<CK_SLOT_ID, Arc<Token>>>,
     /// Object handles are counted over all tokens: one never means another object.
-    handles: Arc<AtomicU64>,
+    handles: &'static AtomicU64,
 }
 
 impl Slots {
-    pub(crate) fn new(config: Config) -> Result<Slots> {
+    pub(crate) fn new(config: Config, handles: &'static AtomicU64) -> Result<Slots> {
         let place = Arc::new(Place::open(&config.token_dir)?);
-        let handles = Arc::new(AtomicU64::new(1));
         Ok(Slots { config: Arc::new(config), place, tokens: RwLock::default(), handles })
     }
 
-    pub(crate) fn count_handles_from(&self, first: u64) {
-        self.handles.store(first, Ordering::Relaxed);
+    /// Of all tokens.
+    pub(crate) fn profile(&self) -> Profile {
+        self.config.profile
     }
 
     /// The slots' numbers in ascending order: those of the tokens there are, then the lowest free one. The
@@ -67,7 +67,7 @@ impl Slots {
         }
         let mut tokens = self.tokens.write();
         let token = tokens.entry(slot).or_insert_with(|| {
-            Arc::new(Token::new(slot, self.config.clone(), self.place.clone(), self.handles.clone()))
+            Arc::new(Token::new(slot, self.config.clone(), self.place.clone(), self.handles))
         });
         Ok(token.clone())
     }

@@ -1,12 +1,13 @@
 //! One token: who is logged in, and its objects, kept in step with the storage.
 
-use super::config::{Config, Mode, Policy};
+use super::cloudhsm;
+use super::config::{Config, Mode, Policy, Profile};
 use super::objects::Objects;
-use super::pin::{self, Pin};
+use super::pin;
 use super::policy::Rules;
 use crate::error::Result;
 use crate::mechanism::{self, Mechanism};
-use crate::storage::keyring::{Kdf, Role};
+use crate::storage::keyring::Kdf;
 use crate::storage::meta::{LifePolicy, Meta};
 use crate::storage::place::Place;
 use crate::storage::sealed::{Keys, NewToken, PinState, Sealed};
@@ -15,7 +16,7 @@ use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Who is logged in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,25 +44,21 @@ pub struct TokenInfo {
 }
 
 #[derive(Default)]
-struct OpenSessions {
-    read_only: usize,
-    read_write: usize,
+pub(super) struct OpenSessions {
+    pub(super) read_only: usize,
+    pub(super) read_write: usize,
 }
 
 /// The opened storage of an initialised token and the rules its meta record sets.
-pub(super) struct Opened {
+pub struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
-    rules: Rules,
-    /// Set once a user with a name was seen, since looking for one reads the whole token.
-    named_users: AtomicBool,
+    pub(super) rules: Rules,
 }
 
 impl Opened {
-    fn has_named_users(&self) -> Result<bool> {
-        if !self.named_users.load(Ordering::Relaxed) {
-            self.named_users.store(!self.sealed.users()?.is_empty(), Ordering::Relaxed);
-        }
-        Ok(self.named_users.load(Ordering::Relaxed))
+    /// The token's rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 }
 
@@ -74,17 +71,19 @@ pub(super) struct Login {
 /// The token in one slot.
 pub struct Token {
     pub(super) slot: CK_SLOT_ID,
-    config: Arc<Config>,
-    place: Arc<Place>,
-    pub(super) handles: Arc<AtomicU64>,
-    sessions: Mutex<OpenSessions>,
+    pub(super) config: Arc<Config>,
+    pub(super) place: Arc<Place>,
+    pub(super) handles: &'static AtomicU64,
+    pub(super) sessions: Mutex<OpenSessions>,
     pub(super) opened: RwLock<Option<Arc<Opened>>>,
     pub(super) login: RwLock<Option<Login>>,
     /// What `login` says, for a look without a lock: 0 nobody, 1 the user, 2 the SO.
-    user: AtomicU8,
+    pub(super) user: AtomicU8,
     pub(super) objects: RwLock<Objects>,
     /// The storage's stamp up to which `objects` is current.
     pub(super) seen: AtomicU64,
+    /// How many times objects were revoked: sessions then let go of their keys.
+    pub(super) revocations: AtomicU64,
 }
 
 pub(super) const UNSEEN: u64 = Stamp::UNKNOWN.0;
@@ -94,7 +93,7 @@ impl Token {
         slot: CK_SLOT_ID,
         config: Arc<Config>,
         place: Arc<Place>,
-        handles: Arc<AtomicU64>,
+        handles: &'static AtomicU64,
     ) -> Token {
         Token {
             slot,
@@ -107,6 +106,7 @@ impl Token {
             user: AtomicU8::new(0),
             objects: RwLock::default(),
             seen: AtomicU64::new(UNSEEN),
+            revocations: AtomicU64::new(0),
         }
     }
 
@@ -124,6 +124,12 @@ impl Token {
         }
     }
 
+    /// How many times objects that somebody may hold were revoked.
+    #[inline]
+    pub fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
+    }
+
     /// The rules of this token.
     pub fn policy(&self) -> Rules {
         match &*self.opened.read() {
@@ -132,7 +138,7 @@ impl Token {
         }
     }
 
-    fn rules_for(&self, policy: Policy, mode: Mode) -> Rules {
+    pub(super) fn rules_for(&self, policy: Policy, mode: Mode) -> Rules {
         Rules { profile: self.config.profile, policy: policy.max(self.config.policy), mode }
     }
 
@@ -160,7 +166,7 @@ impl Token {
     fn open(&self) -> Result<Opened> {
         let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
         let rules = self.rules_of(&sealed.info()?.meta);
-        Ok(Opened { sealed: Arc::new(sealed), rules, named_users: AtomicBool::new(false) })
+        Ok(Opened { sealed: Arc::new(sealed), rules })
     }
 
     fn rules_of(&self, meta: &Meta) -> Rules {
@@ -186,7 +192,7 @@ impl Token {
         let sessions = self.sessions.lock();
         let sessions = (sessions.read_only + sessions.read_write, sessions.read_write);
         let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
-        let pin_len = pin::lengths(&self.policy());
+        let pin_len = pin::given_lengths(&self.policy());
         let Some(opened) = self.opened()? else {
             let model = mode_name(self.config.mode).to_string();
             return Ok(TokenInfo {
@@ -201,7 +207,7 @@ impl Token {
         let info = opened.sealed.info()?;
         flags |= CKF_TOKEN_INITIALIZED;
         let states = [
-            (info.user.set || opened.has_named_users()?, CKF_USER_PIN_INITIALIZED),
+            (info.user.set || info.named_users, CKF_USER_PIN_INITIALIZED),
             (count_low(&info.user), CKF_USER_PIN_COUNT_LOW),
             (info.user.left == 1, CKF_USER_PIN_FINAL_TRY),
             (info.user.left == 0, CKF_USER_PIN_LOCKED),
@@ -219,7 +225,7 @@ impl Token {
     // ---- sessions ----
 
     /// Counts a new session in.
-    pub(crate) fn session_opened(&self, read_write: bool) -> Result<()> {
+    pub(crate) fn session_opened(&self, read_write: bool) -> Result<Arc<Opened>> {
         let opened = self.initialised()?;
         let mut sessions = self.sessions.lock();
         match read_write {
@@ -230,12 +236,16 @@ impl Token {
             false => sessions.read_only += 1,
             true => sessions.read_write += 1,
         }
-        Ok(())
+        drop(sessions);
+        Ok(opened)
     }
 
-    /// Counts a session out and destroys its objects; the last one logs out.
-    pub(crate) fn session_closed(&self, handle: CK_SESSION_HANDLE, read_write: bool) {
-        self.objects.write().remove_session(handle);
+    /// Counts a session out and destroys the objects of `owner`; the last one logs out.
+    pub(crate) fn session_closed(&self, owner: Option<CK_SESSION_HANDLE>, read_write: bool) {
+        if let Some(owner) = owner {
+            self.objects.write().remove_session(owner);
+            self.revocations.fetch_add(1, Ordering::Release);
+        }
         let mut sessions = self.sessions.lock();
         match read_write {
             true => sessions.read_write -= 1,
@@ -257,6 +267,7 @@ impl Token {
         }
         let existing = self.opened()?;
         let fips = self.config.mode == Mode::Fips;
+        let defaults = NewToken::default();
         let new = NewToken {
             label,
             fips,
@@ -266,7 +277,11 @@ impl Token {
             },
             kdf: if fips { Kdf::DEFAULT_FIPS } else { Kdf::DEFAULT },
             so_pin,
-            ..NewToken::default()
+            tries: match self.config.profile {
+                Profile::Standard => defaults.tries,
+                Profile::CloudHsm => (defaults.tries.0, cloudhsm::TRIES),
+            },
+            ..defaults
         };
         match existing {
             // The PIN of an SO there is need only be right, whatever lengths the rules want today.
@@ -282,87 +297,6 @@ impl Token {
         objects.revision = Revision(0);
         self.seen.store(UNSEEN, Ordering::Release);
         Ok(())
-    }
-
-    pub(crate) fn login(&self, user: User, name: &[u8], pin: &[u8]) -> Result<()> {
-        let opened = self.initialised()?;
-        let sessions = self.sessions.lock();
-        match self.user() {
-            Some(who) if who == user => fail!(UserAlreadyLoggedIn),
-            Some(_) => fail!(UserAnotherAlreadyLoggedIn),
-            None if user == User::So && sessions.read_only > 0 => fail!(SessionReadOnlyExists),
-            None => {}
-        }
-        let pin = Pin::parse(user, name, pin, self.config.profile)?;
-        let (keys, loaded) = opened.sealed.login(role(user), &pin.name, pin.secret)?;
-        let mut login = self.login.write();
-        self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
-        let keys = Arc::new(keys);
-        let new = Login { user, keys };
-        let applied = self.apply(&mut self.objects.write(), &opened, loaded, Some(&new));
-        *login = Some(new);
-        drop(login);
-        applied.inspect_err(|_| {
-            let _ = self.logout();
-        })
-    }
-
-    /// Checks the user's PIN once more (CKU_CONTEXT_SPECIFIC).
-    pub(crate) fn verify_pin(&self, pin: &[u8]) -> Result<()> {
-        let Some(user) = self.user() else { fail!(UserNotLoggedIn) };
-        let pin = Pin::parse(user, b"", pin, self.config.profile)?;
-        self.initialised()?.sealed.verify_pin(role(user), &pin.name, pin.secret)
-    }
-
-    pub(crate) fn logout(&self) -> Result<()> {
-        let mut login = self.login.write();
-        if login.take().is_none() {
-            fail!(UserNotLoggedIn, "nobody is logged in");
-        }
-        self.user.store(0, Ordering::Release);
-        // What was loaded with the keys is loaded anew without them.
-        self.seen.store(UNSEEN, Ordering::Release);
-        // Private session objects end with the login, and the handles of the stored ones for good.
-        self.objects.write().remove_where(|object, _| object.is_private());
-        Ok(())
-    }
-
-    /// Whether a token made now would take this as its user's PIN: to be asked before a token is wiped for it.
-    pub(crate) fn check_user_pin(&self, pin: &[u8]) -> Result<()> {
-        let pin = Pin::parse(User::Normal, b"", pin, self.config.profile)?;
-        pin::check(pin.secret, &self.rules_for(self.config.policy, self.config.mode))
-    }
-
-    pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
-        let login = self.login.read();
-        let Some(Login { user: User::So, keys }) = &*login else {
-            fail!(UserNotLoggedIn, "only the SO sets the user's PIN")
-        };
-        let opened = self.initialised()?;
-        let pin = Pin::parse(User::Normal, b"", pin, self.config.profile)?;
-        pin::check(pin.secret, &opened.rules)?;
-        opened.sealed.init_pin(keys, &pin.name, pin.secret)
-    }
-
-    pub(crate) fn set_pin(&self, old: &[u8], new: &[u8]) -> Result<()> {
-        let user = self.user().unwrap_or(User::Normal);
-        let opened = self.initialised()?;
-        let (old, new) = (
-            Pin::parse(user, b"", old, self.config.profile)?,
-            Pin::parse(user, b"", new, self.config.profile)?,
-        );
-        if old.name != new.name {
-            fail!(PinInvalid, "the new PIN names another user");
-        }
-        pin::check(new.secret, &opened.rules)?;
-        opened.sealed.set_pin(role(user), &old.name, old.secret, new.secret)
-    }
-}
-
-fn role(user: User) -> Role {
-    match user {
-        User::Normal => Role::User,
-        User::So => Role::So,
     }
 }
 

@@ -71,6 +71,47 @@ fn secret_keys_sign_and_do_no_more_unless_asked() {
     assert_eq!(sum, session.encrypt(&ecb, des3, &[0; 8]).unwrap()[..3]);
 }
 
+/// Its user guide names the codes: one for a template that says too much, another for asking too much.
+#[test]
+fn keys_have_no_more_attributes_than_cloudhsms() {
+    if in_cloudhsm_child("keys::keys_have_no_more_attributes_than_cloudhsms") {
+        return;
+    }
+    let session = user();
+    let (size, generator) = (Attr::ulong(CKA_VALUE_LEN, 32), Mechanism::new(CKM_AES_KEY_GEN));
+    for attribute in [
+        Attr::bytes(CKA_START_DATE, b"20260101"),
+        Attr::bytes(CKA_END_DATE, b"20270101"),
+        Attr::bool(CKA_COPYABLE, true),
+        Attr::bytes(CKA_ALLOWED_MECHANISMS, CKM_AES_CBC.to_ne_bytes()),
+    ] {
+        let outcome = session.generate_key(&generator, &[size.clone(), attribute]);
+        assert_eq!(Rv::of(&outcome), Rv(CKR_TEMPLATE_INCONSISTENT));
+    }
+    let recover = [Attr::bool(CKA_VERIFY_RECOVER, false)];
+    assert_eq!(Rv::of(&rsa(&session, 2048, &recover, &[])), Rv(CKR_TEMPLATE_INCONSISTENT));
+    let (public, private) = rsa(&session, 2048, &[], &[]).unwrap();
+    let lacks = |key, attribute| Rv::of(&session.attribute(key, attribute)) == Rv(CKR_ATTRIBUTE_TYPE_INVALID);
+    for attribute in [CKA_SUBJECT, CKA_PUBLIC_KEY_INFO, CKA_ALWAYS_AUTHENTICATE, CKA_KEY_GEN_MECHANISM] {
+        assert!(lacks(private, attribute), "{attribute:#x}");
+    }
+    assert!(lacks(private, CKA_MODULUS_BITS) && !lacks(public, CKA_MODULUS_BITS));
+    assert!(lacks(private, CKA_START_DATE) && !lacks(private, CKA_LABEL) && !lacks(private, CKA_MODULUS));
+    let incomplete = [Attr::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1])];
+    let pair = session.generate_key_pair(&Mechanism::new(CKM_RSA_PKCS_KEY_PAIR_GEN), &incomplete, &[]);
+    assert_eq!(Rv::of(&pair), Rv(CKR_TEMPLATE_INCOMPLETE));
+    let local = session.generate_key(&generator, &[size, Attr::bool(CKA_LOCAL, true)]);
+    assert_eq!(Rv::of(&local), Rv(CKR_ATTRIBUTE_READ_ONLY));
+    let imported = [
+        Attr::class(CKO_SECRET_KEY),
+        Attr::key_type(CKK_AES),
+        Attr::bytes(CKA_VALUE, [1; 16]),
+        Attr::bytes(CKA_START_DATE, b""),
+    ];
+    assert_eq!(Rv::of(&session.create_object(&imported)), Rv(CKR_TEMPLATE_INCONSISTENT));
+    session.create_object(&imported[..3]).unwrap();
+}
+
 #[test]
 fn gcm_comes_in_one_piece() {
     if in_cloudhsm_child("keys::gcm_comes_in_one_piece") {

@@ -55,6 +55,10 @@ fn secret_keys_go_out_and_come_back() {
         assert_eq!(there_and_back(&session, &mechanism, key, key), len, "{:#x}", mechanism.number());
     }
     let payload = aes(&session, &[]);
+    for mechanism in [Mechanism::bytes(CKM_AES_CBC_PAD, &[0; 16]), Mechanism::new(CKM_AES_KEY_WRAP)] {
+        let outcome = session.wrap(&mechanism, key, payload);
+        assert_eq!(Rv::of(&outcome), Rv(CKR_MECHANISM_INVALID), "CloudHSM has none of this");
+    }
     for (number, iv) in [(NO_PAD, [1; 8]), (PKCS5_PAD, [1; 8]), (ZERO_PAD, [0xa6; 8])] {
         let outcome = session.wrap(&Mechanism::bytes(number, &iv), key, payload);
         assert_eq!(Rv::of(&outcome), Rv(CKR_MECHANISM_PARAM_INVALID), "{number:#x} takes no such IV");
@@ -114,6 +118,33 @@ fn parameters_are_cloudhsms() {
     invalid(Rv::of(&session.encrypt(&oaep(CKM_SHA_1, CKG_MGF1_SHA256), public, b"x")));
     let mixed = Mechanism::rsa_aes(256, CKM_SHA256, CKG_MGF1_SHA1);
     invalid(Rv::of(&session.wrap(&mixed, public, payload)));
+}
+
+/// CKA_VALUE_LEN is not for an unwrapping template to say, and PKCS #1 v1.5 wraps all the same.
+#[test]
+fn a_length_is_told_by_the_blob() {
+    if in_cloudhsm_child("wrapping::a_length_is_told_by_the_blob") {
+        return;
+    }
+    let session = user();
+    let uses = ([yes(CKA_WRAP), yes(CKA_ENCRYPT)], [yes(CKA_UNWRAP)]);
+    let (public, private) = rsa(&session, 2048, &uses.0, &uses.1).unwrap();
+    let mechanism = Mechanism::new(CKM_RSA_PKCS);
+    assert_eq!(there_and_back(&session, &mechanism, public, private), 256);
+    let des3 = [yes(CKA_ENCRYPT), Attr::bool(CKA_TOKEN, false)];
+    let des3 = session.generate_key(&Mechanism::new(CKM_DES3_KEY_GEN), &des3).unwrap();
+    let blob = session.wrap(&mechanism, public, des3).unwrap();
+    session.unwrap(&mechanism, private, &blob, &unwrapped(CKO_SECRET_KEY, CKK_DES3)).unwrap();
+    // No AES key has 17 bytes. A broken padding is refused, if it is, in the same words.
+    let wrong = session.encrypt(&mechanism, public, &[1; 17]).unwrap();
+    let outcome = session.unwrap(&mechanism, private, &wrong, &unwrapped(CKO_SECRET_KEY, CKK_AES));
+    assert_eq!(Rv::of(&outcome), Rv(CKR_WRAPPED_KEY_INVALID));
+    let mut forged = blob.clone();
+    for byte in 0..8 {
+        forged[255] = blob[255] ^ (1 << byte);
+        let outcome = session.unwrap(&mechanism, private, &forged, &unwrapped(CKO_SECRET_KEY, CKK_AES));
+        assert!([CKR_OK, CKR_WRAPPED_KEY_INVALID].contains(&Rv::of(&outcome).0));
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
+pub mod coffer;
+
 pub use pkcs11_conformance::client::cryptoki_sys::*;
 
 pub const SO_PIN: &str = "so-pin-87654321";

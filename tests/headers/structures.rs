@@ -312,4 +312,9 @@ pub fn vendor() -> Vec<Structure> { structures! {
     CK_CLOUDHSM_SP800_108_DKM_LENGTH_FORMAT { dkmLengthMethod ulWidthInBits }
     CK_CLOUDHSM_SP800_108_KDF_PARAMS { prftype ulNumberOfDataParams pDataParams }
     CK_COFFER_ML_KEM_PARAMS { pCiphertext ulCiphertextLen }
+    CK_COFFER_USER { name ulNameLen userType ulTriesLeft flags }
+    CK_COFFER_FUNCTION_LIST {
+        version CreateUser DeleteUser SetUserPIN SetUserType UnlockUser ListUsers GetLogin ShareObject
+        UnshareObject ListAccess SetLimitedWrite RenameToken
+    }
 } }

@@ -40,7 +40,8 @@ impl Module {
         // SAFETY: running a module's constructors is what loading a module means.
         let library =
             unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
-        let library = Box::leak(Box::new(library));
+        // Never unloaded: its functions are called until the process ends.
+        let library = std::mem::ManuallyDrop::new(library);
         // SAFETY: the symbol's type is fixed by the standard.
         let get_list = unsafe {
             library.get::<unsafe extern "C" fn(*mut *mut CK_FUNCTION_LIST) -> CK_RV>(b"C_GetFunctionList\0")

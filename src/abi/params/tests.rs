@@ -345,7 +345,7 @@ fn small_structures() {
     assert!(matches!(read(Shape::Ctr, &mut ctr), Ok(Params::Ctr { counter_bits: 32, block: [7, ..] })));
     ctr.ulCounterBits = 1 << 32;
     refused(read(Shape::Ctr, &mut ctr));
-    assert!(matches!(read(Shape::Iv(4), &mut [1u8, 2, 3, 4]), Ok(Params::Iv(iv)) if iv == [1, 2, 3, 4]));
+    assert!(matches!(read(Shape::Iv(4), &mut [1u8, 2, 3, 4]), Ok(Params::Iv(iv)) if iv[..] == [1, 2, 3, 4]));
     refused(read(Shape::Iv(16), &mut [0u8; 15]));
     assert!(matches!(read(Shape::MacLength, &mut (9 as CK_ULONG)), Ok(Params::Length(9))));
     assert!(matches!(read(Shape::OtherKey, &mut (5 as CK_OBJECT_HANDLE)), Ok(Params::OtherKey(5))));

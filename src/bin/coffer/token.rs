@@ -9,6 +9,7 @@ use coffer_pkcs11::token::Config;
 use cryptoki_sys::*;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -49,7 +50,8 @@ fn open() -> Result<Module, Error> {
     let config = Config::load()?;
     let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
     log::configure(level, config.log_file.as_deref())?;
-    Module::new(config)
+    static HANDLES: AtomicU64 = AtomicU64::new(1);
+    Module::new(config, &HANDLES)
 }
 
 fn init(
@@ -70,6 +72,7 @@ fn init(
     let so = module.session(session)?;
     so.login(CKU_SO, b"", so_pin)?;
     so.init_pin(user_pin)?;
+    drop(so);
     module.close_session(session)?;
     let serial = module.token_info(slot)?.serial;
     Ok(Report {

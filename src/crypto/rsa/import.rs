@@ -2,6 +2,7 @@
 
 use super::super::owned::{Number, Owned};
 use super::super::status::ok;
+use super::arithmetic::{Arithmetic, whole};
 use super::public::check;
 use crate::crypto::encoding::significant;
 use crate::error::{Error, Result, Rv};
@@ -31,7 +32,7 @@ const USUAL_EXPONENTS: [&[u8]; 5] = [&[1, 0, 1], &[3], &[17], &[5], &[1, 1]];
 /// Bases to try for the primes; each misses with a probability of one half at most.
 const BASES: u64 = 128;
 
-fn invalid() -> Error {
+pub(super) fn invalid() -> Error {
     Rv::AttributeValueInvalid.because("the RSA private key's components do not belong together")
 }
 
@@ -74,59 +75,12 @@ impl Parts<'_> {
         let dp = given_or(self.exponent_1, &|| arithmetic.modulo(&d, &arithmetic.less_one(&p)?))?;
         let dq = given_or(self.exponent_2, &|| arithmetic.modulo(&d, &arithmetic.less_one(&q)?))?;
         let qi = given_or(self.coefficient, &|| arithmetic.inverse(&q, &p))?;
-        // SAFETY: valid numbers, which are copied. RSA_check_key, which these call, tests all relations.
-        unsafe {
-            // `e` may be one that we computed from bad primes.
-            let bits = ffi::BN_num_bits(e.as_ptr());
-            let make = match bits {
-                ..=33 => ffi::RSA_new_private_key,
-                34..=256 => ffi::RSA_new_private_key_large_e,
-                _ => return Err(invalid()),
-            };
-            let numbers = [n, e, d, p, q, dp, dq, qi];
-            let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(Owned::as_ptr);
-            Owned::some(make(n, e, d, p, q, dp, dq, qi)).ok_or_else(invalid)
-        }
+        whole([n, e, d, p, q, dp, dq, qi])?.ok_or_else(invalid)
     }
 }
 
-/// Number theory on public and secret numbers alike. Not in constant time: it runs once, at import.
-struct Arithmetic(Owned<ffi::BN_CTX>);
-
+/// Not in constant time: it runs once, at import.
 impl Arithmetic {
-    fn new() -> Result<Arithmetic> {
-        // SAFETY: a new object, owned by us.
-        unsafe { Owned::new(ffi::BN_CTX_new()).map(Arithmetic) }
-    }
-
-    fn less_one(&self, a: &Number) -> Result<Number> {
-        // SAFETY: valid numbers.
-        unsafe {
-            let out = Owned::new(ffi::BN_dup(a.as_ptr()))?;
-            ok(ffi::BN_sub_word(out.as_ptr(), 1), "BN_sub_word")?;
-            Ok(out)
-        }
-    }
-
-    fn modulo(&self, a: &Number, modulus: &Number) -> Result<Number> {
-        let out = Number::zero()?;
-        // SAFETY: valid numbers; a zero modulus is answered by an error.
-        match unsafe { ffi::BN_nnmod(out.as_ptr(), a.as_ptr(), modulus.as_ptr(), self.0.as_ptr()) } {
-            1 => Ok(out),
-            _ => Err(invalid()),
-        }
-    }
-
-    fn inverse(&self, a: &Number, modulus: &Number) -> Result<Number> {
-        let reduced = self.modulo(a, modulus)?;
-        // SAFETY: valid numbers; null if there is no inverse.
-        unsafe {
-            let inverse =
-                ffi::BN_mod_inverse(ptr::null_mut(), reduced.as_ptr(), modulus.as_ptr(), self.0.as_ptr());
-            Owned::some(inverse).ok_or_else(invalid)
-        }
-    }
-
     /// The public exponent among the usual ones, and the primes.
     fn guess(&self, n: &Number, d: &Number) -> Result<(Number, Number, Number)> {
         for exponent in USUAL_EXPONENTS {

@@ -1,10 +1,16 @@
 //! RSA (RFC 8017) on AWS-LC: keys parsed once, shared by all threads, blinded in every private operation.
 
+mod arithmetic;
+mod exponent;
+mod generate;
 mod import;
+mod miller_rabin;
 mod pkcs1;
+mod primes;
 mod private;
 mod public;
 
+pub use generate::Primes;
 pub use import::Parts;
 pub use private::PrivateKey;
 pub use public::PublicKey;
@@ -15,7 +21,7 @@ use std::ops::RangeInclusive;
 /// Bits of a modulus that is accepted from outside.
 pub const BITS: RangeInclusive<usize> = 1024..=16384;
 
-/// Bits of a modulus that is generated; AWS-LC makes multiples of 128.
+/// Bits of a modulus that is generated: the multiples of 128 among these.
 pub const GENERATED_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// The encoding of RSAES-OAEP (RFC 8017, section 7.1).
@@ -57,3 +63,6 @@ impl Pss {
 
 /// Bytes that PKCS#1 v1.5 takes from the modulus' size, in signatures and in encryption.
 pub const PKCS1_OVERHEAD: usize = 11;
+
+#[cfg(test)]
+mod tests;

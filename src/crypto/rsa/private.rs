@@ -1,8 +1,10 @@
 //! What a private key does.
 
 use super::super::hmac;
-use super::super::owned::{Number, Owned, secret_bytes, write_padded};
+use super::super::owned::{Owned, secret_bytes, write_padded};
 use super::super::status::ok;
+use super::arithmetic::Arithmetic;
+use super::generate::{Primes, generate};
 use super::{GENERATED_BITS, Oaep, Parts, Pss, PublicKey, pkcs1};
 use crate::crypto::{Hash, Secret, digest};
 use crate::error::{Result, Rv};
@@ -10,12 +12,12 @@ use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
 
-/// Of Miller-Rabin: a composite passes each with a probability of one quarter at most.
-const ROUNDS: i32 = 16;
+/// Of Miller-Rabin at import: a composite passes each with a probability of one quarter at most.
+const ROUNDS: usize = 4;
 
 /// A whole private key, with its primes; as a public key it is its own other half.
 pub struct PrivateKey {
-    public: PublicKey,
+    pub(super) public: PublicKey,
     /// The same key as OAEP's decoding wants it.
     evp: Owned<ffi::EVP_PKEY>,
     /// HMAC-SHA-256 under a hash of the private exponent: makes the plaintexts of implicit rejection.
@@ -33,27 +35,22 @@ impl Deref for PrivateKey {
 }
 
 impl PrivateKey {
-    /// A new key of `bits` bits.
+    /// A new key of `bits` bits, which has signed and verified once (the pairwise consistency test of FIPS 140-3).
     ///
     /// # Errors
     /// CKR_KEY_SIZE_RANGE unless `bits` is a multiple of 128 in [`GENERATED_BITS`];
-    /// CKR_ATTRIBUTE_VALUE_INVALID unless the exponent is odd, at least 3 and below 2^32.
-    pub fn generate(bits: usize, exponent: &[u8]) -> Result<PrivateKey> {
+    /// CKR_ATTRIBUTE_VALUE_INVALID unless the exponent is odd, at least 3 and at most 256 bits long.
+    pub fn generate(bits: usize, exponent: &[u8], primes: Primes) -> Result<PrivateKey> {
         if !GENERATED_BITS.contains(&bits) || !bits.is_multiple_of(128) {
             let (least, most) = (GENERATED_BITS.start(), GENERATED_BITS.end());
             fail!(KeySizeRange, "CKA_MODULUS_BITS: {bits}; multiples of 128 from {least} to {most} are made");
         }
-        let exponent_bits = super::public::bit_len(exponent);
-        if !(2..=32).contains(&exponent_bits) || exponent.last().is_none_or(|last| last & 1 == 0) {
-            fail!(AttributeValueInvalid, "CKA_PUBLIC_EXPONENT must be odd, at least 3 and below 2^32");
-        }
-        let e = Number::from_bytes(exponent)?;
-        // SAFETY: a new object that RSA_generate_key_ex fills; `bits` fits an int.
-        unsafe {
-            let key = Owned::new(ffi::RSA_new())?;
-            let answer = ffi::RSA_generate_key_ex(key.as_ptr(), bits as i32, e.as_ptr(), ptr::null_mut());
-            ok(answer, "RSA_generate_key_ex")?;
-            PrivateKey::finish(key)
+        let key = PrivateKey::finish(generate(bits, exponent, primes)?)?;
+        let (digest, mut signature) = ([0x5C; 32], vec![0; key.size()]);
+        key.sign_digest(Hash::Sha256, &digest, &mut signature)?;
+        match key.verify_digest(Hash::Sha256, &digest, &signature) {
+            true => Ok(key),
+            false => fail!(FunctionFailed, "a new RSA key does not verify what it signed"),
         }
     }
 
@@ -121,21 +118,26 @@ impl PrivateKey {
         self.secret(ffi::RSA_get0_iqmp)
     }
 
-    /// Whether both primes are prime. RSA_check_key does not ask, since it takes milliseconds.
+    /// Whether both primes are prime, but for one composite in 4^[`ROUNDS`] of the worst kind. RSA_check_key, which
+    /// every key has passed, does not ask.
+    ///
+    /// Who imports a key knows all of it, so nothing is won by one that slips through, and damage by accident
+    /// does not get this far: the components would not fit each other. What is kept out is a key that works and
+    /// whose "primes" are Carmichael numbers or that fails later, and random bases catch either.
     pub fn primes_are_prime(&self) -> Result<bool> {
         let rsa = self.public.0.as_ptr();
-        // SAFETY: every key of this type has its primes.
-        unsafe {
-            for prime in [ffi::RSA_get0_p(rsa), ffi::RSA_get0_q(rsa)] {
-                let mut is_prime = 0;
-                let none = ptr::null_mut();
-                ok(
-                    ffi::BN_primality_test(&mut is_prime, prime, ROUNDS, ptr::null_mut(), 1, none),
-                    "BN_primality_test",
-                )?;
-                if is_prime != 1 {
-                    return Ok(false);
-                }
+        let arithmetic = Arithmetic::new()?;
+        // SAFETY: every key of this type has its primes, of which copies are made.
+        let (p, q) = unsafe {
+            (Owned::new(ffi::BN_dup(ffi::RSA_get0_p(rsa)))?, Owned::new(ffi::BN_dup(ffi::RSA_get0_q(rsa)))?)
+        };
+        if p.bits() < 3 || q.bits() < 3 {
+            return Ok(false);
+        }
+        let (p, q) = (arithmetic.suspect(p)?, arithmetic.suspect(q)?);
+        for _ in 0..ROUNDS {
+            if arithmetic.round([&p, &q])? != [true; 2] {
+                return Ok(false);
             }
         }
         Ok(true)

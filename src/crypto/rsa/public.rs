@@ -8,7 +8,7 @@ use crate::error::Result;
 use aws_lc_sys as ffi;
 
 /// The most bits of public exponent that FIPS 186-5 allows; it also bounds the cost of a foreign key.
-const MAX_EXPONENT_BITS: usize = 256;
+pub(super) const MAX_EXPONENT_BITS: usize = 256;
 
 /// A modulus and a public exponent.
 pub struct PublicKey(pub(super) Owned<ffi::RSA>);

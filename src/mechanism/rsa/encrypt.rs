@@ -4,8 +4,9 @@ use super::{private, public};
 use crate::crypto::rsa::{self, PKCS1_OVERHEAD, PrivateKey, PublicKey};
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};
-use crate::mechanism::{Cipher, CipherState, Params, Wrap, params, wrong_shape};
+use crate::mechanism::{Cipher, CipherState, InPlace, Params, Wrap, params, wrong_shape};
 use crate::object::Object;
+use smallbox::smallbox;
 
 /// RSAES-PKCS1-v1_5. Decryption never tells whether the padding was right.
 pub struct Pkcs1;
@@ -114,14 +115,14 @@ pub(super) fn left_padded(data: &[u8], size: usize) -> Result<Secret> {
 }
 
 impl<S: Scheme> Cipher for S {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<Box<dyn CipherState>> {
+    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
         let padding = self.padding(&params)?;
         let size = match direction {
             Direction::Encrypt => public(key)?.size(),
             Direction::Decrypt => private(key)?.size(),
         };
         let capacity = padding.capacity(size)?;
-        Ok(Box::new(State { padding, direction, size, capacity }))
+        Ok(smallbox!(State { padding, direction, size, capacity }))
     }
 }
 
@@ -208,7 +209,8 @@ impl<S: Scheme> Wrap for S {
     }
 
     /// RSAES-PKCS1-v1_5 gives a key of the expected length whatever the padding, so a forged blob shows only
-    /// by what the key does not decrypt.
+    /// by what the key does not decrypt. Where nothing tells the length, which CloudHSM's templates must not, it
+    /// gives one of some length, as a forger who hits the padding would get.
     fn unwrap(
         &self,
         key: &Object,
@@ -220,9 +222,7 @@ impl<S: Scheme> Wrap for S {
         let padding = self.padding(&params)?;
         match (&padding, expected) {
             (Padding::Pkcs1, Some(len)) => key.decrypt_pkcs1_of_len(wrapped, len),
-            (Padding::Pkcs1, None) => {
-                fail!(TemplateIncomplete, "CKA_VALUE_LEN: without it a forged blob would show by its length")
-            }
+            (Padding::Pkcs1, None) => key.decrypt_pkcs1(wrapped),
             (Padding::Raw, None) => fail!(TemplateIncomplete, "bare RSA does not tell the key's length"),
             (Padding::Raw, Some(len)) if len > key.size() => {
                 fail!(WrappedKeyLenRange, "no key of {len} bytes fits under the modulus")

@@ -13,7 +13,7 @@ use super::pkcs8::{self, malformed};
 use super::{GeneratePair, key::KeyKind};
 use crate::crypto::Secret;
 use crate::crypto::encoding::{Algorithm, Der, Reader, public_key_info, tag};
-use crate::crypto::rsa::{Parts, PrivateKey, PublicKey};
+use crate::crypto::rsa::{Parts, Primes, PrivateKey, PublicKey};
 use crate::error::Result;
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
@@ -147,9 +147,8 @@ fn import(pkcs8: &[u8]) -> Result<Attributes> {
     read().ok_or_else(malformed)
 }
 
-/// CKM_RSA_PKCS_KEY_PAIR_GEN and CKM_RSA_X9_31_KEY_PAIR_GEN (sections 6.1.4 and 6.1.5): both give primes that
-/// meet FIPS 186-5, appendix A.1.3.
-pub struct KeyPairGen;
+/// CKM_RSA_PKCS_KEY_PAIR_GEN and CKM_RSA_X9_31_KEY_PAIR_GEN (sections 6.1.4 and 6.1.5), which differ in their primes.
+pub struct KeyPairGen(pub Primes);
 
 impl GeneratePair for KeyPairGen {
     fn key_type(&self) -> CK_KEY_TYPE {
@@ -159,7 +158,7 @@ impl GeneratePair for KeyPairGen {
     fn generate(&self, public: &Attributes, _: &Attributes) -> Result<(Attributes, Attributes)> {
         let bits = public.need_ulong(CKA_MODULUS_BITS)?;
         let exponent = public.bytes(CKA_PUBLIC_EXPONENT).unwrap_or(DEFAULT_EXPONENT);
-        let key = PrivateKey::generate(bits as usize, exponent)?;
+        let key = PrivateKey::generate(bits as usize, exponent, self.0)?;
         let mut public = Attributes::new()
             .with(CKA_MODULUS, key.modulus())
             .with(CKA_MODULUS_BITS, bits)

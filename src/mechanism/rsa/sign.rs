@@ -6,8 +6,9 @@ use crate::crypto::Hash;
 use crate::crypto::rsa;
 use crate::error::{Result, Rv};
 use crate::mechanism::signature::{Scheme, Signature, check_len, verdict};
-use crate::mechanism::{Params, Recover, Sign, SignState, VerifyState, wrong_shape};
+use crate::mechanism::{InPlace, Params, Recover, Sign, SignState, VerifyState, wrong_shape};
 use crate::object::Object;
+use smallbox::smallbox;
 
 /// CKM_RSA_PKCS and CKM_SHA*_RSA_PKCS: RSASSA-PKCS1-v1_5, of the caller's DigestInfo without a hash.
 pub struct SignPkcs1(pub Option<Hash>);
@@ -19,26 +20,26 @@ pub struct Pss(pub Option<Hash>);
 pub struct RawSign;
 
 impl Sign for SignPkcs1 {
-    fn sign(&self, key: &Object, _: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
         private(key)?;
-        Ok(Signature::new(Pkcs1Scheme(self.0), self.0))
+        Ok(smallbox!(Signature::new(Pkcs1Scheme(self.0), self.0)))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
         public(key)?;
-        Ok(Signature::new(Pkcs1Scheme(self.0), self.0))
+        Ok(smallbox!(Signature::new(Pkcs1Scheme(self.0), self.0)))
     }
 }
 
 impl Sign for RawSign {
-    fn sign(&self, key: &Object, _: Params) -> Result<Box<dyn SignState>> {
+    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
         private(key)?;
-        Ok(Signature::new(RawScheme, None))
+        Ok(smallbox!(Signature::new(RawScheme, None)))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<Box<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
         public(key)?;
-        Ok(Signature::new(RawScheme, None))
+        Ok(smallbox!(Signature::new(RawScheme, None)))
     }
 }
 
@@ -58,12 +59,12 @@ impl Pss {
 }
 
 impl Sign for Pss {
-    fn sign(&self, key: &Object, params: Params) -> Result<Box<dyn SignState>> {
-        Ok(Signature::new(self.scheme(params, private(key)?.bits())?, self.0))
+    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
+        Ok(smallbox!(Signature::new(self.scheme(params, private(key)?.bits())?, self.0)))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<Box<dyn VerifyState>> {
-        Ok(Signature::new(self.scheme(params, public(key)?.bits())?, self.0))
+    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
+        Ok(smallbox!(Signature::new(self.scheme(params, public(key)?.bits())?, self.0)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What of an object can be seen: by C_GetAttributeValue, C_FindObjects, C_WrapKey's template.
 
+use super::{Rules, cloudhsm};
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::schema::{self, Absent};
@@ -10,18 +11,19 @@ use zeroize::Zeroize;
 
 /// Whether footnote 7 guards an attribute of such objects: then it is kept with the secrets.
 pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribute: AttributeType) -> bool {
-    let is_secret = |schema: schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
-    key_type.is_some() && schema::candidates(Some(class), key_type).any(is_secret)
+    let guarded = |schema: &schema::Schema| schema.find(attribute).is_some_and(|row| row.notes.has(7));
+    key_type.is_some() && schema::lookup(class, key_type).is_some_and(guarded)
 }
 
 /// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
 pub fn take_secrets(object: &mut Attributes) -> Attributes {
     let class = object.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
-    let key_type = object.ulong(CKA_KEY_TYPE);
-    let mut secrets = object.split_off(|attribute| is_secret(class, key_type, attribute));
-    let numbers: Vec<AttributeType> = secrets.iter().map(|(attribute, _)| attribute).collect();
-    for attribute in numbers {
-        match secrets.remove(attribute) {
+    let Some(schema) = object.ulong(CKA_KEY_TYPE).and_then(|of| schema::lookup(class, Some(of))) else {
+        return Attributes::new();
+    };
+    let mut secrets = Attributes::new();
+    for attribute in schema.secrets() {
+        match object.remove(attribute) {
             Some(Value::Bytes(mut bytes)) => {
                 secrets.set(attribute, Secret::from_slice(&bytes));
                 bytes.zeroize();
@@ -33,16 +35,11 @@ pub fn take_secrets(object: &mut Attributes) -> Attributes {
     secrets
 }
 
-/// Whether an attribute of an object can be revealed at all (section 5.7.5).
+/// Whether an attribute of an object can be revealed at all (section 5.7.5), and its default.
 ///
 /// # Errors
 /// CKR_ATTRIBUTE_SENSITIVE if footnote 7 forbids it, CKR_ATTRIBUTE_TYPE_INVALID if such objects have no such
 /// attribute.
-pub fn readable(object: &Attributes, attribute: AttributeType) -> Result<()> {
-    default_of(object, attribute).map(drop)
-}
-
-/// Checks as [`readable`] does and tells the default.
 fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
     let Some(row) = schema::of(object).ok().and_then(|schema| schema.find(attribute)) else {
         fail!(AttributeTypeInvalid, "{}: not of this class and type", attribute::name(attribute));
@@ -56,17 +53,22 @@ fn default_of(object: &Attributes, attribute: AttributeType) -> Result<Absent> {
 /// An attribute's value for the application (section 5.7.5).
 ///
 /// # Errors
-/// As [`readable`]; CKR_ATTRIBUTE_TYPE_INVALID also if this object has no such attribute;
-/// CKR_DEVICE_ERROR if the stored form was tampered with.
-pub fn value(object: &Object, attribute: AttributeType) -> Result<&Value> {
+/// CKR_ATTRIBUTE_SENSITIVE if footnote 7 forbids it; CKR_ATTRIBUTE_TYPE_INVALID if this object, or such objects,
+/// have no such attribute; CKR_DEVICE_ERROR if the stored form was tampered with.
+pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) -> Result<&'a Value> {
     static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::from(&[][..]));
+    if schema::of(object.attributes()).is_ok_and(|schema| cloudhsm::lacks(rules, schema, attribute)) {
+        fail!(AttributeTypeInvalid, "{}: not of CloudHSM's keys", attribute::name(attribute));
+    }
     let absent = default_of(object.attributes(), attribute)?;
     if let Some(value) = object.attributes().value(attribute) {
         return Ok(value);
     }
-    if is_secret(object.class(), object.key_type(), attribute)
-        && let Some(value) = object.secrets()?.value(attribute)
-    {
+    let secret = is_secret(object.class(), object.key_type(), attribute);
+    if secret && object.is_borrowed() {
+        fail!(AttributeSensitive, "{}: another user's key, shared for use", attribute::name(attribute));
+    }
+    if secret && let Some(value) = object.secrets()?.value(attribute) {
         return Ok(value);
     }
     match absent {

@@ -1,233 +1,250 @@
-//! Users and their PINs: tries, counters, who sets what.
+//! Users, as the SO makes, changes and removes them.
 
 use super::writing::same_token;
 use super::*;
 
-/// What a try at a PIN found before the PIN was looked at.
-struct Attempt {
-    meta: Meta,
-    user: Option<(User, Revision)>,
-    counter: Vec<u8>,
+/// What can be told of a user without a PIN.
+#[derive(Clone, Debug)]
+pub struct UserInfo {
+    /// SO or user.
+    pub role: Role,
+    /// Empty for the founding SO and for the normal user.
+    pub name: String,
+    /// What owned objects bear.
+    pub id: UserId,
+    /// Tries left.
+    pub pin: PinState,
 }
 
-/// A right PIN.
-pub(super) struct Opened {
-    pub(super) meta: Meta,
-    pub(super) user: User,
-    pub(super) written: Revision,
-    pub(super) key: Secret,
+/// Whether a user must be there before its PIN is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Absent,
+    Present,
+    Either,
+}
+
+pub(super) fn other(role: Role) -> Role {
+    if role == Role::So { Role::User } else { Role::So }
 }
 
 impl<S: Storage + ?Sized> Sealed<S> {
-    /// Checks a PIN and counts it, as for CKU_CONTEXT_SPECIFIC.
-    ///
-    /// # Errors
-    /// As [`Sealed::login`].
-    pub fn verify_pin(&self, role: Role, name: &str, pin: &[u8]) -> Result<()> {
-        self.open_pin(role, name, pin).map(drop)
-    }
-
-    pub(super) fn open_pin(&self, role: Role, name: &str, pin: &[u8]) -> Result<Opened> {
-        let Attempt { meta, user, counter } = self.begin_attempt(role, name)?;
-        let opened = match &user {
-            Some((user, _)) => user.open(&meta.token, pin)?,
-            // The same time for a name that is not there.
-            None => meta.kdf.derive(pin, &random_array::<16>()).map(|_| None)?,
-        };
-        let Some(key) = opened else {
-            self.count(&counter, Tries::wrong)?;
-            return Err(Rv::PinIncorrect.into());
-        };
-        self.count(&counter, |_| Tries::default())?;
-        let (user, written) = user.ok_or(Rv::GeneralError)?;
-        Ok(Opened { meta, user, written, key })
-    }
-
-    /// Reserves a try, on the disk before it returns. If the limit is reached by tries under way, waits for
-    /// their outcome: many processes of one application may log in at once.
-    fn begin_attempt(&self, role: Role, name: &str) -> Result<Attempt> {
-        let deadline = Instant::now() + CROWD;
-        let mut found = None;
-        let mut look = |view: &dyn View| -> Result<Option<(Tries, Vec<u8>)>> {
-            let meta = load_meta(view)?;
-            let user = if name.len() <= MAX_NAME { load_user(view, role, name, None)? } else { None };
-            if user.is_none() && name.is_empty() {
-                fail!(UserPinNotInitialized);
-            }
-            // One counter for all names that are not there, lest each leaves a record.
-            let counter =
-                if user.is_some() { tries_record(role, name) } else { tries_record(Role::User, "\0") };
-            let tries = load_tries(view, &counter)?;
-            let limit = if user.is_some() { limit(&meta, role) } else { u32::MAX };
-            if tries.failed >= limit {
-                fail!(PinLocked);
-            }
-            let reserved = tries.reserve(limit);
-            found = Some(Attempt { meta, user, counter: counter.clone() });
-            Ok(reserved.map(|tries| (tries, counter)))
-        };
-        loop {
-            let mut reserved = false;
-            if self.storage.write_protected() {
-                // What cannot be counted is slowed down by the derivation alone.
-                self.storage.read(&mut |view| look(view).map(drop))?;
-                break;
-            }
-            self.storage.transact(&mut |view| {
-                let mut batch = Batch::default();
-                if let Some((tries, counter)) = look(view)? {
-                    let value = set::plain_value(&counter, view.revision().next(), tries.body());
-                    batch.put(counter, value);
-                    reserved = true;
-                }
-                Ok(batch)
-            })?;
-            if reserved {
-                break;
-            }
-            if Instant::now() > deadline {
-                // Their processes died with the PIN in hand: those tries are lost.
-                fail!(PinLocked);
-            }
-            sleep(Duration::from_millis(5));
-        }
-        found.ok_or_else(|| Rv::GeneralError.into())
-    }
-
-    fn count(&self, counter: &[u8], outcome: impl Fn(Tries) -> Tries) -> Result<()> {
-        if self.storage.write_protected() {
-            return Ok(());
-        }
-        let write = |view: &dyn View| {
-            let mut batch = Batch::default();
-            let before = load_tries(view, counter)?;
-            let after = outcome(before);
-            if after != before {
-                batch.put(counter, set::plain_value(counter, view.revision().next(), after.body()));
-            }
-            Ok(batch)
-        };
-        self.storage.transact(&mut |view| write(view)).map(drop)
-    }
-
-    /// Gives a locked user, or the SO, all tries back: the operator's way out, for whoever can write the file.
-    /// (Who can write the file can guess at a copy of it, uncounted; the counter is against callers.)
-    pub fn forgive(&self, role: Role, name: &str) -> Result<()> {
-        let counter = tries_record(role, name);
-        self.storage
-            .transact(&mut |view| {
-                let mut batch = Batch::default();
-                batch.put(
-                    counter.clone(),
-                    set::plain_value(&counter, view.revision().next(), Tries::default().body()),
-                );
-                Ok(batch)
-            })
-            .map(drop)
-    }
-
-    /// Changes a PIN, of whoever knows it (C_SetPIN).
-    ///
-    /// # Errors
-    /// As [`Sealed::login`]; CKR_FUNCTION_FAILED if another process changed it at the same time.
-    pub fn set_pin(&self, role: Role, name: &str, old: &[u8], new: &[u8]) -> Result<()> {
-        let Opened { meta, mut user, written, key } = self.open_pin(role, name, old)?;
-        let token = user.open_token(&meta.token, &key)?;
-        user.set_pin(&meta.token, &key, new, meta.kdf)?;
-        self.author(&token, &mut |author, view| {
-            if load_user(view, role, name, Some(&token))?.is_none_or(|(_, now)| now != written) {
-                fail!(FunctionFailed, "another process changed the PIN at the same time");
-            }
-            author.put(user_record(role, name), user.body())
-        })
-        .map(drop)
-    }
-
     /// Sets a user's PIN, new or forgotten, makes the user if need be, and gives all tries back (C_InitPIN).
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_FUNCTION_REJECTED if the user was made without
     /// escrow, as the objects would be lost.
     pub fn init_pin(&self, so: &Keys, name: &str, pin: &[u8]) -> Result<()> {
-        if so.role != Role::So {
-            fail!(UserNotLoggedIn, "only the SO sets another's PIN");
-        }
+        self.place(so, Role::User, name, pin, Presence::Either)
+    }
+
+    /// Makes a user, or another SO.
+    ///
+    /// # Errors
+    /// As [`Sealed::init_pin`]; CKR_FUNCTION_REJECTED if there is one of this name, in either role.
+    pub fn create_user(&self, so: &Keys, role: Role, name: &str, pin: &[u8]) -> Result<()> {
+        self.place(so, role, name, pin, Presence::Absent)
+    }
+
+    /// Sets another's forgotten PIN anew and gives all tries back.
+    ///
+    /// # Errors
+    /// As [`Sealed::init_pin`]; CKR_ARGUMENTS_BAD if there is no such user.
+    pub fn reset_pin(&self, so: &Keys, role: Role, name: &str, pin: &[u8]) -> Result<()> {
+        self.place(so, role, name, pin, Presence::Present)
+    }
+
+    fn place(&self, so: &Keys, role: Role, name: &str, pin: &[u8], presence: Presence) -> Result<()> {
+        let admin = so.admin()?;
         if name.len() > MAX_NAME || name.contains('\0') {
             fail!(ArgumentsBad, "a user's name has at most {MAX_NAME} bytes and none is zero");
         }
-        let record = user_record(Role::User, name);
-        let (mut before, mut meta) = (None, None);
-        self.storage.read(&mut |view| {
-            before = load_user(view, Role::User, name, Some(&so.token))?;
-            meta = Some(load_meta(view)?);
-            Ok(())
-        })?;
-        let meta = meta.ok_or(Rv::GeneralError)?;
+        let (before, meta) = self.look_up(so, role, name)?;
         // The slow part, outside of the transaction.
         let user = match &before {
-            None => User::new(&so.token, Role::User, name, pin, meta.kdf, meta.escrow.then_some(&so.key))?.0,
+            Some(_) if presence == Presence::Absent => fail!(FunctionRejected, "there is a user '{name}'"),
+            None if presence == Presence::Present => fail!(ArgumentsBad, "there is no user '{name}'"),
+            None => {
+                let escrow = meta.escrow.then_some(admin);
+                let (mut user, key) = User::new(&so.token, role, name, pin, meta.kdf, escrow)?;
+                if role == Role::So {
+                    user.appoint(&so.token.id, &key, admin)?;
+                }
+                user
+            }
             Some((user, _)) => {
                 let mut user = user.clone();
-                let Some(key) = user.open_escrow(&so.token.id, &so.key)? else {
-                    fail!(FunctionRejected, "without escrow only the user can change the PIN");
-                };
+                let key = escrowed(&user, so)?;
                 user.set_pin(&so.token.id, &key, pin, meta.kdf)?;
                 user
             }
         };
         self.write(so, &mut |author, view| {
-            let now = load_user(view, Role::User, name, Some(&so.token))?.map(|(_, now)| now);
-            if now != before.as_ref().map(|(_, then)| *then) {
-                fail!(FunctionFailed, "another process changed the PIN at the same time");
+            unchanged(view, so, role, name, before.as_ref())?;
+            if view.record(&user_record(other(role), name))?.is_some() && !name.is_empty() {
+                fail!(FunctionRejected, "there is a user '{name}' of the other role");
             }
-            author.put(record.clone(), user.body())?;
-            author.put_plain(tries_record(Role::User, name), Tries::default().body());
+            author.put(user_record(role, name), user.body())?;
+            author.put_plain(tries_record(role, name), Tries::default().body());
             Ok(())
         })
         .map(drop)
     }
 
-    /// Removes a user and, in the same transaction, the objects it owns, whose data keys nobody else has.
+    /// Gives a user the other role, with a new PIN: an SO who is made a user forgets the admin key, and a user can
+    /// become SO once it owns no private object, for an SO has none.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_ARGUMENTS_BAD if there is no such user in the other role;
+    /// CKR_FUNCTION_REJECTED for the founding SO, oneself, a user without escrow, or one that owns private objects.
+    pub fn set_role(&self, so: &Keys, name: &str, role: Role, pin: &[u8]) -> Result<()> {
+        let admin = so.admin()?;
+        let from = other(role);
+        if name.is_empty() || (from == so.role && name == so.name) {
+            fail!(FunctionRejected, "neither who founded the token nor oneself changes the role");
+        }
+        let (before, meta) = self.look_up(so, from, name)?;
+        let Some((user, _)) = &before else {
+            fail!(ArgumentsBad, "there is no user '{name}' of the other role")
+        };
+        let (mut user, key) = (user.clone(), escrowed(user, so)?);
+        match role {
+            Role::So => user.appoint(&so.token.id, &key, admin)?,
+            Role::User => user.dismiss(),
+        }
+        user.set_pin(&so.token.id, &key, pin, meta.kdf)?;
+        self.on_all_objects(so, &mut |author, view, objects| {
+            unchanged(view, so, from, name, before.as_ref())?;
+            if objects.iter().any(|object| object.private && object.owner == user.id) {
+                fail!(FunctionRejected, "'{name}' owns private objects");
+            }
+            author.delete(user_record(from, name))?;
+            author.put(user_record(role, name), user.body())?;
+            author.delete_plain(tries_record(from, name));
+            author.put_plain(tries_record(role, name), Tries::default().body());
+            Ok(())
+        })
+    }
+
+    /// Gives a locked user all tries back and leaves the PIN as it is.
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_ARGUMENTS_BAD if there is no such user.
-    pub fn remove_user(&self, so: &Keys, name: &str) -> Result<()> {
-        if so.role != Role::So {
-            fail!(UserNotLoggedIn, "only the SO removes users");
+    pub fn unlock_user(&self, so: &Keys, role: Role, name: &str) -> Result<()> {
+        so.admin()?;
+        self.write(so, &mut |author, view| {
+            same_token(view, so)?;
+            if load_user(view, role, name, Some(&so.token))?.is_none() {
+                fail!(ArgumentsBad, "there is no user '{name}'");
+            }
+            author.put_plain(tries_record(role, name), Tries::default().body());
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Removes a user and, in the same transaction, the private objects it owns, whose data keys nobody else should
+    /// have. What others shared with it opens for it no more, and is sealed anew when it is next written.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_ARGUMENTS_BAD if there is no such user;
+    /// CKR_FUNCTION_REJECTED for the founding SO and for oneself; CKR_TOKEN_WRITE_PROTECTED.
+    pub fn remove_user(&self, so: &Keys, role: Role, name: &str) -> Result<()> {
+        so.admin()?;
+        if role == Role::So && (name.is_empty() || (so.role == role && name == so.name)) {
+            fail!(FunctionRejected, "neither who founded the token nor oneself can be removed");
+        }
+        self.on_all_objects(so, &mut |author, view, objects| {
+            if same_token(view, so)?.limited_write {
+                fail!(TokenWriteProtected, "the token is in limited-write mode");
+            }
+            let Some((user, _)) = load_user(view, role, name, Some(&so.token))? else {
+                fail!(ArgumentsBad, "there is no user '{name}'");
+            };
+            author.delete(user_record(role, name))?;
+            for object in objects.iter().filter(|object| object.private && object.owner == user.id) {
+                author.delete(object_record(&object.id))?;
+            }
+            author.delete_plain(tries_record(role, name));
+            Ok(())
+        })
+    }
+
+    /// The users and SOs, by role and name.
+    pub fn users(&self) -> Result<Vec<UserInfo>> {
+        let mut users = Vec::new();
+        self.storage.read(&mut |view| {
+            users.clear();
+            let meta = load_meta(view)?;
+            for role in [Role::So, Role::User] {
+                for User { name, id, .. } in load_users(view, role, None)? {
+                    let pin = pin_state(view, &meta, role, &name);
+                    users.push(UserInfo { role, name, id, pin });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(users)
+    }
+
+    fn look_up(&self, so: &Keys, role: Role, name: &str) -> Result<(Option<(User, Revision)>, Meta)> {
+        let (mut before, mut meta) = (None, None);
+        self.storage.read(&mut |view| {
+            meta = Some(same_token(view, so)?);
+            before = load_user(view, role, name, Some(&so.token))?;
+            Ok(())
+        })?;
+        Ok((before, meta.ok_or(Rv::GeneralError)?))
+    }
+
+    /// A transaction that needs to know every object.
+    fn on_all_objects(
+        &self,
+        keys: &Keys,
+        work: &mut dyn FnMut(&mut Author, &dyn View, &[Stored]) -> Result<()>,
+    ) -> Result<()> {
+        if keys.rescue {
+            fail!(TokenWriteProtected, "the token is damaged and open for rescue only");
         }
         loop {
-            let loaded = self.load(Revision(0), Some(so))?;
+            let loaded = self.load(Revision(0), Some(keys))?;
             let mut stale = false;
             self.storage.transact(&mut |view| {
                 stale = view.revision() != loaded.upto;
                 if stale {
                     return Ok(Batch::default());
                 }
-                same_token(view, so)?;
-                let Some((user, _)) = load_user(view, Role::User, name, Some(&so.token))? else {
-                    fail!(ArgumentsBad, "there is no user '{name}'");
-                };
-                let mut author = Author::new(view, &so.token)?;
-                author.delete(user_record(Role::User, name))?;
-                for object in loaded.stored.iter().filter(|object| object.private && object.owner == user.id)
-                {
-                    author.delete(object_record(&object.id))?;
-                }
-                let mut batch = author.finish()?;
-                batch.delete(tries_record(Role::User, name));
-                Ok(batch)
+                same_token(view, keys)?;
+                let mut author = Author::new(view, &keys.token)?;
+                work(&mut author, view, &loaded.stored)?;
+                author.finish()
             })?;
             if !stale {
                 return Ok(());
             }
         }
     }
+}
 
-    /// The names of the users, the SO not among them, and the ids that objects they own bear.
-    pub fn users(&self) -> Result<Vec<(String, UserId)>> {
-        let changes = self.storage.load(Revision(0))?;
-        let users =
-            changes.records.iter().filter(|record| record.key.starts_with(&user_record(Role::User, "")));
-        users.map(|record| User::parse(set::body(record, None)?).map(|user| (user.name, user.id))).collect()
+/// The user key that the SO may open.
+fn escrowed(user: &User, so: &Keys) -> Result<Secret> {
+    match user.open_escrow(&so.token.id, so.admin()?)? {
+        Some(key) => Ok(key),
+        None => fail!(FunctionRejected, "without escrow only the user can change the PIN"),
     }
+}
+
+fn unchanged(
+    view: &dyn View,
+    so: &Keys,
+    role: Role,
+    name: &str,
+    before: Option<&(User, Revision)>,
+) -> Result<()> {
+    same_token(view, so)?;
+    let now = load_user(view, role, name, Some(&so.token))?.map(|(_, now)| now);
+    if now != before.map(|(_, then)| *then) {
+        fail!(FunctionFailed, "another process changed the user at the same time");
+    }
+    Ok(())
 }

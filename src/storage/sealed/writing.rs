@@ -6,7 +6,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// Writes all of `changes`, or nothing.
     ///
     /// # Errors
-    /// CKR_TOKEN_WRITE_PROTECTED; CKR_USER_NOT_LOGGED_IN for another's object, or a private one of the SO's;
+    /// CKR_TOKEN_WRITE_PROTECTED; CKR_ACTION_PROHIBITED for another user's object, CKR_USER_NOT_LOGGED_IN for a
+    /// private one of the SO's;
     /// CKR_DEVICE_REMOVED if the token was initialised again; [`Storage`]'s.
     pub fn commit(&self, keys: &Keys, changes: &[Change]) -> Result<Commit> {
         let mut ids = HashSet::new();
@@ -37,7 +38,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                     stale = Some(*id);
                     return Ok(Batch::default());
                 }
-                write_one(&mut author, keys, change, record)?;
+                write_one(&mut author, view, keys, change, record)?;
             }
             author.finish()
         })?;
@@ -92,13 +93,19 @@ pub(super) fn same_token(view: &dyn View, keys: &Keys) -> Result<Meta> {
         fail!(DeviceRemoved, "the token was initialised again");
     }
     let user = load_user(view, keys.role, &keys.name, Some(&keys.token))?;
-    if user.is_none_or(|(user, _)| user.id != keys.user) {
+    if user.is_none_or(|(user, _)| user.id != keys.user()) {
         fail!(UserNotLoggedIn, "the user was removed");
     }
     Ok(meta)
 }
 
-fn write_one(author: &mut Author, keys: &Keys, change: &Change, record: Option<Record>) -> Result<()> {
+fn write_one(
+    author: &mut Author,
+    view: &dyn View,
+    keys: &Keys,
+    change: &Change,
+    record: Option<Record>,
+) -> Result<()> {
     let old = record.as_ref().map(|record| {
         let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
         set::body(record, Some(&keys.token)).and_then(|body| Stored::parse(*id, record.revision, body))
@@ -107,7 +114,7 @@ fn write_one(author: &mut Author, keys: &Keys, change: &Change, record: Option<R
         // What is damaged can be deleted all the same.
         Change::Delete { id, .. } => {
             if let Some(Ok(old)) = &old {
-                own(keys, old)?;
+                own(view, keys, old)?;
             }
             author.delete(object_record(id))
         }
@@ -117,7 +124,7 @@ fn write_one(author: &mut Author, keys: &Keys, change: &Change, record: Option<R
                 fail!(UserNotLoggedIn, "the SO has no private objects");
             }
             if let Some(old) = &old {
-                own(keys, old)?;
+                own(view, keys, old)?;
             }
             let kept = match (secrets, &old) {
                 (NewSecrets::Keep, Some(old)) => Some(old.open_secrets(&keys.token.id, keys.opener())?),
@@ -132,17 +139,40 @@ fn write_one(author: &mut Author, keys: &Keys, change: &Change, record: Option<R
             if attributes.len() > largest || secrets.len() > largest {
                 fail!(DeviceMemory, "an object of more than 16 MiB");
             }
+            let friends = match &old {
+                Some(old) if *private => friends(view, keys, old)?,
+                _ => Vec::new(),
+            };
             // A private object is of the one who seals it; a public one stays its maker's.
-            let owner = old.filter(|old| !old.private && !private).map_or(keys.user, |old| old.owner);
-            let content = Content { id: *id, private: *private, class: *class, owner, attributes, secrets };
-            author.put(object_record(id), content.body(&keys.token.id, author.revision, &keys.key)?)
+            let owner = old.filter(|old| !old.private && !private).map_or(keys.user(), |old| old.owner);
+            let (id, private, class, friends) = (*id, *private, *class, &friends);
+            let content = Content { id, private, class, owner, friends, attributes, secrets };
+            author.put(object_record(&id), content.body(&keys.token.id, author.revision, &keys.opener.key)?)
         }
     }
 }
 
-fn own(keys: &Keys, object: &Stored) -> Result<()> {
-    if object.private && object.owner != keys.user {
-        fail!(UserNotLoggedIn, "another user's object");
+/// Whom an object is shared with, as far as they are there.
+pub(super) fn friends(view: &dyn View, keys: &Keys, object: &Stored) -> Result<Vec<Friend>> {
+    if object.shared_with().next().is_none() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    let users = load_users(view, Role::User, Some(&keys.token))?;
+    let mut friends = Vec::new();
+    for user in users.into_iter().filter(|user| object.shared_with().any(|id| *id == user.id)) {
+        friends.push((user.id, user.public));
+    }
+    Ok(friends)
+}
+
+/// That the user may change the object: its own, or a public one that is no other user's. What the SO made, or a
+/// user who is gone, anyone may change, as PKCS#11 has it.
+fn own(view: &dyn View, keys: &Keys, object: &Stored) -> Result<()> {
+    if object.owner == keys.user() {
+        return Ok(());
+    }
+    let others = object.private
+        || keys.role == Role::User
+            && load_users(view, Role::User, Some(&keys.token))?.iter().any(|user| user.id == object.owner);
+    if others { fail!(ActionProhibited, "another user's object") } else { Ok(()) }
 }

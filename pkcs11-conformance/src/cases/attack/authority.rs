@@ -2,6 +2,7 @@
 //! operations that outlive the login (rows 3, 4, 5, 7, 14, 15, 16).
 
 use super::super::slot::wrong;
+use super::role::key_wrap;
 use crate::case::{Case, Outcome, Setup, Stop};
 use crate::client::{Attr, Mechanism, Rv};
 use crate::context::{Context, FINE, P256, expect, that, yes};
@@ -83,6 +84,24 @@ pub fn cases() -> Vec<Case> {
         }),
         case("05.create", "creates a trusted key as the user", FIXED, |x| {
             Ok(Rv::of(&x.import(CKK_AES, &[1; 32], &yes(&[CKA_WRAP, CKA_TRUSTED]))))
+        }),
+        case("05.unwrap", "unwraps a trusted key as the user", FIXED, |x| {
+            let (m, kek) =
+                (key_wrap(x)?, x.aes(32, &yes(&[CKA_WRAP, CKA_UNWRAP])).setup("the wrapping key")?);
+            let key = x.aes(32, &yes(&[CKA_EXTRACTABLE])).setup("C_GenerateKey")?;
+            let blob = x.s().wrap(&m, kek, key).setup("C_WrapKey")?;
+            Ok(Rv::of(&x.s().unwrap(&m, kek, &blob, &trusted())))
+        }),
+        case("05.derive", "derives a trusted key as the user", FIXED, |x| {
+            x.need(CKM_ECDH1_DERIVE, CKF_DERIVE)?;
+            let (public, private) = x.ec(P256, &[], &yes(&[CKA_DERIVE])).setup("C_GenerateKeyPair")?;
+            let point = x.s().attribute(public, CKA_EC_POINT).setup("CKA_EC_POINT")?;
+            let m = Mechanism::ecdh1(CKM_ECDH1_DERIVE, CKD_NULL, &[], &point);
+            Ok(Rv::of(&x.s().derive(
+                &m,
+                private,
+                &[trusted(), vec![Attr::ulong(CKA_VALUE_LEN, 32)]].concat(),
+            )))
         }),
         case("07.create-rsa-history", "creates an RSA public key that says it is local", FIXED_COPY, |x| {
             let key = [
@@ -230,6 +249,12 @@ pub fn cases() -> Vec<Case> {
         .destructive(),
     ]);
     cases
+}
+
+/// A session AES key that claims to be trusted.
+fn trusted() -> Vec<Attr> {
+    let key = [Attr::class(CKO_SECRET_KEY), Attr::key_type(CKK_AES), Attr::bool(CKA_TOKEN, false)];
+    [&key[..], &yes(&[CKA_TRUSTED])].concat()
 }
 
 const ENDED: &[CK_RV] = &[CKR_OPERATION_NOT_INITIALIZED, CKR_USER_NOT_LOGGED_IN];

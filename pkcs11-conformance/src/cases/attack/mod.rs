@@ -5,6 +5,7 @@
 //! unless CKR_OK is what was wanted.
 
 mod authority;
+mod guess;
 mod oracle;
 mod point;
 mod role;
@@ -13,5 +14,8 @@ use crate::case::Case;
 
 /// All attacks.
 pub fn cases() -> Vec<Case> {
-    [role::cases(), authority::cases(), point::cases(), oracle::cases()].into_iter().flatten().collect()
+    [role::cases(), authority::cases(), guess::cases(), point::cases(), oracle::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

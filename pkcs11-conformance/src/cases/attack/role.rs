@@ -247,6 +247,17 @@ pub fn cases() -> Vec<Case> {
             },
         )
         .strict_only(),
+        case("10.des3", "wraps an AES-256 key with a triple-DES key", WEAK_DES3, |x| {
+            let (m, kek) = des3_wrapping(x)?;
+            Ok(Rv::of(&x.s().wrap(&m, kek, secret(x)?)))
+        })
+        .strict_only(),
+        case("10.des3-splice", "unwraps half of a wrapped AES-256 key by triple-DES", SPLICED, |x| {
+            let (m, kek) = des3_wrapping(x)?;
+            let blob = x.s().wrap(&m, kek, secret(x)?).setup("C_WrapKey")?;
+            Ok(Rv::of(&x.s().unwrap(&m, kek, &blob[..blob.len() / 2], &aes_template(&[]))))
+        })
+        .strict_only(),
         case("10.weak-rsa", "wraps an AES-256 key with an RSA-1024 key", WEAK_RSA, |x| {
             x.need(CKM_RSA_PKCS_OAEP, CKF_WRAP)?;
             let (public, _) = x.rsa(1024, &yes(&[CKA_WRAP]), &yes(&[CKA_UNWRAP]))?;
@@ -325,6 +336,28 @@ pub fn cases() -> Vec<Case> {
             "begins GCM with an empty IV",
             &[CKR_MECHANISM_PARAM_INVALID, CKR_ARGUMENTS_BAD],
             |x| gcm(x, &[], 128),
+        ),
+        case(
+            "19.gcm-made-ivs-differ",
+            "lets the module make the IVs of 100 messages: no two are the same",
+            &[CKR_OK],
+            |x| {
+                x.need(CKM_AES_GCM, CKF_MESSAGE_ENCRYPT)?;
+                let key = x.aes(32, &yes(&[CKA_ENCRYPT])).setup("C_GenerateKey")?;
+                let mut seen = std::collections::HashSet::new();
+                for generator in [CKG_GENERATE, CKG_GENERATE_RANDOM, CKG_GENERATE_COUNTER] {
+                    x.s()
+                        .message_encrypt_init(&Mechanism::new(CKM_AES_GCM), key)
+                        .setup("C_MessageEncryptInit")?;
+                    for _ in 0..100 {
+                        let message = Mechanism::gcm_message(&[0; 12], 0, generator, &[0; 16]);
+                        x.s().encrypt_message(&message, &[], &[0; 16])?;
+                        that(seen.insert(message.block(0)), "an IV was used twice under one key")?;
+                    }
+                    x.s().message_encrypt_final().setup("C_MessageEncryptFinal")?;
+                }
+                FINE
+            },
         ),
         case("20.rsa-e-1", "generates an RSA pair with the public exponent 1", BAD_RSA, |x| {
             rsa(x, 2048, &[1])
@@ -430,6 +463,9 @@ pub fn cases() -> Vec<Case> {
 
 const STOPPED: &[CK_RV] = &[CKR_TEMPLATE_INCONSISTENT, CKR_MECHANISM_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED];
 const SET_CONFLICT: &[CK_RV] = &[CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_READ_ONLY];
+const WEAK_DES3: &[CK_RV] =
+    &[CKR_WRAPPING_KEY_SIZE_RANGE, CKR_WRAPPING_KEY_TYPE_INCONSISTENT, CKR_MECHANISM_INVALID];
+const SPLICED: &[CK_RV] = &[CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE];
 const WEAK_RSA: &[CK_RV] = &[CKR_WRAPPING_KEY_SIZE_RANGE, CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID];
 const BAD_RSA: &[CK_RV] = &[CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE, CKR_TEMPLATE_INCONSISTENT];
 const DERIVE_REFUSED: &[CK_RV] = &[CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_READ_ONLY];
@@ -461,6 +497,17 @@ fn derive(x: &Context, m: &Mechanism, more: &[Attr]) -> Result<CK_OBJECT_HANDLE,
         [Attr::class(CKO_SECRET_KEY), Attr::key_type(CKK_GENERIC_SECRET), Attr::bool(CKA_TOKEN, false)];
     let template = [&head[..], &[Attr::ulong(CKA_VALUE_LEN, length)], more].concat();
     Ok(x.s().derive(m, base, &template)?)
+}
+
+/// The mechanism by which the module lets triple DES wrap, and such a key.
+fn des3_wrapping(x: &Context) -> Result<(Mechanism, CK_OBJECT_HANDLE), Stop> {
+    let number = x.first(&[CKM_DES3_CBC_PAD, CKM_DES3_CBC, CKM_DES3_ECB], CKF_WRAP | CKF_UNWRAP)?;
+    let m = match number {
+        CKM_DES3_ECB => Mechanism::new(number),
+        _ => Mechanism::bytes(number, &[0; 8]),
+    };
+    let template = [&yes(&[CKA_WRAP, CKA_UNWRAP])[..], &[Attr::bool(CKA_TOKEN, false)]].concat();
+    Ok((m, x.s().generate_key(&Mechanism::new(CKM_DES3_KEY_GEN), &template).setup("C_GenerateKey")?))
 }
 
 fn gcm(x: &Context, iv: &[u8], tag_bits: CK_ULONG) -> Outcome {

@@ -1,0 +1,64 @@
+//! An operation to repeat, and the clocks that time it.
+
+use pkcs11_conformance::client::{Result, Rv};
+use std::hint::black_box;
+use std::time::Duration;
+
+/// Repeats one operation so many times; ends at the first that fails.
+pub type Work = Box<dyn FnMut(u64) -> Result<()>>;
+
+/// The loop stands in here and not around the box, so that a repetition costs no indirect call of ours.
+pub fn repeat(mut once: impl FnMut() -> Rv + 'static) -> Work {
+    Box::new(move |times| {
+        for _ in 0..times {
+            black_box(once()).ok()?;
+        }
+        Ok(())
+    })
+}
+
+/// What a thread has used of the processor: what other programs use does not count.
+pub fn thread_time() -> Duration {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// What all threads of the process have used.
+pub fn process_time() -> Duration {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock(id: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: an address to write to; the two clocks exist on every Linux.
+    unsafe { libc::clock_gettime(id, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Operations a second of processor time, over one window.
+pub fn window(work: &mut Work, times: u64) -> Result<f64> {
+    let from = thread_time();
+    work(times)?;
+    Ok(times as f64 / (thread_time() - from).as_secs_f64())
+}
+
+/// How many repetitions fill `span`; at least one. Warms the work up on the way.
+pub fn calibrate(work: &mut Work, span: Duration) -> Result<u64> {
+    let mut times = 1;
+    loop {
+        let rate = window(work, times)?;
+        let taken = times as f64 / rate;
+        if taken >= span.as_secs_f64() / 8.0 {
+            return Ok(((span.as_secs_f64() * rate) as u64).max(1));
+        }
+        times *= if taken < span.as_secs_f64() / 64.0 { 4 } else { 2 };
+    }
+}
+
+/// The middle one; of an even number the upper. Sorts its argument.
+///
+/// # Panics
+/// If there is none.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,108 @@
+//! The objects that a session used last, so that going on with one of them meets no other thread.
+
+use super::session::Session;
+use crate::error::{Error, Result, Rv};
+use crate::mechanism::Mechanism;
+use crate::object::{Handle, Object};
+use crate::token::Use;
+use std::ptr;
+use std::sync::Arc;
+
+/// An object as a session holds it. The outer count is the session's own: threads that use one key, each in a
+/// session of its own, do not meet in the inner one.
+pub type Kept = Arc<Arc<Object>>;
+
+const MOST: usize = 4;
+
+struct Known {
+    object: Kept,
+    /// The use that it was last found fit for.
+    judged: Option<(Use, &'static Mechanism)>,
+}
+
+/// The objects last used, with what was found of them. They are let go of as soon as they are revoked.
+#[derive(Default)]
+pub(super) struct Recent {
+    known: [Option<Known>; MOST],
+    next: usize,
+}
+
+impl Recent {
+    fn position(&self, handle: Handle) -> Option<usize> {
+        let is = |known: &Known| known.object.handle() == handle && known.object.is_current();
+        self.known.iter().position(|known| known.as_ref().is_some_and(is))
+    }
+
+    fn remember(&mut self, object: Arc<Object>) -> usize {
+        let gone = |known: &Option<Known>| known.as_ref().is_none_or(|known| !known.object.is_current());
+        let at = self.known.iter().position(gone).unwrap_or(self.next);
+        self.next = (at + 1) % MOST;
+        self.known[at] = Some(Known { object: Arc::new(object), judged: None });
+        at
+    }
+
+    /// Forgets what is revoked or superseded.
+    pub(super) fn let_go(&mut self) {
+        for known in &mut self.known {
+            known.take_if(|known| !known.object.is_current());
+        }
+    }
+}
+
+impl Session {
+    fn known<'a>(&self, recent: &'a mut Recent, handle: Handle) -> Result<&'a mut Known> {
+        self.refresh()?;
+        let at = match recent.position(handle) {
+            Some(at) => at,
+            None => recent.remember(self.token().object(handle)?),
+        };
+        match &mut recent.known[at] {
+            Some(known) => Ok(known),
+            None => fail!(ObjectHandleInvalid),
+        }
+    }
+
+    /// An object by its handle.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID if there is none that this session may see.
+    pub fn object(&self, handle: Handle) -> Result<Kept> {
+        self.known(&mut self.recent(), handle).map(|known| known.object.clone())
+    }
+
+    /// A key by its handle.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID if there is none that this session may see.
+    pub(super) fn key(&self, handle: Handle) -> Result<Kept> {
+        self.object(handle).map_err(no_key)
+    }
+
+    /// A key that `judge` finds fit for a use. It is asked once for a key, a use and a mechanism in a row; it says
+    /// whether its word will hold later.
+    ///
+    /// # Errors
+    /// As [`Session::key`]; those of `judge`.
+    pub(super) fn fit_key(
+        &self,
+        usage: Use,
+        mechanism: &'static Mechanism,
+        handle: Handle,
+        judge: impl FnOnce(&Object) -> Result<bool>,
+    ) -> Result<Kept> {
+        let mut recent = self.recent();
+        let known = self.known(&mut recent, handle).map_err(no_key)?;
+        if !known.judged.is_some_and(|(as_what, by)| as_what == usage && ptr::eq(by, mechanism)) {
+            let holds = judge(&known.object)?;
+            known.judged = holds.then_some((usage, mechanism));
+        }
+        Ok(known.object.clone())
+    }
+}
+
+fn no_key(error: Error) -> Error {
+    match error.rv() {
+        Rv::ObjectHandleInvalid => error.recode(Rv::KeyHandleInvalid),
+        _ => error,
+    }
+}

@@ -1,0 +1,109 @@
+//! Who can open an object: its data key, once for each of them.
+//!
+//! The owner's grant is under its own user key. A grant to another user is sealed to that user's ML-KEM-1024
+//! public key, so the owner can make it without that user, and nobody but that user opens it. Each is bound to
+//! one version of one object.
+
+use super::codec::{Reader, Writer};
+use super::keyring::{UserId, open_small, seal_small};
+use crate::crypto::Secret;
+use crate::crypto::seal::{Hmac, KEM_CIPHERTEXT, KEY, KemPair, encapsulate};
+use crate::error::Result;
+
+/// The most grants an object has.
+pub(super) const MAX_GRANTS: usize = 1024;
+
+/// What one user opens data keys with.
+pub(super) struct Opener {
+    pub(super) user: UserId,
+    pub(super) key: Secret,
+    pub(super) pair: KemPair,
+}
+
+/// How a data key is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// In the clear: anyone may use the object.
+    Clear = 0,
+    /// Sealed under the owner's own key.
+    Own = 1,
+    /// Sealed to the public key of someone it is shared with.
+    Shared = 2,
+}
+
+/// A data key for one user.
+#[derive(Clone)]
+pub(super) struct Grant {
+    pub(super) kind: Kind,
+    pub(super) user: UserId,
+    bytes: Vec<u8>,
+}
+
+/// Someone an object is shared with: a user, and the user's public key.
+pub(super) type Friend = (UserId, Vec<u8>);
+
+fn own_key(user_key: &Secret, binding: &[u8]) -> Secret {
+    let grants = Hmac::new(user_key.expose()).derive(&[b"coffer-1 user grant\0"]);
+    Hmac::new(grants.expose()).derive(&[binding])
+}
+
+fn shared_key(shared: &Secret, ciphertext: &[u8], aad: &[u8]) -> Secret {
+    Hmac::new(shared.expose()).derive(&[b"coffer-2 shared grant\0", ciphertext, aad])
+}
+
+fn aad(binding: &[u8], user: &UserId) -> Vec<u8> {
+    [binding, user].concat()
+}
+
+impl Grant {
+    pub(super) fn clear(owner: UserId, key: &Secret) -> Grant {
+        Grant { kind: Kind::Clear, user: owner, bytes: key.expose().into() }
+    }
+
+    pub(super) fn own(owner: UserId, user_key: &Secret, binding: &[u8], key: &Secret) -> Result<Grant> {
+        let bytes = seal_small(&own_key(user_key, binding), binding, key.expose())?;
+        Ok(Grant { kind: Kind::Own, user: owner, bytes })
+    }
+
+    pub(super) fn shared((user, public): &Friend, binding: &[u8], key: &Secret) -> Result<Grant> {
+        let (ciphertext, shared) = encapsulate(public)?;
+        let aad = aad(binding, user);
+        let sealed = seal_small(&shared_key(&shared, &ciphertext, &aad), &aad, key.expose())?;
+        Ok(Grant { kind: Kind::Shared, user: *user, bytes: [ciphertext, sealed].concat() })
+    }
+
+    /// Whether it is for this user, or for anyone.
+    pub(super) fn is_for(&self, user: Option<&UserId>) -> bool {
+        self.kind == Kind::Clear || Some(&self.user) == user
+    }
+
+    /// The data key; nothing if the grant was damaged or moved from another object or version.
+    pub(super) fn open(&self, binding: &[u8], opener: Option<&Opener>) -> Option<Secret> {
+        let key = match (self.kind, opener) {
+            (Kind::Clear, _) => Some(Secret::from_slice(&self.bytes)),
+            (Kind::Own, Some(opener)) => open_small(&own_key(&opener.key, binding), binding, &self.bytes),
+            (Kind::Shared, Some(opener)) => {
+                let (ciphertext, sealed) = self.bytes.split_at_checked(KEM_CIPHERTEXT)?;
+                let shared = opener.pair.decapsulate(ciphertext).ok()?;
+                let aad = aad(binding, &opener.user);
+                open_small(&shared_key(&shared, ciphertext, &aad), &aad, sealed)
+            }
+            (_, None) => None,
+        };
+        key.filter(|key| key.len() == KEY)
+    }
+
+    pub(super) fn write(&self, to: Writer) -> Writer {
+        to.u8(self.kind as u8).raw(&self.user).bytes(&self.bytes)
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Grant> {
+        let kind = match from.u8()? {
+            0 => Kind::Clear,
+            1 => Kind::Own,
+            2 => Kind::Shared,
+            other => fail!(DeviceError, "unknown kind of grant {other}"),
+        };
+        Ok(Grant { kind, user: from.array()?, bytes: from.bytes()?.into() })
+    }
+}

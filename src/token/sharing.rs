@@ -1,0 +1,57 @@
+//! Who owns an object, and who else may use it.
+
+use super::User;
+use super::objects::{Home, present};
+use super::pin;
+use super::token::Token;
+use super::users::UserEntry;
+use crate::error::Result;
+use crate::object::Object;
+use crate::storage::record::ObjectId;
+
+/// Who can use an object.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Who made it; none of a session object, or if the user was removed.
+    pub owner: Option<UserEntry>,
+    /// With whom the owner shares it.
+    pub shared_with: Vec<UserEntry>,
+}
+
+impl Token {
+    /// Lets a user use a private token object of the caller's, or no more: what it may not is to change it, wrap it
+    /// or read it out, copy it, share it on or destroy it. Taking effect with the user's next C_FindObjectsInit or
+    /// C_*Init.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN; CKR_ACTION_PROHIBITED unless it is the caller's, private and a token object;
+    /// CKR_ARGUMENTS_BAD if there is no such user; CKR_TOKEN_WRITE_PROTECTED.
+    pub fn share(&self, object: &Object, name: &[u8], shared: bool) -> Result<()> {
+        let name = pin::canonical(User::Normal, name)?;
+        let login = self.login.read();
+        let Some(login) = &*login else { fail!(UserNotLoggedIn, "only the owner shares") };
+        let Some(id) = self.stored(object)? else { fail!(ActionProhibited, "only token objects are shared") };
+        self.initialised()?.sealed.share(&login.keys, &id, &name, shared).map(drop)
+    }
+
+    /// Who can use an object.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID if it is gone.
+    pub fn access(&self, object: &Object) -> Result<Access> {
+        let Some(id) = self.stored(object)? else { return Ok(Access::default()) };
+        let (owner, shared_with) = self.initialised()?.sealed.access(&id)?;
+        let shared_with = shared_with.into_iter().map(UserEntry::from).collect();
+        Ok(Access { owner: owner.map(UserEntry::from), shared_with })
+    }
+
+    /// Its name in the storage, if it has one.
+    fn stored(&self, object: &Object) -> Result<Option<ObjectId>> {
+        let objects = self.objects.read();
+        let (_, home) = present(objects.get(object.handle()), object.handle())?;
+        Ok(match home {
+            Home::Stored(id, _) => Some(id),
+            Home::Session(_) => None,
+        })
+    }
+}
