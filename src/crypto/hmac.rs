@@ -107,8 +107,11 @@ impl Context {
     /// not have the best compression function for it everywhere.
     fn sha512(&mut self) -> Option<[&mut ffi::SHA512_CTX; 2]> {
         let ffi::HMAC_CTX { md_ctx, o_ctx, .. } = &mut self.context;
+        if self.hash.block_len() != sha512::BLOCK {
+            return None;
+        }
         // SAFETY: a keyed context of such a hash has that structure in its unions.
-        (self.hash.block_len() == sha512::BLOCK).then(|| unsafe { [&mut md_ctx.sha512, &mut o_ctx.sha512] })
+        unsafe { Some([&mut md_ctx.sha512, &mut o_ctx.sha512]) }
     }
 
     /// Whether `tag`, the MAC or a shorter front of it, is the MAC of all that was taken.

@@ -11,12 +11,15 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 struct One(uint8x16_t);
 
-/// A `u64` in the first or the last half of a vector, zeros in the other.
-macro_rules! half {
-    ($first:expr, $last:expr) => {
-        // SAFETY: a value proves the instructions.
-        unsafe { vreinterpretq_u8_u64(vcombine_u64(vcreate_u64($first), vcreate_u64($last))) }
-    };
+impl One {
+    /// The sum of the two halves, of which the first comes first in memory.
+    #[inline(always)]
+    fn add(self, halves: [u64; 2]) -> Self {
+        // SAFETY: a value proves the instructions; the array is as large as a vector.
+        unsafe {
+            One(vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(self.0), vld1q_u64(halves.as_ptr()))))
+        }
+    }
 }
 
 impl Vector for One {
@@ -49,25 +52,25 @@ impl Vector for One {
     #[inline(always)]
     fn encrypt_round(self, key: Self) -> Self {
         // SAFETY: a value proves the instructions.
-        unsafe { One(vaesmcq_u8(vaeseq_u8(self.0, vdupq_n_u8(0)))).xor(key) }
+        unsafe { One(encrypt_round(self.0)).xor(key) }
     }
 
     #[inline(always)]
     fn encrypt_last(self, key: Self) -> Self {
         // SAFETY: a value proves the instructions.
-        unsafe { One(vaeseq_u8(self.0, vdupq_n_u8(0))).xor(key) }
+        unsafe { One(encrypt_last(self.0)).xor(key) }
     }
 
     #[inline(always)]
     fn decrypt_round(self, key: Self) -> Self {
         // SAFETY: a value proves the instructions.
-        unsafe { One(vaesimcq_u8(vaesdq_u8(self.0, vdupq_n_u8(0)))).xor(key) }
+        unsafe { One(decrypt_round(self.0)).xor(key) }
     }
 
     #[inline(always)]
     fn decrypt_last(self, key: Self) -> Self {
         // SAFETY: a value proves the instructions.
-        unsafe { One(vaesdq_u8(self.0, vdupq_n_u8(0))).xor(key) }
+        unsafe { One(decrypt_last(self.0)).xor(key) }
     }
 
     #[inline(always)]
@@ -77,18 +80,13 @@ impl Vector for One {
 
     #[inline(always)]
     fn plus_in_last_byte(self, first: u8) -> Self {
-        // SAFETY: a value proves the instructions.
-        unsafe { One(vaddq_u8(self.0, half!(0, u64::from(first) << 56))) }
+        // It is the top one of its half, so nothing is carried.
+        self.add([0, u64::from(first) << 56])
     }
 
     #[inline(always)]
     fn plus(self, first: u8) -> Self {
-        // SAFETY: a value proves the instructions.
-        unsafe {
-            let sum =
-                vaddq_u64(vreinterpretq_u64_u8(self.0), vreinterpretq_u64_u8(half!(u64::from(first), 0)));
-            One(vreinterpretq_u8_u64(sum))
-        }
+        self.add([u64::from(first), 0])
     }
 
     #[inline(always)]
@@ -99,6 +97,32 @@ impl Vector for One {
             One(vextq_u8::<8>(halves, halves))
         }
     }
+}
+
+// What AES's own instructions do must stand where they are switched on.
+
+#[inline]
+#[target_feature(enable = "aes")]
+fn encrypt_round(x: uint8x16_t) -> uint8x16_t {
+    vaesmcq_u8(encrypt_last(x))
+}
+
+#[inline]
+#[target_feature(enable = "aes")]
+fn encrypt_last(x: uint8x16_t) -> uint8x16_t {
+    vaeseq_u8(x, vdupq_n_u8(0))
+}
+
+#[inline]
+#[target_feature(enable = "aes")]
+fn decrypt_round(x: uint8x16_t) -> uint8x16_t {
+    vaesimcq_u8(decrypt_last(x))
+}
+
+#[inline]
+#[target_feature(enable = "aes")]
+fn decrypt_last(x: uint8x16_t) -> uint8x16_t {
+    vaesdq_u8(x, vdupq_n_u8(0))
 }
 
 /// The widest vectors the processor has instructions for.

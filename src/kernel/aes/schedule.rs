@@ -67,7 +67,7 @@ unsafe fn expand<One: Vector>(key: &[u8], round_keys: &mut [Block]) {
         if i % key_words == 0 {
             // RotWord takes the first byte to the end, which is the top of a little-endian word.
             word = sub_word(word.rotate_right(8)) ^ constant;
-            constant = constant << 1 ^ (constant >> 7) * 0x11B;
+            constant = (constant << 1) ^ ((constant >> 7) * 0x11B);
         } else if key_words == 8 && i % 8 == 4 {
             word = sub_word(word);
         }

@@ -72,7 +72,8 @@ fn constants() -> Vec<u64> {
 #[test]
 fn nist_example() {
     let mut block = [0; BLOCK];
-    (block[..4].copy_from_slice(b"abc\x80"), block[BLOCK - 1] = 24);
+    block[..4].copy_from_slice(b"abc\x80");
+    block[BLOCK - 1] = 24;
     let initial: Vec<u64> = primes().take(8).map(|prime| root(prime, 2)).collect();
     let initial: [u64; 8] = initial.try_into().unwrap();
     let mut state = initial;

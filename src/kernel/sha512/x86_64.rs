@@ -59,12 +59,16 @@ struct Schedule([[[u64; 2]; 2]; 40]);
 
 pub(super) fn best() -> Option<Compress> {
     let features = features();
-    // SAFETY: the features have been seen.
-    match features.avx2 && features.bmi {
-        true if features.avx512 => Some(|state, blocks| unsafe { avx512(state, blocks) }),
-        true => Some(|state, blocks| unsafe { avx2(state, blocks) }),
-        false => None,
+    if !(features.avx2 && features.bmi) {
+        return None;
     }
+    Some(if features.avx512 {
+        // SAFETY: the features have been seen.
+        |state, blocks| unsafe { avx512(state, blocks) }
+    } else {
+        // SAFETY: the features have been seen.
+        |state, blocks| unsafe { avx2(state, blocks) }
+    })
 }
 
 /// The functions of section 4.1.3 with a small sigma, on four words.
