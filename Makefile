@@ -7,6 +7,8 @@ DEMO    ?= demo
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+SHARE  ?= $(PREFIX)/share
+MANDIR ?= $(SHARE)/man
 # Where p11-kit looks: pkg-config --variable=p11_module_configs p11-kit-1
 P11_KIT_MODULES ?= $(PREFIX)/share/p11-kit/modules
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -60,6 +62,8 @@ install: $(LIBRARY) $(COMMAND)
 	install -d "$(DESTDIR)$(PREFIX)/include/coffer" "$(DESTDIR)$(P11_KIT_MODULES)"
 	install -m 755 "$(LIBRARY)" "$(DESTDIR)$(LIBDIR)/pkcs11/libcoffer_pkcs11.so"
 	install -m 755 "$(COMMAND)" "$(DESTDIR)$(PREFIX)/bin/coffer"
+	"$(COMMAND)" generate-pages --man "$(DESTDIR)$(MANDIR)/man1" --bash "$(DESTDIR)$(SHARE)/bash-completion/completions" \
+	    --zsh "$(DESTDIR)$(SHARE)/zsh/site-functions" --fish "$(DESTDIR)$(SHARE)/fish/vendor_completions.d" >/dev/null
 	install -m 644 include/*.h "$(DESTDIR)$(PREFIX)/include/coffer"
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	    packaging/coffer.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/coffer.pc"
@@ -72,6 +76,9 @@ $(LIBRARY) $(COMMAND):
 uninstall:
 	rm -f "$(DESTDIR)$(LIBDIR)/pkcs11/libcoffer_pkcs11.so" "$(DESTDIR)$(LIBDIR)/pkgconfig/coffer.pc"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/coffer" "$(DESTDIR)$(P11_KIT_MODULES)/coffer.module"
+	rm -f "$(DESTDIR)$(MANDIR)/man1/coffer.1" "$(DESTDIR)$(MANDIR)/man1"/coffer-*.1
+	rm -f "$(DESTDIR)$(SHARE)/bash-completion/completions/coffer" "$(DESTDIR)$(SHARE)/zsh/site-functions/_coffer"
+	rm -f "$(DESTDIR)$(SHARE)/fish/vendor_completions.d/coffer.fish"
 	rm -rf "$(DESTDIR)$(PREFIX)/include/coffer"
 
 clean:

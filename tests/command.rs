@@ -1,4 +1,21 @@
-//! `coffer token init|list`, as an operator and as a script run it.
+//! `coffer`, as an operator and as a script run it: tokens here, the rest in the files below.
+
+mod common;
+
+#[path = "command/crypto.rs"]
+mod crypto;
+#[path = "command/files.rs"]
+mod files;
+#[path = "command/interactive.rs"]
+mod interactive;
+#[path = "command/keys.rs"]
+mod keys;
+#[path = "command/migration.rs"]
+mod migration;
+#[path = "command/tools.rs"]
+mod tools;
+#[path = "command/wrap.rs"]
+mod wrap;
 
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -31,11 +48,55 @@ impl Place {
         fs::write(self.path().join("coffer.toml"), text).expect("a configuration");
     }
 
+    /// With a token of that label, made with both PINs.
+    fn with_token(label: &str) -> Place {
+        let place = Place::new("");
+        place.done(&["token", "init", "--label", label]);
+        place
+    }
+
+    /// A file's path in the place.
+    fn file(&self, name: &str) -> String {
+        self.path().join(name).display().to_string()
+    }
+
+    /// `data` of a command that succeeds.
+    fn done(&self, arguments: &[&str]) -> Value {
+        let (code, mut answer) = self.json(arguments);
+        assert_eq!((code, &answer["error_code"]), (0, &json!(0)), "{arguments:?}: {answer}");
+        answer["data"].take()
+    }
+
+    /// A command that fails and says these words.
+    fn fails(&self, arguments: &[&str], words: &[&str]) {
+        refused(self.json(arguments), words);
+    }
+
+    /// The attributes of the one key with this label and class.
+    fn key(&self, label: &str, class: &str) -> Value {
+        let (label, class) = (format!("attr.label={label}"), format!("attr.class={class}"));
+        let data = self.done(&["key", "list", "--verbose", "--filter", &label, &class]);
+        assert_eq!(data["total_key_count"], 1, "{label} {class}: {data}");
+        data["matched_keys"][0]["attributes"].clone()
+    }
+
+    /// How many keys match.
+    fn count(&self, filter: &[&str]) -> u64 {
+        let filter = if filter.is_empty() { vec![] } else { [&["--filter"], filter].concat() };
+        let arguments = [&["key", "list"][..], &filter].concat();
+        self.done(&arguments)["total_key_count"].as_u64().expect("a number")
+    }
+
     /// The command with nothing from the environment of the tests.
     fn coffer(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
         command.args(arguments).env("COFFER_CONF", self.path().join("coffer.toml"));
-        command.env_remove("COFFER_SO_PIN").env_remove("COFFER_PIN").stdin(Stdio::null());
+        for variable in
+            ["COFFER_SO_PIN", "COFFER_PIN", "COFFER_ROLE", "CLOUDHSM_PIN", "CLOUDHSM_ROLE", "COFFER_TOKEN"]
+        {
+            command.env_remove(variable);
+        }
+        command.env("HOME", self.path()).stdin(Stdio::null());
         command
     }
 

@@ -227,7 +227,7 @@ fn it_can_be_loaded_and_let_go_a_hundred_times() {
             let get = libc::dlsym(handle, c"C_GetFunctionList".as_ptr());
             let get: CK_C_GetFunctionList = std::mem::transmute(get);
             assert_eq!(get.expect("C_GetFunctionList")(&raw mut list), CKR_OK);
-            Module::from_list(list, None)
+            Module::linked(&*list, None)
         };
         // A thread that ends after dlclose, with all that the library keeps for a thread.
         let (loaded, wait) = std::sync::mpsc::channel::<()>();

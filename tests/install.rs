@@ -74,12 +74,28 @@ fn pkg_config(root: &Path, question: &str) -> String {
     succeeded(&output).trim().to_owned()
 }
 
+/// What is made of the command's definition: manual pages and completions.
+fn is_page(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    ["/man/", "-completion", "site-functions", "vendor_completions"].iter().any(|part| text.contains(part))
+}
+
 #[test]
 fn everything_is_in_its_place_and_leaves_it() {
     let root = TempDir::new().expect("a temporary directory");
     make("install", root.path());
     let expected: Vec<_> = FILES.iter().map(|(path, _)| PathBuf::from(path)).collect();
-    assert_eq!(files(root.path()), expected);
+    let (pages, installed): (Vec<_>, Vec<_>) = files(root.path()).into_iter().partition(|path| is_page(path));
+    assert_eq!(installed, expected);
+    for page in [
+        "man/man1/coffer.1",
+        "man/man1/coffer-key-list.1",
+        "bash-completion/completions/coffer",
+        "zsh/site-functions/_coffer",
+        "fish/vendor_completions.d/coffer.fish",
+    ] {
+        assert!(pages.contains(&Path::new("opt/coffer/share").join(page)), "{page}");
+    }
     for (path, mode) in FILES {
         let file = root.path().join(path);
         let metadata = fs::metadata(&file).expect("an installed file");
@@ -93,7 +109,7 @@ fn everything_is_in_its_place_and_leaves_it() {
     }
     // A second installation over the first changes nothing.
     make("install", root.path());
-    assert_eq!(files(root.path()), expected);
+    assert_eq!(files(root.path()).len(), expected.len() + pages.len());
     make("uninstall", root.path());
     assert_eq!(files(root.path()), Vec::<PathBuf>::new());
 }

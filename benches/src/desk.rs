@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Desk {
     /// Read/write.
     pub session: Session,
+    token_keys: bool,
     keys: Arc<Mutex<HashMap<&'static str, Result<Pair>>>>,
 }
 
@@ -22,14 +23,19 @@ pub struct Pair {
 }
 
 impl Desk {
-    /// Without keys yet.
+    /// Without keys yet; they will be token keys.
     pub fn new(session: Session) -> Desk {
-        Desk { session, keys: Arc::default() }
+        Desk { session, token_keys: true, keys: Arc::default() }
+    }
+
+    /// The keys to be made will be session keys.
+    pub fn with_session_keys(self) -> Desk {
+        Desk { token_keys: false, ..self }
     }
 
     /// Another session of the same user, with the same keys.
     pub fn beside(&self, session: Session) -> Desk {
-        Desk { session, keys: Arc::clone(&self.keys) }
+        Desk { session, token_keys: self.token_keys, keys: Arc::clone(&self.keys) }
     }
 
     /// The key of that name, made when it is first asked for.
@@ -70,7 +76,7 @@ impl Desk {
         more: &[Attr],
     ) -> Result<CK_OBJECT_HANDLE> {
         let pair = self.key(name, |session| {
-            let mut template = private(name, uses);
+            let mut template = self.private(name, uses);
             template.extend_from_slice(more);
             let key = session.generate_key(&Mechanism::new(mechanism), &template)?;
             Ok(Pair { public: key, private: key })
@@ -87,14 +93,24 @@ impl Desk {
         uses: (&[CK_ATTRIBUTE_TYPE], &[CK_ATTRIBUTE_TYPE]),
     ) -> Result<Pair> {
         self.key(name, |session| {
-            let mut public = vec![Attr::bool(CKA_TOKEN, true), Attr::bool(CKA_PRIVATE, false), id(name)];
+            let mut public =
+                vec![Attr::bool(CKA_TOKEN, self.token_keys), Attr::bool(CKA_PRIVATE, false), id(name)];
             public.push(Attr::label(name));
             public.extend(uses.0.iter().map(|&each| Attr::bool(each, true)));
             public.extend_from_slice(template);
-            let (public, private) =
-                session.generate_key_pair(&Mechanism::new(mechanism), &public, &private(name, uses.1))?;
+            let (public, private) = session.generate_key_pair(
+                &Mechanism::new(mechanism),
+                &public,
+                &self.private(name, uses.1),
+            )?;
             Ok(Pair { public, private })
         })
+    }
+
+    fn private(&self, name: &str, uses: &[CK_ATTRIBUTE_TYPE]) -> Vec<Attr> {
+        let mut template = vec![Attr::label(name), id(name), Attr::bool(CKA_TOKEN, self.token_keys)];
+        template.extend([CKA_PRIVATE, CKA_SENSITIVE].iter().chain(uses).map(|&each| Attr::bool(each, true)));
+        template
     }
 
     /// An attribute of a key.
@@ -106,13 +122,6 @@ impl Desk {
     pub fn v3_2(&self) -> Result<&'static CK_FUNCTION_LIST_3_2> {
         self.session.module().v3_2().ok_or(Rv::ABSENT)
     }
-}
-
-fn private(name: &str, uses: &[CK_ATTRIBUTE_TYPE]) -> Vec<Attr> {
-    let mut template = vec![Attr::label(name), id(name)];
-    let yes = [CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE];
-    template.extend(yes.iter().chain(uses).map(|&each| Attr::bool(each, true)));
-    template
 }
 
 fn id(name: &str) -> Attr {

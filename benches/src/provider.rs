@@ -2,11 +2,12 @@
 
 use crate::desk::Desk;
 use cryptoki_sys::*;
-use pkcs11_conformance::client::{Module, Session, text};
+use pkcs11_conformance::client::{Module, Session};
 use std::path::{Path, PathBuf};
-use std::{env, ffi::CString, fs, process::Command};
+use std::{env, ffi::CString, fs};
 
 const SO_PIN: &str = "87654321";
+const CHANGED_SO_PIN: &str = "76543210";
 const USER_PIN: &str = "12345678";
 const LABEL: &str = "bench";
 
@@ -72,7 +73,8 @@ impl Provider {
         if fresh {
             self.make_token(module)?;
         }
-        let session = self.log_in(module)?;
+        let session = self.open(module)?;
+        self.log_in(&session)?;
         Ok(Desk::new(session))
     }
 
@@ -89,11 +91,9 @@ impl Provider {
         module.init_with(&mut args)
     }
 
-    /// A session of the logged-in user; the first login of the process on this module.
-    pub fn log_in(&self, module: Module) -> Result<Session, String> {
-        let session = self.open(module)?;
-        session.login(CKU_USER, USER_PIN).map_err(|rv| format!("C_Login: {rv}"))?;
-        Ok(session)
+    /// C_Login as user, once a process.
+    pub fn log_in(&self, session: &Session) -> Result<(), String> {
+        session.login(CKU_USER, USER_PIN).map_err(|rv| format!("C_Login: {rv}"))
     }
 
     /// A read/write session.
@@ -109,7 +109,7 @@ impl Provider {
     }
 
     /// Writes the configuration and names it in the environment, where the make reads it.
-    fn configure(&self, fresh: bool) -> Result<(), String> {
+    pub fn configure(&self, fresh: bool) -> Result<(), String> {
         let home = self.home.display();
         let (variable, text) = match self.make {
             Make::Coffer => {
@@ -147,35 +147,24 @@ impl Provider {
             session.init_pin(USER_PIN).map_err(say("C_InitPIN"))?;
             return session.logout().map_err(say("C_Logout"));
         }
-        let slots = module.slots(false).map_err(say("C_GetSlotList"))?;
-        let free = slots.into_iter().find(|&slot| {
-            let info = module.token_info(slot);
-            self.make == Make::OpenCryptoki
-                || info.map_or(true, |info| info.flags & CKF_TOKEN_INITIALIZED == 0)
-        });
-        let slot = free.ok_or("no slot without a token")?;
-        module.init_token(slot, SO_PIN, LABEL).map_err(say("C_InitToken"))?;
+        // openCryptoki's tokens are the system's: one that holds anything else than our own is left alone.
+        let system = self.make == Make::OpenCryptoki;
+        let ours = system.then(|| module.slot_by_label(LABEL)).flatten();
+        let slots = module.slots(system).map_err(say("C_GetSlotList"))?;
+        let empty = |&slot: &CK_SLOT_ID| {
+            module.token_info(slot).map_or(true, |info| info.flags & CKF_TOKEN_INITIALIZED == 0)
+        };
+        let slot = ours.or_else(|| slots.into_iter().find(empty)).ok_or("no slot without a token")?;
+        let so_pin = if ours.is_some() { CHANGED_SO_PIN } else { SO_PIN };
+        module.init_token(slot, so_pin, LABEL).map_err(say("C_InitToken"))?;
         let slot = module.slot_by_label(LABEL).ok_or("the new token is in no slot")?;
         let session = module.open_session(slot, true).map_err(say("C_OpenSession"))?;
         session.login(CKU_SO, SO_PIN).map_err(say("C_Login as SO"))?;
-        if self.make == Make::OpenCryptoki {
+        if system {
             // It wants the SO PIN changed from its default before anything else.
-            session.set_pin(SO_PIN, "76543210").map_err(say("C_SetPIN"))?;
+            session.set_pin(SO_PIN, CHANGED_SO_PIN).map_err(say("C_SetPIN"))?;
         }
         session.init_pin(USER_PIN).map_err(say("C_InitPIN"))?;
         session.logout().map_err(say("C_Logout"))
     }
-
-    /// "NSS Generic Crypto Services 3.87": what the module says of itself.
-    pub fn describe(&self, module: Module) -> String {
-        let Ok(info) = module.info() else { return self.name.clone() };
-        let version = info.libraryVersion;
-        format!("{} {}.{}", text(&info.libraryDescription), version.major, version.minor)
-    }
-}
-
-/// The version of a Debian package, where there is dpkg.
-pub fn package_version(package: &str) -> Option<String> {
-    let output = Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

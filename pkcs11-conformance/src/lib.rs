@@ -7,7 +7,7 @@
 
 pub mod case;
 pub mod cases;
-pub mod client;
+pub use pkcs11_client as client;
 pub mod context;
 pub mod report;
 pub mod runner;

@@ -26,3 +26,10 @@ mod session;
 mod sign;
 mod sign_message;
 mod slot;
+
+use cryptoki_sys::{CK_C_GetInterface, CK_FUNCTION_LIST};
+
+/// The 2.40 list and C_GetInterface, for a program that links the library instead of loading it.
+pub fn linked() -> (&'static CK_FUNCTION_LIST, CK_C_GetInterface) {
+    (&table::V2_40, Some(general::C_GetInterface))
+}

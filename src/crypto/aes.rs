@@ -4,11 +4,11 @@ use super::gcm::{self, Gcm};
 use super::status::{ok, wipe_value, wiping_stack};
 use super::{Direction, InOut};
 use crate::error::Result;
+use crate::kernel::aes::Schedule;
 use aws_lc_sys as ffi;
 use once_cell::sync::OnceCell;
 use std::ffi::{c_int, c_uint};
 use std::mem::MaybeUninit;
-use std::ptr;
 
 /// Bytes in a block.
 pub const BLOCK: usize = 16;
@@ -19,7 +19,7 @@ pub struct Key {
     len: usize,
     encrypt: ffi::AES_KEY,
     decrypt: ffi::AES_KEY,
-    ecb: [OnceCell<Ecb>; 2],
+    kernel: Option<Schedule>,
     gcm: [OnceCell<Box<Gcm>>; gcm::TAG_LENGTHS],
 }
 
@@ -45,8 +45,8 @@ impl Key {
             );
             (encrypt.assume_init(), decrypt.assume_init(), answers)
         };
-        let key =
-            Key { bytes, len: key.len(), encrypt, decrypt, ecb: Default::default(), gcm: Default::default() };
+        let kernel = Schedule::new(key);
+        let key = Key { bytes, len: key.len(), encrypt, decrypt, kernel, gcm: Default::default() };
         ok((answers == (0, 0)).into(), "AES_set_key")?;
         Ok(key)
     }
@@ -77,21 +77,24 @@ impl Key {
         unsafe { ffi::AES_encrypt(to, to, &self.encrypt) }
     }
 
+    /// The kernel where it is faster than AWS-LC in chained modes too.
+    fn wide(&self) -> Option<&Schedule> {
+        self.kernel.as_ref().filter(|kernel| kernel.is_wide())
+    }
+
     /// ECB.
     ///
     /// # Panics
     /// If the input is not whole blocks or the output has less room.
-    pub fn ecb(&self, direction: Direction, mut io: InOut<'_>) -> Result<()> {
-        let len = whole_blocks(&io);
-        let (from, to) = io.as_ptrs();
-        if len == BLOCK {
-            // SAFETY: both are a block long and either the same or apart.
-            unsafe { ffi::AES_ecb_encrypt(from, to, self.schedule(direction), flag(direction)) };
-            return Ok(());
+    pub fn ecb(&self, direction: Direction, mut io: InOut<'_>) {
+        if let Some(kernel) = &self.kernel {
+            return kernel.ecb(direction, io);
         }
-        let ecb = self.ecb[flag(direction) as usize]
-            .get_or_try_init(|| wiping_stack(|| Ecb::new(self.bytes(), direction)))?;
-        ecb.run(from, to, len)
+        for _ in 0..whole_blocks(&io) / BLOCK {
+            let (from, to) = io.split_front(BLOCK).as_ptrs();
+            // SAFETY: both are a block long and either the same or apart.
+            unsafe { ffi::AES_ecb_encrypt(from, to, self.schedule(direction), flag(direction)) }
+        }
     }
 
     /// CBC; `iv` becomes the last block of ciphertext.
@@ -99,6 +102,9 @@ impl Key {
     /// # Panics
     /// As `ecb`.
     pub fn cbc(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
+        if let (Direction::Decrypt, Some(kernel)) = (direction, self.wide()) {
+            return kernel.cbc_decrypt(iv, io);
+        }
         let len = whole_blocks(&io);
         let (from, to) = io.as_ptrs();
         // SAFETY: both are valid for `len`, whole blocks, and either the same or apart.
@@ -120,23 +126,38 @@ impl Key {
         while io.input_len() > 0 {
             let step = io.input_len().min(counter.until_carry());
             let mut part = io.split_front(step);
-            let (from, to) = part.as_ptrs();
             let fixed = counter.block;
-            // SAFETY: both are valid for `step` and either the same or apart; `used` is below a block.
-            unsafe {
-                ffi::AES_ctr128_encrypt(
-                    from,
-                    to,
-                    step,
-                    &self.encrypt,
-                    counter.block.as_mut_ptr(),
-                    counter.stream.as_mut_ptr(),
-                    &mut counter.used,
-                )
-            };
+            if let Some(kernel) = self.wide() {
+                self.ctr_by_aws_lc(counter, part.split_front(step.min(counter.stream_left())));
+                let blocks = part.input_len() / BLOCK;
+                kernel.ctr(u128::from_be_bytes(counter.block), part.split_front(blocks * BLOCK));
+                counter.advance(blocks);
+            }
+            self.ctr_by_aws_lc(counter, part);
             counter.restore(&fixed);
         }
         Ok(())
+    }
+
+    fn ctr_by_aws_lc(&self, counter: &mut Counter, mut io: InOut<'_>) {
+        let len = io.input_len();
+        if len == 0 {
+            return;
+        }
+        let Counter { block, stream, used, .. } = counter;
+        let (from, to) = io.as_ptrs();
+        // SAFETY: both are valid for `len` and either the same or apart; `used` is below a block.
+        unsafe {
+            ffi::AES_ctr128_encrypt(
+                from,
+                to,
+                len,
+                &self.encrypt,
+                block.as_mut_ptr(),
+                stream.as_mut_ptr(),
+                used,
+            );
+        }
     }
 
     /// OFB with 128 bits of feedback, both ways. `used` is how much of `iv` as key stream is used up.
@@ -239,10 +260,19 @@ impl Counter {
         u128::MAX >> (128 - self.bits)
     }
 
+    /// Bytes of key stream that are made and not used.
+    fn stream_left(&self) -> usize {
+        (BLOCK - self.used as usize) % BLOCK
+    }
+
+    /// Goes past `blocks` blocks, which may carry out of the counting bits.
+    fn advance(&mut self, blocks: usize) {
+        self.block = u128::from_be_bytes(self.block).wrapping_add(blocks as u128).to_be_bytes();
+    }
+
     /// Books the blocks that `len` bytes need beyond what is left of the key stream.
     fn reserve(&mut self, len: usize) -> Result<()> {
-        let stream = (BLOCK - self.used as usize) % BLOCK;
-        let blocks = len.saturating_sub(stream).div_ceil(BLOCK) as u128;
+        let blocks = len.saturating_sub(self.stream_left()).div_ceil(BLOCK) as u128;
         match self.left.checked_sub(blocks) {
             Some(left) => self.left = left,
             None => fail!(DataLenRange, "the data is longer than a {}-bit counter lasts", self.bits),
@@ -252,10 +282,9 @@ impl Counter {
 
     /// Bytes of key stream before the counting bits come back to zero.
     fn until_carry(&self) -> usize {
-        let stream = (BLOCK - self.used as usize) % BLOCK;
         let counter = u128::from_be_bytes(self.block) & self.mask();
         let blocks = usize::try_from(self.mask() - counter).unwrap_or(usize::MAX).saturating_add(1);
-        blocks.saturating_mul(BLOCK).saturating_add(stream)
+        blocks.saturating_mul(BLOCK).saturating_add(self.stream_left())
     }
 
     /// Takes back what the 128-bit addition carried out of the counting bits.
@@ -272,54 +301,11 @@ impl Drop for Counter {
     }
 }
 
-/// AWS-LC's many-blocks-at-once ECB, which only its EVP layer reaches.
-struct Ecb(*mut ffi::EVP_CIPHER_CTX);
-
-// SAFETY: owned, and ECB has no state that a call would change: it only reads the schedule.
-unsafe impl Send for Ecb {}
-// SAFETY: as above.
-unsafe impl Sync for Ecb {}
-
-impl Ecb {
-    fn new(key: &[u8], direction: Direction) -> Result<Ecb> {
-        // SAFETY: these only return addresses of statics.
-        let cipher = unsafe {
-            match key.len() {
-                16 => ffi::EVP_aes_128_ecb(),
-                24 => ffi::EVP_aes_192_ecb(),
-                _ => ffi::EVP_aes_256_ecb(),
-            }
-        };
-        // SAFETY: a new context, owned by `this`; the key has the cipher's length.
-        unsafe {
-            let this = Ecb(ffi::EVP_CIPHER_CTX_new());
-            ok((!this.0.is_null()).into(), "EVP_CIPHER_CTX_new")?;
-            let engine = ptr::null_mut();
-            ok(
-                ffi::EVP_CipherInit_ex(this.0, cipher, engine, key.as_ptr(), ptr::null(), flag(direction)),
-                "EVP_CipherInit_ex",
-            )?;
-            Ok(this)
-        }
-    }
-
-    /// `len` is whole blocks, and the caller's pointers are valid for it.
-    fn run(&self, from: *const u8, to: *mut u8, len: usize) -> Result<()> {
-        // SAFETY: by the two callers' checks; equal pointers are allowed.
-        ok(unsafe { ffi::EVP_Cipher(self.0, to, from, len) }, "EVP_Cipher")
-    }
-}
-
-impl Drop for Ecb {
-    fn drop(&mut self) {
-        // SAFETY: owned; it wipes the schedule.
-        unsafe { ffi::EVP_CIPHER_CTX_free(self.0) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::random;
+    use crate::kernel::cpu;
 
     const PLAIN: &str = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
                          30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710";
@@ -348,7 +334,7 @@ mod tests {
                  b6ed21b99ca6f4f9f153e7b1beafed1d23304b7a39f9f3ff067d8d8f9e24ecc7",
                 &|key, direction, data| {
                     let len = data.len();
-                    key.ecb(direction, InOut::in_place(data, len)).unwrap()
+                    key.ecb(direction, InOut::in_place(data, len))
                 },
             ),
             (
@@ -447,6 +433,71 @@ mod tests {
         assert!(Counter::new(0, [0; 16]).is_err() && Counter::new(129, [0; 16]).is_err());
     }
 
+    /// ECB, CBC decryption and CTR as AWS-LC alone does them.
+    fn by_aws_lc(key: &Key, iv: [u8; BLOCK], data: &[u8]) -> [Vec<u8>; 4] {
+        let mut out: [Vec<u8>; 4] = std::array::from_fn(|_| data.to_vec());
+        let [ecb, ecb_back, cbc_back, ctr] = &mut out;
+        for (way, direction) in [(ecb, Direction::Encrypt), (ecb_back, Direction::Decrypt)] {
+            for block in way.as_chunks_mut::<BLOCK>().0 {
+                let to = block.as_mut_ptr();
+                // SAFETY: a block, in place.
+                unsafe { ffi::AES_ecb_encrypt(to, to, key.schedule(direction), flag(direction)) }
+            }
+        }
+        let (mut chain, mut counter, mut stream, mut used) = (iv, iv, [0; BLOCK], 0);
+        let (cbc, whole) = (cbc_back.as_mut_ptr(), data.len() / BLOCK * BLOCK);
+        let (ctr, len) = (ctr.as_mut_ptr(), data.len());
+        // SAFETY: whole blocks, then any bytes, each in place.
+        unsafe {
+            ffi::AES_cbc_encrypt(cbc, cbc, whole, &key.decrypt, chain.as_mut_ptr(), 0);
+            let (counter, stream) = (counter.as_mut_ptr(), stream.as_mut_ptr());
+            ffi::AES_ctr128_encrypt(ctr, ctr, len, &key.encrypt, counter, stream, &mut used);
+        }
+        out
+    }
+
+    /// In every way of the kernel, in one piece and in several. COFFER_LONG=1 takes a million cases.
+    #[test]
+    fn the_kernel_and_aws_lc_agree() {
+        let cases = if std::env::var_os("COFFER_LONG").is_some() { 1_000_000 } else { 3000 };
+        let mut pool = random::secret(1 << 16);
+        for case in 0..cases {
+            // Numbers and bytes from somewhere in the pool, which serves for as long as no place comes again.
+            let random = pool.expose();
+            let at = case * 7919 % 60_000;
+            let number =
+                |i: usize| usize::from(u16::from_le_bytes([random[at + 2 * i], random[at + 2 * i + 1]]));
+            let key_len = [16, 24, 32][number(0) % 3];
+            let mut len = number(1) % 1200;
+            if number(2) % 2 == 0 {
+                len %= 100;
+            }
+            let (whole, cut) = (len / BLOCK * BLOCK, number(3) % (len + 1));
+            let iv: [u8; BLOCK] = random[at + 8..][..BLOCK].try_into().unwrap();
+            let (material, data) = (&random[at + 24..][..key_len], &random[at + 60..][..len]);
+            for without in [&[][..], &["avx512"], &["vaes"], &["aesni", "aes"]] {
+                let key = cpu::without(without, || Key::new(material)).unwrap();
+                let mut out: [Vec<u8>; 4] = std::array::from_fn(|_| data.to_vec());
+                let (mut chain, mut counter) = (iv, Counter::new(128, iv).unwrap());
+                for to in [0..cut / BLOCK * BLOCK, cut / BLOCK * BLOCK..whole] {
+                    let len = to.len();
+                    key.ecb(Direction::Encrypt, InOut::in_place(&mut out[0][to.clone()], len));
+                    key.ecb(Direction::Decrypt, InOut::in_place(&mut out[1][to.clone()], len));
+                    key.cbc(Direction::Decrypt, &mut chain, InOut::in_place(&mut out[2][to], len));
+                }
+                for to in [0..cut, cut..len] {
+                    let input = data[to.clone()].to_vec();
+                    key.ctr(&mut counter, InOut::new(&input, &mut out[3][to])).unwrap();
+                }
+                let expected = by_aws_lc(&key, iv, data);
+                assert_eq!(out, expected, "case {case}: {len} bytes cut at {cut}, without {without:?}");
+            }
+            if case % 60_000 == 59_999 {
+                pool = random::secret(1 << 16);
+            }
+        }
+    }
+
     #[test]
     fn one_block_and_many_are_the_same_ecb() {
         for len in [16, 24, 32] {
@@ -455,8 +506,8 @@ mod tests {
             let mut single = many.clone();
             for direction in [Direction::Encrypt, Direction::Decrypt] {
                 let whole = many.len();
-                key.ecb(direction, InOut::in_place(&mut many, whole)).unwrap();
-                single.chunks_mut(16).for_each(|b| key.ecb(direction, InOut::in_place(b, 16)).unwrap());
+                key.ecb(direction, InOut::in_place(&mut many, whole));
+                single.chunks_mut(16).for_each(|b| key.ecb(direction, InOut::in_place(b, 16)));
                 assert_eq!(many, single);
             }
         }

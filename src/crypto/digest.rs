@@ -1,5 +1,6 @@
 //! Message digests: FIPS 180-4 and FIPS 202.
 
+pub(super) mod sha512;
 mod state;
 
 use super::Hash;
@@ -106,6 +107,13 @@ impl std::ops::DerefMut for Output {
 /// The digest of `data`.
 pub fn digest(hash: Hash, data: &[u8]) -> Output {
     let mut out = Output::new(hash.output_len());
+    if let Some(mut state) = new_sha512(hash) {
+        sha512::update(&mut state, data);
+        sha512::finish(&mut state, &mut out);
+        // SAFETY: a plain structure, not used again.
+        unsafe { wipe_value(&mut state) };
+        return out;
+    }
     let (input, len, to) = (data.as_ptr(), data.len(), out.as_mut_ptr());
     // SAFETY: `input` is valid for `len`, `to` for MAX_LEN bytes.
     unsafe {
@@ -113,11 +121,7 @@ pub fn digest(hash: Hash, data: &[u8]) -> Output {
             Hash::Sha1 => ffi::SHA1(input, len, to),
             Hash::Sha224 => ffi::SHA224(input, len, to),
             Hash::Sha256 => ffi::SHA256(input, len, to),
-            Hash::Sha384 => ffi::SHA384(input, len, to),
-            Hash::Sha512 => ffi::SHA512(input, len, to),
-            Hash::Sha512_224 => ffi::SHA512_224(input, len, to),
-            Hash::Sha512_256 => ffi::SHA512_256(input, len, to),
-            Hash::Sha3_224 | Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 => {
+            _ => {
                 let answer =
                     ffi::EVP_Digest(input.cast(), len, to, ptr::null_mut(), hash.evp_md(), ptr::null_mut());
                 // Its context comes from the heap: an answer of 0 is that the heap is empty.
@@ -160,18 +164,28 @@ macro_rules! initialised {
     }};
 }
 
+/// The initial state, if it is SHA-512 or a shorter sibling.
+fn new_sha512(hash: Hash) -> Option<ffi::SHA512_CTX> {
+    Some(match hash {
+        Hash::Sha384 => initialised!(SHA384_Init),
+        Hash::Sha512 => initialised!(SHA512_Init),
+        Hash::Sha512_224 => initialised!(SHA512_224_Init),
+        Hash::Sha512_256 => initialised!(SHA512_256_Init),
+        _ => return None,
+    })
+}
+
 impl Context {
     /// Of no bytes yet.
     pub fn new(hash: Hash) -> Result<Context> {
+        if let Some(state) = new_sha512(hash) {
+            return Ok(Context { hash, state: State::Sha512(state) });
+        }
         let state = match hash {
             Hash::Sha1 => State::Sha1(initialised!(SHA1_Init)),
             Hash::Sha224 => State::Sha256(initialised!(SHA224_Init)),
             Hash::Sha256 => State::Sha256(initialised!(SHA256_Init)),
-            Hash::Sha384 => State::Sha512(initialised!(SHA384_Init)),
-            Hash::Sha512 => State::Sha512(initialised!(SHA512_Init)),
-            Hash::Sha512_224 => State::Sha512(initialised!(SHA512_224_Init)),
-            Hash::Sha512_256 => State::Sha512(initialised!(SHA512_256_Init)),
-            Hash::Sha3_224 | Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 => {
+            _ => {
                 // SAFETY: a new context, owned by `this` before anything can fail.
                 let this = Context { hash, state: State::Sha3(unsafe { ffi::EVP_MD_CTX_new() }) };
                 if let State::Sha3(context) = this.state {
@@ -197,12 +211,12 @@ impl Context {
         // SAFETY: the states are initialised and `input` is valid for `len`. None of them can fail.
         unsafe {
             match &mut self.state {
-                State::Sha1(state) => ffi::SHA1_Update(state, input, len),
-                State::Sha256(state) => ffi::SHA256_Update(state, input, len),
-                State::Sha512(state) => ffi::SHA512_Update(state, input, len),
-                State::Sha3(context) => ffi::EVP_DigestUpdate(*context, input, len),
+                State::Sha1(state) => _ = ffi::SHA1_Update(state, input, len),
+                State::Sha256(state) => _ = ffi::SHA256_Update(state, input, len),
+                State::Sha512(state) => sha512::update(state, data),
+                State::Sha3(context) => _ = ffi::EVP_DigestUpdate(*context, input, len),
             }
-        };
+        }
     }
 
     /// The digest of all that was taken.
@@ -212,16 +226,13 @@ impl Context {
         // SAFETY: the states are initialised, `to` is valid for MAX_LEN bytes. None of them can fail.
         unsafe {
             match (&mut self.state, self.hash) {
-                (State::Sha1(state), _) => ffi::SHA1_Final(to, state),
-                (State::Sha256(state), Hash::Sha224) => ffi::SHA224_Final(to, state),
-                (State::Sha256(state), _) => ffi::SHA256_Final(to, state),
-                (State::Sha512(state), Hash::Sha384) => ffi::SHA384_Final(to, state),
-                (State::Sha512(state), Hash::Sha512_224) => ffi::SHA512_224_Final(to, state),
-                (State::Sha512(state), Hash::Sha512_256) => ffi::SHA512_256_Final(to, state),
-                (State::Sha512(state), _) => ffi::SHA512_Final(to, state),
-                (State::Sha3(context), _) => ffi::EVP_DigestFinal_ex(*context, to, ptr::null_mut()),
+                (State::Sha1(state), _) => _ = ffi::SHA1_Final(to, state),
+                (State::Sha256(state), Hash::Sha224) => _ = ffi::SHA224_Final(to, state),
+                (State::Sha256(state), _) => _ = ffi::SHA256_Final(to, state),
+                (State::Sha512(state), _) => sha512::finish(state, &mut out),
+                (State::Sha3(context), _) => _ = ffi::EVP_DigestFinal_ex(*context, to, ptr::null_mut()),
             }
-        };
+        }
         out
     }
 

@@ -1,6 +1,6 @@
 //! HMAC (FIPS 198-1, RFC 2104) over every [`Hash`].
 
-use super::digest::Output;
+use super::digest::{Output, sha512};
 use super::status::{ok, wipe_value};
 use super::{Hash, equal};
 use crate::error::Result;
@@ -82,6 +82,9 @@ unsafe impl Sync for Context {}
 impl Context {
     /// Takes more of the message.
     pub fn update(&mut self, data: &[u8]) {
+        if let Some([inner, _]) = self.sha512() {
+            return sha512::update(inner, data);
+        }
         // SAFETY: a keyed context; `data` is valid for its length. It cannot fail in this state.
         unsafe { ffi::HMAC_Update(&mut self.context, data.as_ptr(), data.len()) };
     }
@@ -89,9 +92,23 @@ impl Context {
     /// The MAC of all that was taken.
     pub fn finish(mut self) -> Output {
         let mut out = Output::new(self.hash.output_len());
+        if let Some([inner, outer]) = self.sha512() {
+            sha512::finish(inner, &mut out);
+            sha512::update(outer, &out);
+            sha512::finish(outer, &mut out);
+            return out;
+        }
         // SAFETY: a keyed context; `out` has room for the longest MAC. It cannot fail in this state.
         unsafe { ffi::HMAC_Final(&mut self.context, out.as_mut_ptr(), ptr::null_mut()) };
         out
+    }
+
+    /// The running digest and that of the outer padded key, if they are SHA-512 or a shorter sibling: AWS-LC does
+    /// not have the best compression function for it everywhere.
+    fn sha512(&mut self) -> Option<[&mut ffi::SHA512_CTX; 2]> {
+        let ffi::HMAC_CTX { md_ctx, o_ctx, .. } = &mut self.context;
+        // SAFETY: a keyed context of such a hash has that structure in its unions.
+        (self.hash.block_len() == sha512::BLOCK).then(|| unsafe { [&mut md_ctx.sha512, &mut o_ctx.sha512] })
     }
 
     /// Whether `tag`, the MAC or a shorter front of it, is the MAC of all that was taken.

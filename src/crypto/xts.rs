@@ -44,7 +44,7 @@ impl Key {
     ///
     /// # Panics
     /// If the input is not whole blocks or the output has less room.
-    pub fn blocks(&self, direction: Direction, tweak: &mut Tweak, mut io: InOut<'_>) -> Result<()> {
+    pub fn blocks(&self, direction: Direction, tweak: &mut Tweak, mut io: InOut<'_>) {
         assert!(io.input_len().is_multiple_of(BLOCK));
         let (mut work, mut masks) = ([0; BATCH * BLOCK], [0; BATCH * BLOCK]);
         while io.input_len() > 0 {
@@ -54,29 +54,28 @@ impl Key {
             masks.chunks_exact_mut(BLOCK).for_each(|mask| mask.copy_from_slice(&tweak.next().to_le_bytes()));
             work.copy_from_slice(part.input());
             work.iter_mut().zip(&*masks).for_each(|(byte, mask)| *byte ^= mask);
-            self.data.ecb(direction, InOut::in_place(work, len))?;
+            self.data.ecb(direction, InOut::in_place(work, len));
             work.iter_mut().zip(&*masks).for_each(|(byte, mask)| *byte ^= mask);
             part.output().copy_from_slice(work);
         }
         wipe(&mut work);
         wipe(&mut masks);
-        Ok(())
     }
 
     /// Ends a data unit whose last block is partial: 17 to 31 bytes in place (ciphertext stealing).
     ///
     /// # Panics
     /// For other lengths.
-    pub fn steal(&self, direction: Direction, mut tweak: Tweak, tail: &mut [u8]) -> Result<()> {
+    pub fn steal(&self, direction: Direction, mut tweak: Tweak, tail: &mut [u8]) {
         assert!((BLOCK + 1..2 * BLOCK).contains(&tail.len()));
         let (mut first, mut second) = (Tweak(tweak.next()), Tweak(tweak.next()));
         if direction == Direction::Decrypt {
             std::mem::swap(&mut first, &mut second);
         }
         let (block, rest) = tail.split_at_mut(BLOCK);
-        self.blocks(direction, &mut first, InOut::in_place(block, BLOCK))?;
+        self.blocks(direction, &mut first, InOut::in_place(block, BLOCK));
         block[..rest.len()].swap_with_slice(rest);
-        self.blocks(direction, &mut second, InOut::in_place(block, BLOCK))
+        self.blocks(direction, &mut second, InOut::in_place(block, BLOCK));
     }
 }
 
@@ -104,9 +103,9 @@ mod tests {
             if data.len().is_multiple_of(BLOCK) { data.len() } else { (data.len() / BLOCK - 1) * BLOCK };
         let mut tweak = key.start(iv);
         let (front, tail) = out.split_at_mut(whole);
-        key.blocks(direction, &mut tweak, InOut::in_place(front, whole)).unwrap();
+        key.blocks(direction, &mut tweak, InOut::in_place(front, whole));
         if !tail.is_empty() {
-            key.steal(direction, tweak, tail).unwrap();
+            key.steal(direction, tweak, tail);
         }
         out
     }

@@ -68,8 +68,8 @@ features! {
     vaes: x86_64("vaes");
     /// Carry-less products on every 128 bits of a vector.
     vpclmulqdq: x86_64("vpclmulqdq");
-    /// Bit fields, and rotations that leave the flags alone.
-    bmi2: x86_64("bmi2");
+    /// And-not, and rotations that leave the flags alone.
+    bmi: x86_64("bmi1" "bmi2");
     /// 128-bit vectors.
     neon: aarch64("neon");
     /// AES rounds.

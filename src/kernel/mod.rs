@@ -10,7 +10,10 @@ pub mod cpu;
 pub mod des;
 pub mod fork;
 mod in_out;
+#[cfg(test)]
+mod numbers;
 pub mod primes;
+pub mod sha512;
 pub mod shared;
 
 pub use in_out::InOut;

@@ -13,7 +13,7 @@ pub trait BlockKey<const N: usize>: Send + Sync + Sized + 'static {
     fn of(key: &Object) -> Result<&Self>;
 
     /// Whole blocks, independently.
-    fn ecb(&self, direction: Direction, io: InOut<'_>) -> Result<()>;
+    fn ecb(&self, direction: Direction, io: InOut<'_>);
 
     /// Whole blocks, chained; `iv` becomes the last block of ciphertext.
     fn cbc(&self, direction: Direction, iv: &mut [u8; N], io: InOut<'_>);
@@ -24,8 +24,8 @@ impl BlockKey<16> for aes::Key {
         key.prepared(|key| aes::Key::new(key.secret_value()?))
     }
 
-    fn ecb(&self, direction: Direction, io: InOut<'_>) -> Result<()> {
-        self.ecb(direction, io)
+    fn ecb(&self, direction: Direction, io: InOut<'_>) {
+        self.ecb(direction, io);
     }
 
     fn cbc(&self, direction: Direction, iv: &mut [u8; 16], io: InOut<'_>) {
@@ -38,9 +38,8 @@ impl BlockKey<8> for des::Key {
         key.prepared(|key| des::Key::new(key.secret_value()?))
     }
 
-    fn ecb(&self, direction: Direction, io: InOut<'_>) -> Result<()> {
+    fn ecb(&self, direction: Direction, io: InOut<'_>) {
         self.ecb(direction, io);
-        Ok(())
     }
 
     fn cbc(&self, direction: Direction, iv: &mut [u8; 8], io: InOut<'_>) {
@@ -109,12 +108,11 @@ impl<K: BlockKey<N>, const N: usize> State<K, N> {
         self.mode == Mode::CbcPad && self.direction == Direction::Decrypt
     }
 
-    fn run(mode: Mode, direction: Direction, key: &K, iv: &mut [u8; N], io: InOut<'_>) -> Result<()> {
+    fn run(mode: Mode, direction: Direction, key: &K, iv: &mut [u8; N], io: InOut<'_>) {
         match mode {
-            Mode::Ecb => key.ecb(direction, io)?,
+            Mode::Ecb => key.ecb(direction, io),
             Mode::Cbc | Mode::CbcPad => key.cbc(direction, iv, io),
         }
-        Ok(())
     }
 
     fn wrong_length(&self) -> Error {
@@ -132,7 +130,7 @@ impl<K: BlockKey<N>, const N: usize> CipherState for State<K, N> {
 
     fn update(&mut self, key: &Object, io: InOut<'_>) -> Result<usize> {
         let (key, mode, direction, keep) = (K::of(key)?, self.mode, self.direction, self.keeps_last());
-        self.pending.feed(io, keep, |io| Self::run(mode, direction, key, &mut self.iv, io))
+        Ok(self.pending.feed(io, keep, |io| Self::run(mode, direction, key, &mut self.iv, io)))
     }
 
     fn finish_bound(&self, _: &Object) -> usize {
@@ -239,12 +237,7 @@ impl<const N: usize> Pending<N> {
     }
 
     /// Runs `blocks` over what is ready and keeps the rest.
-    fn feed(
-        &mut self,
-        mut io: InOut<'_>,
-        keep_last: bool,
-        mut blocks: impl FnMut(InOut<'_>) -> Result<()>,
-    ) -> Result<usize> {
+    fn feed(&mut self, mut io: InOut<'_>, keep_last: bool, mut blocks: impl FnMut(InOut<'_>)) -> usize {
         let ready = self.ready(io.input_len(), keep_last);
         if self.used == 0 {
             // In step. The tail is saved first: in place, the output may not touch it, but the order is free.
@@ -252,9 +245,9 @@ impl<const N: usize> Pending<N> {
             self.bytes[..tail.len()].copy_from_slice(tail);
             self.used = tail.len();
             if ready > 0 {
-                blocks(io.split_front(ready))?;
+                blocks(io.split_front(ready));
             }
-            return Ok(ready);
+            return ready;
         }
         // The output runs `used` bytes ahead of the input. In place it would eat input not yet read, so each
         // step reads all its input before it writes: `used` pending bytes and `len` new ones make `len` bytes
@@ -269,7 +262,7 @@ impl<const N: usize> Pending<N> {
             let rest = used + len - now;
             self.bytes[..rest].copy_from_slice(&work[now..used + len]);
             self.used = rest;
-            blocks(InOut::in_place(&mut work[..now], now))?;
+            blocks(InOut::in_place(&mut work[..now], now));
             io.output()[..now].copy_from_slice(&work[..now]);
             written += now;
             if len < STEP {
@@ -279,7 +272,7 @@ impl<const N: usize> Pending<N> {
         }
         wipe(&mut work);
         debug_assert_eq!(written, ready);
-        Ok(written)
+        written
     }
 }
 

@@ -2,7 +2,7 @@
 //! families.
 
 use crate::crypto::Secret;
-use crate::crypto::encoding::{Algorithm, Der, private_key_info, read_private_key_info};
+use crate::crypto::encoding::{Algorithm, Der, Reader, private_key_info, read_private_key_info};
 use crate::error::{Error, Result, Rv};
 
 /// The structure around a key.
@@ -15,11 +15,21 @@ pub(super) fn write(algorithm: Algorithm<'_>, key: Der<'_>) -> Secret {
 /// # Errors
 /// CKR_WRAPPED_KEY_INVALID for anything that is not the DER of a key of this algorithm.
 pub(super) fn read<'a>(der: &'a [u8], oid: &[u8]) -> Result<(&'a [u8], &'a [u8])> {
-    match read_private_key_info(der) {
+    match without_filler(der).and_then(read_private_key_info) {
         Some((algorithm, key)) if algorithm.oid == oid => Ok((algorithm.parameters, key)),
         Some(_) => fail!(WrappedKeyInvalid, "the private key is of another algorithm"),
         None => Err(malformed()),
     }
+}
+
+/// SoftHSM fills a private key with zeros to whole blocks before RFC 5649, which needs no such thing, wraps it; what
+/// it wrapped is to come in. DER tells where it ends, so nothing else can be meant.
+fn without_filler(der: &[u8]) -> Option<&[u8]> {
+    const BLOCK: usize = 8;
+    let mut reader = Reader::new(der);
+    let key = reader.encoded()?;
+    let filler = &der[key.len()..];
+    (filler.len() < BLOCK && filler.iter().all(|byte| *byte == 0)).then_some(key)
 }
 
 /// The one answer to every malformed payload.

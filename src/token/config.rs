@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Whose behaviour the module shows (ARCHITECTURE.md, "Profiles").
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
@@ -73,16 +74,24 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
 }
 
+/// The file that the program itself names.
+static NAMED: OnceLock<PathBuf> = OnceLock::new();
+
 impl Config {
+    /// Names the file for the whole process, whatever the environment says; the first call counts. For a program that
+    /// links the library, before it initialises it.
+    pub fn name(file: PathBuf) {
+        let _ = NAMED.set(file);
+    }
+
     /// Reads the file that `COFFER_CONF` names, else the user's, else the system's; no file at all is fine.
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR, naming the file and the key, if a file is there and wrong, or is named and missing.
     pub fn load() -> Result<Config> {
-        let mut config = match env::var_os("COFFER_CONF").filter(|path| !path.is_empty()) {
-            Some(path) => Config::read(Path::new(&path))?.ok_or_else(|| {
-                Rv::GeneralError
-                    .because(format!("COFFER_CONF: {} does not exist", Path::new(&path).display()))
+        let mut config = match named() {
+            Some(path) => Config::read(&path)?.ok_or_else(|| {
+                Rv::GeneralError.because(format!("COFFER_CONF: {} does not exist", path.display()))
             })?,
             None => {
                 let user = home("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("coffer/coffer.toml"));
@@ -118,6 +127,12 @@ impl Config {
             Err(error) => fail!(GeneralError, "{}: {}", path.display(), error.message()),
         }
     }
+}
+
+/// The file that the program or else `COFFER_CONF` names.
+fn named() -> Option<PathBuf> {
+    let variable = || env::var_os("COFFER_CONF").filter(|path| !path.is_empty()).map(PathBuf::from);
+    NAMED.get().cloned().or_else(variable)
 }
 
 /// A directory of the XDG base directory specification.

@@ -102,8 +102,8 @@ pub fn ecb(size: usize) -> Work {
         must(EVP_CIPHER_CTX_set_padding(context, 0));
         context
     };
-    // SAFETY: `to` is as long as `from`, which is whole blocks.
     repeat(move || {
+        // SAFETY: `to` is as long as `from`, which is whole blocks.
         sure(unsafe { EVP_EncryptUpdate(context, to.as_mut_ptr(), &mut 0, from.as_ptr(), size as i32) })
     })
 }

@@ -31,8 +31,8 @@ pub fn verify(curve: i32) -> Work {
     let (key, digest, mut signature, mut length) = (key(curve), [0x5A_u8; 32], [0; 128], 0);
     // SAFETY: a live key, and room for the longest signature of these curves.
     must(unsafe { ECDSA_sign(0, digest.as_ptr(), 32, signature.as_mut_ptr(), &mut length, key) });
-    // SAFETY: as above.
     repeat(move || {
+        // SAFETY: as above.
         sure(unsafe { ECDSA_verify(0, digest.as_ptr(), 32, signature.as_ptr(), length as usize, key) })
     })
 }

@@ -20,3 +20,10 @@ fn sure(answer: c_int) -> Rv {
 fn must(answer: c_int) {
     assert_eq!(answer, 1, "AWS-LC refused a preparation");
 }
+
+/// What AWS-LC calls itself: "AWS-LC 1.60.0".
+pub fn version() -> String {
+    // SAFETY: a static string.
+    let text = unsafe { std::ffi::CStr::from_ptr(aws_lc_sys::OpenSSL_version(0)) };
+    text.to_string_lossy().into_owned()
+}

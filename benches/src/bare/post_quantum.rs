@@ -76,8 +76,8 @@ pub fn decapsulate() -> Work {
     must(unsafe {
         EVP_PKEY_encapsulate(context, sealed.as_mut_ptr(), &mut 1088, secret.as_mut_ptr(), &mut 32)
     });
-    // SAFETY: as above.
     repeat(move || {
+        // SAFETY: as above.
         sure(unsafe { EVP_PKEY_decapsulate(context, secret.as_mut_ptr(), &mut 32, sealed.as_ptr(), 1088) })
     })
 }

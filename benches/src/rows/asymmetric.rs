@@ -83,7 +83,7 @@ fn rsa_rows() -> Vec<Row> {
     };
     let decrypt = move |desk: &Desk| {
         let (pair, list) = (rsa(desk, 2048)?, desk.session.f());
-        let sealed = desk.session.encrypt(&oaep(), pair.public, &DIGEST)?;
+        let sealed = super::sealed(desk, &oaep(), pair.public, &DIGEST)?;
         one_shot(desk, (list.C_DecryptInit, list.C_Decrypt), oaep(), pair.private, sealed, 256)
     };
     rows.push(Row::new("rsa2048-oaep-enc", encrypt).bare(|| bare::oaep_encrypt(2048)));

@@ -96,6 +96,25 @@ fn one_shot(
     }))
 }
 
+/// What C_Encrypt makes of `data`, once. Into a large buffer: NSS does not tell the right length when it is asked.
+fn sealed(desk: &Desk, mechanism: &Mechanism, key: CK_OBJECT_HANDLE, data: &[u8]) -> Result<Vec<u8>> {
+    desk.session.encrypt_init(mechanism, key)?;
+    let run = desk.session.f().C_Encrypt.ok_or(Rv::ABSENT)?;
+    let (mut data, mut out) = (data.to_vec(), vec![0; data.len() + 512]);
+    let mut length = out.len() as CK_ULONG;
+    let (from, count) = (data.as_mut_ptr(), data.len() as CK_ULONG);
+    // SAFETY: buffers with their lengths.
+    Rv(unsafe { run(desk.session.handle(), from, count, out.as_mut_ptr(), &mut length) }).ok()?;
+    out.truncate(length as usize);
+    Ok(out)
+}
+
+/// C_EncryptInit and C_Encrypt of so many bytes.
+pub fn encryption(desk: &Desk, mechanism: Mechanism, key: CK_OBJECT_HANDLE, size: usize) -> Result<Work> {
+    let entries = (desk.session.f().C_EncryptInit, desk.session.f().C_Encrypt);
+    one_shot(desk, entries, mechanism, key, vec![0x5A; size], size + 64)
+}
+
 /// C_VerifyInit and C_Verify of a signature made beforehand.
 fn verification(
     desk: &Desk,

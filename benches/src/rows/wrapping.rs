@@ -28,8 +28,11 @@ fn unwrap(
 ) -> Result<Work> {
     let unwrap = desk.session.f().C_UnwrapKey.ok_or(Rv::ABSENT)?;
     let (session, key) = (desk.session.handle(), desk.movable()?);
-    let mut wrapped = desk.session.wrap(&mechanism, wrapping, key)?;
-    // NSS does not know the length of what CKM_RSA_* hold unless it is told; others refuse to be told.
+    let wrap = desk.session.f().C_WrapKey.ok_or(Rv::ABSENT)?;
+    let (mut wrapped, mut length) = (vec![0; 1024], 1024);
+    // SAFETY: a mechanism and a buffer with its length.
+    Rv(unsafe { wrap(session, mechanism.ptr(), wrapping, key, wrapped.as_mut_ptr(), &mut length) }).ok()?;
+    wrapped.truncate(length as usize);
     let mut template = super::calls::session_key(&[Attr::bool(CKA_EXTRACTABLE, true)]);
     making(desk, move |made| {
         let (from, length) = (wrapped.as_mut_ptr(), wrapped.len() as CK_ULONG);

@@ -1,17 +1,43 @@
 //! `coffer`: the operator's command.
 
+mod connection;
+mod context;
+mod crypto;
+mod describe;
+mod doctor;
+mod files;
+mod interactive;
+mod key;
+mod mechanisms;
+mod migrate;
+mod names;
+mod output;
+mod pages;
 mod pin;
+mod public;
+mod quorum;
+mod select;
 mod token;
+mod transfer;
+mod user;
 
 use clap::{Parser, Subcommand};
+use coffer_pkcs11::token::Config;
+use connection::Target;
+use context::Context;
+use output::Outcome;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Coffer's tokens, from the command line.
+/// Keys and tokens of Coffer, or of any PKCS#11 module, from the command line.
 ///
-/// The configuration is the library's: the file that COFFER_CONF names, else ~/.config/coffer/coffer.toml,
-/// else /etc/coffer/coffer.toml. Exit codes: 0 done, 1 refused or failed, 2 a wrong command line.
+/// Commands about keys and users are those of AWS CloudHSM's command line and go through PKCS#11; --library points them
+/// at another module. Coffer's configuration is the library's: the file that COFFER_CONF names, else
+/// ~/.config/coffer/coffer.toml, else /etc/coffer/coffer.toml.
+///
+/// COFFER_ROLE and COFFER_PIN, or CLOUDHSM_ROLE and CLOUDHSM_PIN, log in. Exit codes: 0 done, 1 refused or failed, 2 a
+/// wrong command line.
 #[derive(Parser)]
 #[command(name = "coffer", version, arg_required_else_help = true)]
 struct Cli {
@@ -21,6 +47,8 @@ struct Cli {
     /// Print text, as is the default on a terminal.
     #[arg(long, global = true, conflicts_with = "json")]
     text: bool,
+    #[command(flatten)]
+    target: Target,
     #[command(subcommand)]
     command: Command,
 }
@@ -30,28 +58,52 @@ enum Command {
     /// Make and list tokens.
     #[command(subcommand)]
     Token(token::Command),
+    /// Generate, list, wrap, change and destroy keys.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Copy keys from one token to another, of whatever module.
+    Migrate(migrate::Migrate),
+    /// Store keys and certificates from a file.
+    Import(transfer::Import),
+    /// Write a key or a certificate to a file.
+    Export(transfer::Export),
+    /// Sign and verify.
+    #[command(subcommand)]
+    Crypto(crypto::Command),
+    /// Log in, for the rest of an interactive session.
+    Login(user::Who),
+    /// Log out.
+    Logout,
+    /// The token's users.
+    #[command(subcommand)]
+    User(user::Command),
+    /// The token, as CloudHSM speaks of clusters.
+    #[command(subcommand)]
+    Cluster(user::Cluster),
+    /// Approvals by several users.
+    #[command(subcommand)]
+    Quorum(quorum::Command),
+    Mechanisms(mechanisms::Mechanisms),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    GeneratePages(pages::Pages),
+    /// Give commands at a prompt, with one login for all.
+    Interactive,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if let Some(file) = cli.target.config.take() {
+        Config::name(file);
+    }
+    if matches!(cli.command, Command::Interactive) {
+        return interactive::run_to_exit(cli.target, cli.json);
+    }
     let json = cli.json || !(cli.text || io::stdout().is_terminal());
-    let outcome = match cli.command {
-        Command::Token(command) => token::run(command),
-    };
-    let code = if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    let said = match (outcome, json) {
-        (Ok(report), true) => say(&format!("{}\n", json!({ "error_code": 0, "data": report.json }))),
-        (Ok(report), false) => say(&report.text),
-        (Err(message), true) => say(&format!("{}\n", json!({ "error_code": 1, "data": message }))),
-        (Err(message), false) => {
-            eprintln!("coffer: {message}");
-            Ok(())
-        }
-    };
-    match said {
-        Ok(()) => code,
-        // Who reads only the first lines has what it wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+    let outcome = run(&mut Context::new(cli.target, false), cli.command);
+    match print(outcome, json) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("coffer: standard output: {error}");
             ExitCode::FAILURE
@@ -59,16 +111,52 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(context: &mut Context, command: Command) -> Outcome {
+    match command {
+        Command::Token(command) => token::run(command),
+        Command::Key(command) => key::run(context, command),
+        Command::Migrate(migrate) => migrate.run(context),
+        Command::Import(import) => import.run(context),
+        Command::Export(export) => export.run(context),
+        Command::Mechanisms(mechanisms) => mechanisms.run(context),
+        Command::Doctor(doctor) => doctor.run(context),
+        Command::GeneratePages(pages) => pages.run(),
+        Command::Crypto(command) => crypto::run(context, command),
+        Command::Login(who) => user::login(context, who),
+        Command::Logout => user::logout(context),
+        Command::User(command) => user::run(context, command),
+        Command::Cluster(command) => user::cluster(context, command),
+        Command::Quorum(command) => quorum::run(command),
+        Command::Interactive => Err("this is the prompt already".into()),
+    }
+}
+
+/// Says it; whether it was good news.
+fn print(outcome: Outcome, json: bool) -> io::Result<bool> {
+    let good = outcome.is_ok();
+    let said = match (outcome, json) {
+        (Ok(report), true) => say(&pretty(&json!({ "error_code": 0, "data": report.json }))),
+        (Ok(report), false) => say(&report.text),
+        (Err(message), true) => say(&pretty(&json!({ "error_code": 1, "data": message }))),
+        (Err(message), false) => {
+            eprintln!("coffer: {}", output::printable(&message));
+            Ok(())
+        }
+    };
+    match said {
+        // Who reads only the first lines has what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(good),
+        said => said.map(|()| good),
+    }
+}
+
+/// As CloudHSM's CLI prints it.
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
 fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-/// What a command has to say, for people and for programs.
-pub struct Report {
-    /// Lines for a terminal.
-    pub text: String,
-    /// `data` of the JSON answer.
-    pub json: serde_json::Value,
 }

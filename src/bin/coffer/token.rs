@@ -1,6 +1,7 @@
 //! `coffer token ...`.
 
-use crate::{Report, pin};
+use crate::output::Report;
+use crate::pin;
 use clap::Subcommand;
 use coffer_pkcs11::error::Error;
 use coffer_pkcs11::log::{self, Level};

@@ -1,45 +1,58 @@
-//! AES where VAES runs two or four blocks in one instruction, twice as fast as AWS-LC, which has AES-NI only:
-//! ECB, CBC decryption and CTR (SP 800-38A).
+//! AES in ECB, CBC decryption and CTR (SP 800-38A) on processors with instructions for it.
 //!
-//! `vector` says what a register of blocks can do, `x86_64` does it, and `modes` is built on that alone.
+//! AWS-LC leaves two things undone. It has no use for VAES in these modes, which runs two or four blocks in one
+//! instruction, at twice the speed. And on aarch64 it encrypts ECB a block at a time, each waiting for its own
+//! rounds. Single blocks in CBC and CTR, and on x86-64 in ECB, it runs as fast as they go, see [`Schedule::is_wide`].
+//!
+//! `vector` says what a register of blocks can do and `x86_64` or `aarch64` does it; `schedule` and `modes` are built
+//! on that alone.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod modes;
+mod schedule;
+#[cfg(test)]
+mod tests;
 mod vector;
+#[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 use super::{Direction, InOut};
-use modes::{CbcDecrypt, Ctr, Ecb, Keys};
+#[cfg(target_arch = "aarch64")]
+use aarch64::Wide;
+use modes::{CbcDecrypt, Ctr, Ecb};
 use std::ptr;
 use vector::Block;
+#[cfg(target_arch = "x86_64")]
 use x86_64::Wide;
 
 /// Bytes in a block.
 const BLOCK: usize = 16;
 
-/// Round keys of the longest key.
-const MAX_KEYS: usize = 15;
-
-/// The round keys of a key, for a processor whose instructions are known. One of it serves all threads.
+/// An expanded key, for a processor whose instructions are known. One of it serves all threads.
 pub struct Schedule {
-    encrypt: [Block; MAX_KEYS],
-    decrypt: [Block; MAX_KEYS],
-    keys: usize,
+    keys: schedule::Schedule,
     wide: Wide,
 }
 
 impl Schedule {
-    /// Of a key of 16, 24 or 32 bytes; `None` where the processor gives no reason to use this kernel.
+    /// Of a key of 16, 24 or 32 bytes; `None` if the processor has no instructions for AES.
     ///
     /// # Panics
     /// If the key has another length.
     pub fn new(key: &[u8]) -> Option<Schedule> {
+        Wide::best().map(|wide| Schedule::with(wide, key))
+    }
+
+    fn with(wide: Wide, key: &[u8]) -> Schedule {
         assert!(matches!(key.len(), 16 | 24 | 32));
-        let wide = Wide::best()?;
-        // SAFETY: `Wide::best` has seen AES-NI.
-        unsafe {
-            let (encrypt, keys) = x86_64::expand(key);
-            Some(Schedule { encrypt, decrypt: x86_64::invert(&encrypt[..keys]), keys, wide })
-        }
+        Schedule { keys: wide.schedule(key), wide }
+    }
+
+    /// Whether several blocks go into one instruction: where they do not, CBC and CTR are better left to AWS-LC,
+    /// whose assembly has them interleaved as tightly as they go.
+    pub fn is_wide(&self) -> bool {
+        self.wide != Wide::One
     }
 
     /// ECB.
@@ -53,8 +66,8 @@ impl Schedule {
         // SAFETY: both are valid for that many blocks, and the same or apart as `InOut` promises.
         unsafe {
             match direction {
-                Direction::Encrypt => self.wide.run(Ecb::<true>(self.encrypt()), from, to, blocks),
-                Direction::Decrypt => self.wide.run(Ecb::<false>(self.decrypt()), from, to, blocks),
+                Direction::Encrypt => self.wide.run(Ecb::<true>(self.keys.encrypt()), from, to, blocks),
+                Direction::Decrypt => self.wide.run(Ecb::<false>(self.keys.decrypt()), from, to, blocks),
             }
         }
     }
@@ -69,7 +82,7 @@ impl Schedule {
         let Some(last) = io.input().last_chunk().copied() else { return };
         let (from, to) = io.as_ptrs();
         // SAFETY: as in `ecb`.
-        unsafe { self.wide.run(CbcDecrypt(self.decrypt(), Block(*iv)), from, to, blocks) }
+        unsafe { self.wide.run(CbcDecrypt(self.keys.decrypt(), Block(*iv)), from, to, blocks) }
         *iv = last;
     }
 
@@ -85,27 +98,17 @@ impl Schedule {
             let step = blocks.min(usize::try_from(before_carry).unwrap_or(usize::MAX));
             let (from, to) = io.split_front(step * BLOCK).as_ptrs();
             // SAFETY: as in `ecb`.
-            unsafe { self.wide.run(Ctr(self.encrypt(), counter), from, to, step) }
+            unsafe { self.wide.run(Ctr(self.keys.encrypt(), counter), from, to, step) }
             counter = counter.wrapping_add(step as u128);
             blocks -= step;
         }
-    }
-
-    fn encrypt(&self) -> Keys<'_> {
-        &self.encrypt[..self.keys]
-    }
-
-    fn decrypt(&self) -> Keys<'_> {
-        &self.decrypt[..self.keys]
     }
 }
 
 impl Drop for Schedule {
     fn drop(&mut self) {
-        for keys in [&mut self.encrypt, &mut self.decrypt] {
-            // SAFETY: a place to write; volatile, so that no compiler leaves it out.
-            unsafe { ptr::write_volatile(keys, [Block([0; BLOCK]); MAX_KEYS]) }
-        }
+        // SAFETY: a place to write; volatile, so that no compiler leaves it out.
+        unsafe { ptr::write_volatile(&mut self.keys, schedule::Schedule::WIPED) }
     }
 }
 

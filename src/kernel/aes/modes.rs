@@ -32,7 +32,7 @@ pub(super) unsafe fn run<Wide: Vector, Half: Vector, One: Vector>(
     mut to: *mut u8,
     mut blocks: usize,
 ) {
-    const { assert!(Wide::BLOCKS <= 2 * Half::BLOCKS && Half::BLOCKS == 2 && One::BLOCKS == 1) }
+    const { assert!(Wide::BLOCKS <= 2 * Half::BLOCKS && Half::BLOCKS <= 2 && One::BLOCKS == 1) }
     macro_rules! pass {
         ($vector:ty, $n:literal) => {
             let taken = $n * <$vector>::BLOCKS;

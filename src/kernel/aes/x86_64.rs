@@ -1,7 +1,7 @@
-//! AES on x86-64: AES-NI for single blocks and the key schedule, VAES for two or four blocks in a register.
+//! AES on x86-64: AES-NI has rounds of one block, VAES of two or four blocks in a register.
 
-use super::MAX_KEYS;
-use super::modes::{Keys, Mode, run};
+use super::modes::{Mode, run};
+use super::schedule::Schedule;
 use super::vector::{Block, Vector};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
@@ -68,6 +68,7 @@ macro_rules! vector {
             }
 
             #[inline(always)]
+            #[allow(unused_unsafe)] // Of single blocks, the one before is simply `earlier`.
             fn shifted(self, earlier: Self) -> Self {
                 // SAFETY: a value proves the instructions.
                 unsafe { $name($shifted(self.0, earlier.0)) }
@@ -121,9 +122,10 @@ vector! {
     shifted: |this, earlier| _mm512_alignr_epi64::<6>(this, earlier)
 }
 
-/// Which vectors the processor has instructions for, besides [`One`].
-#[derive(Clone, Copy)]
+/// The widest vectors the processor has instructions for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wide {
+    One,
     Two,
     Four,
 }
@@ -132,10 +134,16 @@ impl Wide {
     pub(super) fn best() -> Option<Wide> {
         let features = features();
         match () {
-            _ if !(features.vaes && features.avx2 && features.aesni) => None,
-            _ if features.avx512 => Some(Wide::Four),
-            _ => Some(Wide::Two),
+            _ if !features.aesni => None,
+            _ if !(features.vaes && features.avx2) => Some(Wide::One),
+            _ if !features.avx512 => Some(Wide::Two),
+            _ => Some(Wide::Four),
         }
+    }
+
+    pub(super) fn schedule(self, key: &[u8]) -> Schedule {
+        // SAFETY: a value of `Wide` comes from `best`, which has seen AES-NI in any case.
+        unsafe { schedule(key) }
     }
 
     /// # Safety
@@ -145,11 +153,26 @@ impl Wide {
         // SAFETY: a value of `Wide` comes from `best`; the pointers are the caller's.
         unsafe {
             match self {
+                Wide::One => run_one(mode, from, to, blocks),
                 Wide::Two => run_two(mode, from, to, blocks),
                 Wide::Four => run_four(mode, from, to, blocks),
             }
         }
     }
+}
+
+#[target_feature(enable = "aes")]
+fn schedule(key: &[u8]) -> Schedule {
+    // SAFETY: the feature is enabled.
+    unsafe { Schedule::new::<One>(key) }
+}
+
+/// # Safety
+/// As [`Wide::run`].
+#[target_feature(enable = "aes")]
+unsafe fn run_one(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) {
+    // SAFETY: the features are enabled; the pointers are the caller's.
+    unsafe { run::<One, One, One>(mode, from, to, blocks) }
 }
 
 /// # Safety
@@ -166,54 +189,4 @@ unsafe fn run_two(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) 
 unsafe fn run_four(mode: impl Mode, from: *const u8, to: *mut u8, blocks: usize) {
     // SAFETY: the features are enabled; the pointers are the caller's.
     unsafe { run::<Four, Two, One>(mode, from, to, blocks) }
-}
-
-/// The round keys of the cipher from a key of 16, 24 or 32 bytes (FIPS 197, section 5.2), and how many there are.
-///
-/// SubWord is the last round of the cipher on a state of four equal columns, which ShiftRows leaves as it is.
-#[target_feature(enable = "aes,sse2")]
-pub(super) fn expand(key: &[u8]) -> ([Block; MAX_KEYS], usize) {
-    let sub_word = |word: u32| {
-        let columns = _mm_aesenclast_si128(_mm_set1_epi32(word as i32), _mm_setzero_si128());
-        _mm_cvtsi128_si32(columns) as u32
-    };
-    let (key_words, keys) = (key.len() / 4, key.len() / 4 + 7);
-    let mut round_keys = [Block([0; 16]); MAX_KEYS];
-    // SAFETY: the same memory, which is aligned for words and has no invalid ones.
-    let words: &mut [[u32; 4]; MAX_KEYS] = unsafe { &mut *(&raw mut round_keys).cast() };
-    let words = words.as_flattened_mut();
-    for (word, bytes) in words.iter_mut().zip(key.as_chunks().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
-    let (mut word, mut constant) = (words[key_words - 1], 1);
-    for i in key_words..4 * keys {
-        if i % key_words == 0 {
-            // RotWord takes the first byte to the end, which is the top of a little-endian word.
-            word = sub_word(word.rotate_right(8)) ^ constant;
-            constant = constant << 1 ^ (constant >> 7) * 0x11B;
-        } else if key_words == 8 && i % 8 == 4 {
-            word = sub_word(word);
-        }
-        word ^= words[i - key_words];
-        words[i] = word;
-    }
-    (round_keys, keys)
-}
-
-/// The round keys of the equivalent inverse cipher (section 5.3.5) from those of the cipher.
-#[target_feature(enable = "aes,sse2")]
-pub(super) fn invert(keys: Keys<'_>) -> [Block; MAX_KEYS] {
-    let mut inverse = [Block([0; 16]); MAX_KEYS];
-    let Some(last) = keys.len().checked_sub(1) else { return inverse };
-    for (i, (to, key)) in inverse.iter_mut().zip(keys.iter().rev()).enumerate() {
-        *to = *key;
-        if i != 0 && i != last {
-            // SAFETY: a block is as large and as aligned as a vector.
-            unsafe {
-                let to = (&raw mut *to).cast();
-                _mm_store_si128(to, _mm_aesimc_si128(_mm_load_si128(to)));
-            }
-        }
-    }
-    inverse
 }

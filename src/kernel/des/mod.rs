@@ -40,10 +40,10 @@ fn way() -> Way {
     {
         let features = super::cpu::features();
         if features.avx512 {
-            return Way { run: x86::avx512, worthwhile: 10 };
+            return Way { run: x86::avx512, worthwhile: 9 };
         }
         if features.avx2 {
-            return Way { run: x86::avx2, worthwhile: 14 };
+            return Way { run: x86::avx2, worthwhile: 13 };
         }
     }
     #[cfg(target_arch = "aarch64")]
@@ -113,15 +113,13 @@ fn batches<V: Slice>(masks: &Masks, iv: &mut Option<&mut [u8; BLOCK]>, io: &mut 
         for (word, block) in words(&mut batch).iter_mut().zip(io.input().as_chunks().0) {
             *word = u64::from_le_bytes(*block);
         }
-        if let Some(iv) = iv {
-            let mut chain = batch;
-            crypt(&mut batch, masks);
+        let chain = iv.is_some().then_some(batch);
+        crypt(&mut batch, masks);
+        if let (Some(iv), Some(mut chain)) = (&mut *iv, chain) {
             let (chain, words) = (words(&mut chain), words(&mut batch));
             words[0] ^= u64::from_le_bytes(**iv);
             words[1..].iter_mut().zip(&*chain).for_each(|(word, before)| *word ^= before);
             **iv = chain[blocks - 1].to_le_bytes();
-        } else {
-            crypt(&mut batch, masks);
         }
         for (block, word) in io.output().as_chunks_mut().0.iter_mut().zip(words(&mut batch)) {
             *block = word.to_le_bytes();

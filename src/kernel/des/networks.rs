@@ -8,7 +8,7 @@
 
 use super::rounds::Slice;
 
-/// Three-input gates, 231 in all, with the XORs into the other half (`p` to `s`) among them.
+/// Three-input gates, 229 in all, with the XORs into the other half (`p` to `s`) among them.
 ///
 /// `g = 0x1B a b c` is the gate whose output is bit `4 * a + 2 * b + c` of 0x1B.
 macro_rules! triples {
@@ -22,7 +22,7 @@ macro_rules! triples {
     };
 }
 
-/// Two-input gates, 421 in all, before the XORs. `a - b` is `a` and not `b`.
+/// Two-input gates, 407 in all, before the XORs. `a - b` is `a` and not `b`.
 ///
 /// An output may come complemented if that saves a gate (see `rounds`).
 macro_rules! pairs {
@@ -108,75 +108,73 @@ mod triples {
     triples! {
     s1: (a b c d e f) (p q r s)
         g1 = 0x7D c d f; g2 = 0x87 f g1 b; g3 = 0xE0 c g2 d; g4 = 0xCB d e g1; g5 = 0x85 f b g4;
-        g6 = 0x2D c g5 d; g7 = 0xE0 g1 g4 g6; g8 = 0x66 g3 e g7; g9 = 0x96 g3 g8 b; g10 = 0xC9 e d g6;
-        g11 = 0xE1 g10 g5 g2; g12 = 0xD8 g9 g11 a; w = 0x3C g12 p p; g13 = 0x70 g9 g3 f;
-        g14 = 0x06 c g10 g13; g15 = 0x6D g14 g2 g8; g16 = 0x78 g9 g15 g1; g17 = 0xA9 b g14 g6;
-        g18 = 0x2E g16 a g17; y = 0x3C g18 r r; g19 = 0x56 d g18 g2; g20 = 0x64 b g19 g13;
-        g21 = 0x28 g8 g9 f; g22 = 0xE1 g4 g11 g21; g23 = 0x93 g20 g22 a; x = 0x3C g23 q q;
-        g24 = 0x96 g5 d g13; g25 = 0xC1 g3 g21 g15; g26 = 0x1B g1 a g25; z = 0x69 g24 g26 s;
+        g6 = 0x2D c g5 d; g7 = 0xC9 g6 g1 g4; g8 = 0x66 b e g7; g9 = 0x96 g3 g8 b; g10 = 0xC9 e d g6;
+        g11 = 0xE1 g10 g5 g2; g12 = 0xD8 g9 g11 a; w = 0x3C g12 p p; g13 = 0x12 g10 c g9;
+        g14 = 0x6D g13 g2 g8; g15 = 0x78 g9 g14 g1; g16 = 0x39 d g2 g15; g17 = 0x70 g9 g3 f;
+        g18 = 0x64 b g16 g17; g19 = 0x60 f b g3; g20 = 0xE1 g4 g11 g19; g21 = 0x93 g18 g20 a;
+        x = 0x3C g21 q q; g22 = 0xA9 b g13 g6; g23 = 0x2E g15 a g22; y = 0x3C g23 r r; g24 = 0x96 g5 d g17;
+        g25 = 0x89 g14 a g3; g26 = 0xB1 g19 a g25; z = 0x69 g24 g26 s;
         => w x y z;
     s2: (a b c d e f) (p q r s)
-        g1 = 0xA9 e f d; g2 = 0x61 c b g1; g3 = 0xE9 e f c; g4 = 0x96 g2 g3 f; g5 = 0x78 g3 e g1;
-        g6 = 0x69 g5 g4 e; g7 = 0xA4 e g6 f; g8 = 0xC9 g7 b g1; g9 = 0xDC g8 b d; g10 = 0x57 d e g9;
-        g11 = 0x69 g4 g6 g10; g12 = 0x13 g6 e g11; g13 = 0x82 g12 c b; g14 = 0xC9 g6 g1 g13;
-        g15 = 0xE4 g11 g14 a; w = 0x3C g15 p p; g16 = 0xEE d g9 g7; g17 = 0x86 g15 g16 g5;
-        g18 = 0x0D g13 b g4; g19 = 0xD8 g17 g18 a; z = 0x3C g19 s s; g20 = 0x68 g2 g6 g19;
-        g21 = 0x3B f g18 c; g22 = 0x61 g21 c g1; g23 = 0xCD c g22 g14; g24 = 0x0B g20 g18 g23;
-        g25 = 0xEB g16 g4 g24; g26 = 0x96 g25 a g8; x = 0x3C g26 q q; g27 = 0x9A g23 a g6;
-        y = 0x69 e g27 r;
+        g1 = 0xE9 e c f; g2 = 0xE1 d f e; g3 = 0x78 g1 g2 e; g4 = 0x29 b g2 c; g5 = 0x96 g4 g1 f;
+        g6 = 0x69 e g3 g5; g7 = 0xB7 c b e; g8 = 0xA6 g6 g7 g2; g9 = 0x71 g1 g4 d; g10 = 0x1D c g9 g8;
+        g11 = 0x69 b g10 g6; g12 = 0xE4 g9 g11 g1; g13 = 0x89 g11 b d; g14 = 0x9B g12 g1 g13;
+        g15 = 0xB8 g8 a g14; w = 0x3C g15 p p; g16 = 0x6D g12 g13 g5; g17 = 0xB1 g11 g15 g16;
+        g18 = 0x59 a g17 g5; g19 = 0xCB f b g18; g20 = 0xF9 g10 g3 g19; g21 = 0x96 a b g20;
+        g22 = 0xC6 g2 g21 g11; x = 0x3C g22 q q; y = 0x69 g3 g18 r; g23 = 0x39 g2 g22 g15;
+        g24 = 0xD2 g18 g23 b; g25 = 0x92 g3 g8 g12; g26 = 0xE4 g24 g25 a; z = 0x3C g26 s s;
         => w x y z;
     s3: (a b c d e f) (p q r s)
-        g1 = 0x9A d f c; g2 = 0x56 g1 e d; g3 = 0x66 b e f; g4 = 0x6B g2 g3 e; g5 = 0x69 g1 b e;
-        g6 = 0x3E g5 f a; g7 = 0xA6 b e g6; g8 = 0x75 g7 b c; g9 = 0x96 g8 d g3; g10 = 0x69 g3 g9 g1;
-        g11 = 0x63 b g3 g10; g12 = 0x40 a b g11; g13 = 0x2E d g12 g5; g14 = 0x9C g4 g13 a;
-        z = 0x3C g14 s s; g15 = 0xAD g2 g14 b; g16 = 0xF6 a g15 g9; g17 = 0xC5 g16 g9 g5; w = 0x69 a g17 p;
-        g18 = 0x58 g2 g7 g11; g19 = 0xB1 g18 g15 a; g20 = 0xA6 a g3 g19; x = 0x3C g20 q q;
-        g21 = 0xDD g12 b g15; g22 = 0x92 g21 g3 c; g23 = 0xE9 g11 g12 d; g24 = 0xF8 g22 g2 g23;
-        g25 = 0xE1 g24 g10 g16; y = 0x3C g25 r r;
+        g1 = 0x5A f e e; g2 = 0x9A d f c; g3 = 0x69 g2 b e; g4 = 0x3E g3 f a; g5 = 0xA6 b e g4;
+        g6 = 0x75 g5 b c; g7 = 0x69 d g2 g6; g8 = 0x69 g1 g2 g7; g9 = 0x56 g2 e d; g10 = 0x63 b g1 g7;
+        g11 = 0x58 g9 g5 g10; g12 = 0x6D g9 e g1; g13 = 0x40 a b g10; g14 = 0x72 g3 d g13;
+        g15 = 0x9C g12 g14 a; z = 0x3C g15 s s; g16 = 0xAD g9 g15 b; g17 = 0xB1 g11 g16 a;
+        g18 = 0xED g17 a g8; g19 = 0xD1 g8 g18 g14; w = 0x69 a g19 p; g20 = 0xA6 a g1 g17;
+        x = 0x3C g20 q q; g21 = 0xEE g20 g9 b; g22 = 0x92 g21 g1 c; g23 = 0xC6 g13 d g11;
+        g24 = 0xF8 g22 g9 g23; g25 = 0xA9 g7 g18 g24; y = 0x3C g25 r r;
         => w x y z;
     s4: (a b c d e f) (p q r s)
-        g1 = 0x69 e d f; g2 = 0xEB g1 b f; g3 = 0x66 f e c; g4 = 0xCA g3 g2 b; g5 = 0x64 g4 g1 g3;
-        g6 = 0x43 b g2 g5; g7 = 0xD2 g2 b g5; g8 = 0x92 g2 g1 g7; g9 = 0xA6 g6 g8 d; g10 = 0xC6 g9 g4 g7;
-        g11 = 0x8D g4 f c; g12 = 0x39 g3 g11 g6; g13 = 0xB8 f a g12; g14 = 0x96 g10 g7 g13;
-        w = 0x3C g14 p p; g15 = 0xD4 d g6 e; g16 = 0x96 g15 g1 g10; g17 = 0x71 g13 g12 g16;
-        g18 = 0xE6 g17 g8 g11; g19 = 0xA4 g18 g1 g4; g20 = 0xCA a g19 g16; x = 0x3C g20 q q;
-        g21 = 0xF6 a g4 g12; y = 0x69 g10 g21 r; g22 = 0x96 g7 g17 g1; g23 = 0xA4 g22 g18 a;
-        z = 0x3C g23 s s;
+        g1 = 0x1C c e e; g2 = 0x69 b d c; g3 = 0xE7 f g2 g2; g4 = 0xA6 g1 g3 e; g5 = 0xDB g1 g2 g3;
+        g6 = 0xE2 g5 g1 b; g7 = 0x8B f g4 g6; g8 = 0xCA a g7 f; g9 = 0x6C b g1 g3; g10 = 0x78 d g9 g3;
+        g11 = 0xE1 g5 g3 b; g12 = 0xC6 g10 g6 g11; g13 = 0x96 g8 g12 g11; w = 0x3C g13 p p;
+        g14 = 0x93 g5 c g3; g15 = 0x1D g7 g14 g8; g16 = 0x96 g5 g15 a; g17 = 0x8D g6 g5 c;
+        g18 = 0xE1 g14 g9 g17; g19 = 0x96 g16 g18 g9; z = 0x3C g19 s s; g20 = 0xA5 g7 g19 g6;
+        g21 = 0x8F a g20 g14; g22 = 0x96 g7 g21 g18; x = 0x3C g22 q q; g23 = 0xA6 a g20 g12;
+        y = 0x3C g23 r r;
         => w x y z;
     s5: (a b c d e f) (p q r s)
         g1 = 0x69 f e d; g2 = 0x9C d c e; g3 = 0x63 g1 g2 d; g4 = 0xE0 g3 a e; g5 = 0xE1 g4 f d;
-        g6 = 0xAC g5 g2 g1; g7 = 0x27 d g1 g6; g8 = 0x35 b g7 g6; g9 = 0x9B g1 g3 e; g10 = 0xF2 b a g5;
-        g11 = 0x17 g2 g1 e; g12 = 0x96 g7 g10 g11; g13 = 0x65 g12 g10 g2; g14 = 0xAB g13 e g9;
-        g15 = 0x97 b g14 g11; g16 = 0x9A g9 a g15; g17 = 0xB8 g8 a g16; w = 0x3C g17 p p;
-        g18 = 0x85 g17 g16 b; g19 = 0x6F g14 e g8; g20 = 0xE1 g13 g16 g1; g21 = 0xAC a g12 g20;
-        z = 0x3C g21 s s; g22 = 0xE4 g18 g19 g21; g23 = 0x76 g20 c f; g24 = 0xCA e g3 d;
-        g25 = 0xC5 b g24 g4; g26 = 0x63 g23 g25 a; y = 0x3C g26 r r; x = 0x69 g22 g26 q;
+        g6 = 0xAC g5 g2 g1; g7 = 0x27 d g1 g6; g8 = 0x35 b g7 g6; g9 = 0x17 g2 g1 e; g10 = 0xD3 e g3 g1;
+        g11 = 0xF2 b a g5; g12 = 0x96 g7 g11 g9; g13 = 0x65 g12 g11 g2; g14 = 0xF1 g10 g13 e;
+        g15 = 0x97 b g9 g14; g16 = 0xCA e g4 d; g17 = 0xD2 g15 a g16; g18 = 0xD8 g8 g17 a;
+        w = 0x3C g18 p p; g19 = 0x85 g18 g17 b; g20 = 0x6F g14 e g8; g21 = 0xE1 g13 g17 g1;
+        g22 = 0xAC a g12 g21; z = 0x3C g22 s s; g23 = 0xE4 g19 g20 g22; g24 = 0x76 g21 c f;
+        g25 = 0xC5 b g16 g4; g26 = 0x63 g24 g25 a; y = 0x3C g26 r r; x = 0x69 g23 g26 q;
         => w x y z;
     s6: (a b c d e f) (p q r s)
-        g1 = 0xB5 e d c; g2 = 0x69 d g1 f; g3 = 0x8D f c g1; g4 = 0xD6 g3 f g2; g5 = 0x57 g2 g4 b;
-        g6 = 0xCA a g5 f; g7 = 0x68 b g3 g4; g8 = 0xD2 g6 a g7; g9 = 0xC5 e g2 f; g10 = 0x96 g8 g9 g1;
-        z = 0x3C g10 s s; g11 = 0x9B g10 g4 c; g12 = 0x94 e b d; g13 = 0xA0 g11 g8 g12; g14 = 0x9B g8 g1 d;
-        g15 = 0x66 g1 g4 g14; g16 = 0x71 g13 g8 g15; g17 = 0xE4 g1 c g4; g18 = 0x25 g17 g13 g5;
-        g19 = 0xAE g4 g16 g18; g20 = 0x85 g16 g2 g19; g21 = 0xA6 g15 a g2; g22 = 0xC5 g5 g20 g21;
-        g23 = 0xCD g12 g21 g9; g24 = 0x5B g10 g23 e; g25 = 0xA6 g18 b g24; g26 = 0x9C g22 g25 a;
-        w = 0x3C g26 p p; x = 0x69 g13 g21 q; g27 = 0xCA a g19 g20; y = 0x3C g27 r r;
+        g1 = 0xB5 e d c; g2 = 0x69 d f g1; g3 = 0xA3 g1 f c; g4 = 0xD6 f g3 g2; g5 = 0x14 b g1 g1;
+        g6 = 0xEB g4 f g5; g7 = 0xAC a g2 g6; g8 = 0x37 g4 b g2; g9 = 0x86 g8 g3 g4; g10 = 0xCA e g1 d;
+        g11 = 0xA6 a g9 g10; g12 = 0xEB g9 g4 g11; g13 = 0x86 d b e; g14 = 0x87 g7 g12 g13;
+        x = 0x3C g14 q q; g15 = 0xEC g8 g7 f; g16 = 0xD8 f g8 a; g17 = 0x96 g11 g2 g16; z = 0x3C g17 s s;
+        g18 = 0x67 g15 e g17; g19 = 0xA1 g14 b g18; g20 = 0x43 g8 c g13; g21 = 0x9C g4 g20 e;
+        g22 = 0x42 g19 g13 g21; g23 = 0x0D g22 g15 g6; g24 = 0xB1 g23 g15 g8; g25 = 0xA6 g21 b g18;
+        g26 = 0xA6 a g24 g25; w = 0x3C g26 p p; g27 = 0xBC g23 a g21; y = 0x3C g27 r r;
         => w x y z;
     s7: (a b c d e f) (p q r s)
-        g1 = 0x63 e c d; g2 = 0xA6 g1 f c; g3 = 0xEC g1 b e; g4 = 0xD0 d c f; g5 = 0xAB g4 d e;
-        g6 = 0x69 g2 g3 g5; g7 = 0xB4 g6 f e; g8 = 0x98 d g3 g7; g9 = 0xB9 f g8 b; g10 = 0x6D g5 g1 f;
-        g11 = 0x66 b g9 g10; g12 = 0xE2 g6 a g11; w = 0x3C g12 p p; g13 = 0x84 g7 f g4;
-        g14 = 0x6A g13 b g11; g15 = 0xB9 g13 a g10; g16 = 0xB7 g3 c g15; g17 = 0x70 g11 g16 e;
-        g18 = 0xD9 g4 b g17; g19 = 0x96 g3 g18 g6; g20 = 0xB1 g7 g19 g14; g21 = 0xE1 g14 a g20;
-        x = 0x3C g21 q q; g22 = 0xE7 g16 e g12; g23 = 0x39 a g19 g22; y = 0x3C g23 r r;
-        g24 = 0x9C b g15 g2; z = 0x3C g24 s s;
+        g1 = 0x4B c e d; g2 = 0xEC e b g1; g3 = 0xAD d e e; g4 = 0xD2 c g1 f; g5 = 0x69 g2 g3 g4;
+        g6 = 0xA6 e f g5; g7 = 0x70 d g1 f; g8 = 0xC2 g2 g6 g7; g9 = 0x82 g6 g7 f; g10 = 0x1E b g8 g9;
+        g11 = 0x6B f g3 g1; g12 = 0xE9 g10 g9 g11; g13 = 0xE6 g1 g12 g9; g14 = 0xCA a g5 g13;
+        w = 0x3C g14 p p; g15 = 0xF9 g14 g11 g4; g16 = 0x72 g13 g15 e; g17 = 0xAD g16 g7 b;
+        g18 = 0x69 g3 g4 g17; g19 = 0xA3 g12 g18 g6; g20 = 0xA9 g19 a g12; x = 0x3C g20 q q;
+        g21 = 0x54 e g15 a; y = 0x69 g18 g21 r; g22 = 0xD9 g9 g11 a; g23 = 0x9A b g4 g22; z = 0x3C g23 s s;
         => w x y z;
     s8: (a b c d e f) (p q r s)
-        g1 = 0x39 c d e; g2 = 0x7B b f g1; g3 = 0xF2 g2 e c; g4 = 0x4B e g3 b; g5 = 0x1D d e c;
-        g6 = 0x72 g1 g5 b; g7 = 0xA5 f c g6; g8 = 0x96 g4 g7 g5; g9 = 0x58 g8 g3 g1; g10 = 0x0D g8 g6 g7;
-        g11 = 0x87 g9 b g10; g12 = 0xE7 e g11 g2; g13 = 0x78 g7 a g12; g14 = 0x96 e g11 g13;
-        z = 0x3C g14 s s; g15 = 0x78 g10 g14 b; g16 = 0xD6 g15 g4 g3; g17 = 0xA3 a g13 g16;
-        x = 0x3C g17 q q; g18 = 0x96 g14 b g17; g19 = 0xCB g3 g13 e; g20 = 0x59 a g8 g19; y = 0x3C g20 r r;
-        g21 = 0x94 g20 g10 f; w = 0x69 g18 g21 p;
+        g1 = 0x35 e d c; g2 = 0x4B d e c; g3 = 0x4E g1 g2 b; g4 = 0xE1 g3 f f; g5 = 0x6F f b g2;
+        g6 = 0xBA c e g5; g7 = 0x65 g6 b e; g8 = 0x96 g1 g4 g7; g9 = 0x54 f g3 g8; g10 = 0x58 g8 g6 g2;
+        g11 = 0x93 g9 g10 b; g12 = 0xBD g11 g5 e; g13 = 0x78 g4 g12 a; g14 = 0x96 e g11 g13;
+        z = 0x3C g14 s s; g15 = 0xAD g6 e g13; g16 = 0x2D g15 a g8; y = 0x3C g16 r r; g17 = 0x86 f g9 g16;
+        g18 = 0x96 b g14 g17; g19 = 0x6C g14 g9 b; g20 = 0x9E g6 g7 g19; g21 = 0xB1 g20 g13 a;
+        x = 0x3C g21 q q; w = 0x69 g18 g21 p;
         => w x y z;
     }
 }
@@ -219,41 +217,39 @@ mod pairs {
         g45 = g44 - g41; g46 = b | g10; g47 = g6 | g35; g48 = g46 ^ g47; g49 = g45 ^ g48;
         => g40 g29 g49 g24;
     s4: (a b c d e f)
-        g1 = d & e; g2 = f - g1; g3 = e ^ g1; g4 = f | g3; g5 = c - g4; g6 = d ^ g5; g7 = g2 ^ g6;
-        g8 = g7 - g5; g9 = c ^ g8; g10 = g9 - b; g11 = e ^ g6; g12 = g10 ^ g11; g13 = g11 - g7;
-        g14 = g12 - g13; g15 = g11 - c; g16 = g7 - g4; g17 = b - g16; g18 = g15 ^ g17; g19 = g7 | g14;
-        g20 = g18 ^ g19; g21 = g14 ^ g20; g22 = g1 | g15; g23 = g22 - g21; g24 = a | g23; g25 = g12 ^ g24;
-        g26 = g18 - c; g27 = g22 - g12; g28 = f ^ g27; g29 = g17 | g28; g30 = g20 ^ g29; g31 = g26 ^ g30;
-        g32 = g20 - g22; g33 = a | g32; g34 = g12 - f; g35 = g33 - g34; g36 = g35 - g20; g37 = g22 - g36;
-        g38 = a - g37; g39 = g31 ^ g38; g40 = g10 ^ g23; g41 = g35 - g24; g42 = g12 - g23; g43 = g26 | g42;
-        g44 = g13 ^ g33; g45 = g43 ^ g44; g46 = g45 - g41; g47 = g40 ^ g46; g48 = g5 ^ g47;
-        g49 = g37 ^ g48; g50 = g39 ^ g49;
-        => g25 g39 g50 g45;
+        g1 = d ^ e; g2 = f ^ g1; g3 = b ^ g2; g4 = c ^ e; g5 = g3 ^ g4; g6 = f | g3; g7 = b - g5;
+        g8 = g6 ^ g7; g9 = g5 ^ g8; g10 = g4 | g8; g11 = g5 - g2; g12 = g4 | g11; g13 = g6 ^ g10;
+        g14 = g12 ^ g13; g15 = f ^ g14; g16 = c - g15; g17 = g10 ^ g16; g18 = g17 - a; g19 = a | g15;
+        g20 = g18 ^ g19; g21 = g9 ^ g20; g22 = d ^ g11; g23 = g9 | g22; g24 = g21 ^ g23; g25 = g17 ^ g24;
+        g26 = a ^ f; g27 = g1 | g8; g28 = e - d; g29 = g14 ^ g23; g30 = g28 ^ g29; g31 = g27 ^ g30;
+        g32 = g26 ^ g31; g33 = a - g16; g34 = g32 | g33; g35 = g6 & g33; g36 = g2 ^ g9; g37 = g35 - g36;
+        g38 = g34 ^ g37; g39 = g18 ^ g29; g40 = g32 ^ g36; g41 = g31 - g20; g42 = g40 ^ g41;
+        g43 = g13 - g20; g44 = g42 | g43;
+        => g25 g38 g39 g44;
     s5: (a b c d e f)
-        g1 = c ^ f; g2 = e - d; g3 = g1 ^ g2; g4 = d ^ f; g5 = e ^ g4; g6 = g3 ^ g5; g7 = g3 | g4;
-        g8 = e & g7; g9 = d ^ g5; g10 = d & g9; g11 = g3 ^ g10; g12 = g8 ^ g11; g13 = g12 - a;
-        g14 = b | g13; g15 = g11 - g14; g16 = g1 ^ g15; g17 = g10 ^ g16; g18 = g6 ^ g17; g19 = g3 - g18;
-        g20 = g17 ^ g19; g21 = g20 - g9; g22 = a | g18; g23 = g22 - b; g24 = g21 ^ g23; g25 = g5 ^ g24;
-        g26 = g19 | g25; g27 = g12 | g23; g28 = g26 ^ g27; g29 = g7 ^ g24; g30 = g28 ^ g29; g31 = a - g30;
-        g32 = b | g20; g33 = b & g25; g34 = g32 - g33; g35 = g34 - a; g36 = g31 | g35; g37 = e | g17;
-        g38 = g34 - g12; g39 = g37 ^ g38; g40 = b ^ g39; g41 = g22 & g36; g42 = g40 ^ g41; g43 = g29 - a;
-        g44 = g29 - g14; g45 = g6 ^ g44; g46 = g5 | g41; g47 = g30 ^ g46; g48 = g45 ^ g47; g49 = a & g48;
-        g50 = g43 | g49; g51 = g50 - g42; g52 = g39 ^ g51; g53 = d ^ g37; g54 = g17 ^ g53; g55 = b - g54;
-        g56 = c | g48; g57 = g56 - g1; g58 = a | g57; g59 = g15 ^ g58; g60 = g55 ^ g59; g61 = g52 ^ g60;
-        => g36 g61 g60 g50;
+        g1 = e ^ f; g2 = d ^ g1; g3 = d | g2; g4 = d - e; g5 = c ^ g4; g6 = g3 ^ g5; g7 = a | e;
+        g8 = g6 & g7; g9 = e & g8; g10 = b - g9; g11 = g6 & g10; g12 = g2 ^ g5; g13 = d | f; g14 = g8 - b;
+        g15 = g13 ^ g14; g16 = g12 | g15; g17 = g5 ^ g16; g18 = g1 | g17; g19 = d ^ g18; g20 = g5 - g19;
+        g21 = a | g15; g22 = g21 - b; g23 = g20 ^ g22; g24 = e - g12; g25 = g23 ^ g24; g26 = c | g9;
+        g27 = g20 ^ g26; g28 = g18 - g27; g29 = g25 - g28; g30 = g11 | g29; g31 = b & g19; g32 = b | g17;
+        g33 = g32 - g31; g34 = g30 ^ g33; g35 = a | g34; g36 = g30 ^ g35; g37 = g10 - g4; g38 = g29 - g21;
+        g39 = g22 | g38; g40 = g19 ^ g25; g41 = g40 - a; g42 = g33 - g41; g43 = e ^ g42; g44 = g28 | g43;
+        g45 = g39 ^ g44; g46 = g36 ^ g45; g47 = g46 - c; g48 = f ^ g47; g49 = a | g48; g50 = g14 ^ g49;
+        g51 = g37 ^ g50; g52 = g2 & g30; g53 = g39 & g40; g54 = g5 ^ g53; g55 = g52 ^ g54; g56 = a - g55;
+        g57 = g41 ^ g56; g58 = g46 & g57; g59 = g44 ^ g58; g60 = g51 ^ g59;
+        => g36 g60 g51 g57;
     s6: (a b c d e f)
-        g1 = e & f; g2 = d - g1; g3 = f ^ g2; g4 = c & e; g5 = e ^ g1; g6 = c ^ d; g7 = e - g6;
-        g8 = c ^ g7; g9 = g5 ^ g8; g10 = g2 & g9; g11 = g4 ^ g10; g12 = g8 | g11; g13 = g3 ^ g12;
-        g14 = b - g2; g15 = g13 ^ g14; g16 = g14 - c; g17 = b ^ g16; g18 = g8 ^ g17; g19 = g9 & g11;
-        g20 = a | g15; g21 = g13 - c; g22 = d - g18; g23 = g15 | g22; g24 = g21 ^ g23; g25 = g5 | g24;
-        g26 = b & g25; g27 = g19 ^ g26; g28 = g21 ^ g27; g29 = a & g28; g30 = g20 ^ g29; g31 = g19 & g30;
-        g32 = g18 - g31; g33 = g11 ^ g32; g34 = g3 ^ g4; g35 = b & g9; g36 = g34 ^ g35; g37 = g33 ^ g36;
-        g38 = g5 | g37; g39 = g15 | g38; g40 = g39 - g13; g41 = g30 | g38; g42 = g25 - g34; g43 = g6 ^ g30;
-        g44 = g36 & g43; g45 = g26 | g44; g46 = f - g16; g47 = g37 ^ g46; g48 = g45 & g47; g49 = g42 ^ g48;
-        g50 = g36 ^ g49; g51 = e ^ g50; g52 = g38 & g51; g53 = g49 - g21; g54 = g52 | g53; g55 = g41 ^ g54;
-        g56 = a ^ g55; g57 = g40 ^ g56; g58 = g50 - a; g59 = g49 ^ g58; g60 = g33 - a; g61 = g18 ^ g46;
-        g62 = a - g61; g63 = g60 | g62;
-        => g57 g30 g59 g63;
+        g1 = c | d; g2 = e & g1; g3 = c ^ g2; g4 = d ^ g3; g5 = f ^ g4; g6 = b & g5; g7 = c ^ f;
+        g8 = e - g4; g9 = f ^ g8; g10 = g1 & g9; g11 = g7 | g10; g12 = f - a; g13 = g11 ^ g12;
+        g14 = b & g13; g15 = g6 | g14; g16 = b ^ e; g17 = g13 | g16; g18 = g17 - a; g19 = g12 | g18;
+        g20 = g5 ^ g11; g21 = g20 - g2; g22 = c ^ g21; g23 = g3 ^ g12; g24 = g14 ^ g20; g25 = g18 & g24;
+        g26 = a - g15; g27 = g25 ^ g26; g28 = g23 ^ g27; g29 = f | g28; g30 = c & g29; g31 = g20 ^ g30;
+        g32 = d ^ g16; g33 = g32 - g31; g34 = g33 - g23; g35 = g15 | g34; g36 = g22 ^ g35; g37 = g19 ^ g36;
+        g38 = g6 & g33; g39 = g37 | g38; g40 = g15 | g39; g41 = g40 - g6; g42 = g41 - a; g43 = b & d;
+        g44 = g4 | g43; g45 = g20 ^ g44; g46 = a - g45; g47 = g5 ^ g46; g48 = g29 | g47; g49 = g48 - e;
+        g50 = g9 ^ g28; g51 = g11 & g36; g52 = b - g51; g53 = g50 ^ g52; g54 = g49 ^ g53; g55 = g42 ^ g54;
+        g56 = g33 ^ g47;
+        => g55 g56 g39 g50;
     s7: (a b c d e f)
         g1 = e - d; g2 = c ^ g1; g3 = f & g2; g4 = d - e; g5 = g3 ^ g4; g6 = c ^ g5; g7 = g6 - f;
         g8 = b ^ g7; g9 = d ^ f; g10 = b - g9; g11 = d | g10; g12 = g11 - g8; g13 = f | g2; g14 = g13 - g5;

@@ -14,7 +14,7 @@
 //!   `c` on top and take it away. So the rounds 2 and 3 of every four read a half with `c` on it, which their
 //!   subkeys make good, and 16 rounds end with none.
 
-use super::schedule::{Masks, SUBKEY, place_of};
+use super::schedule::{Masks, SUBKEY, Subkey, place_of};
 
 /// Bit selection E, and which of the 32 outputs of the S-boxes permutation P puts where. From 1, as in the standard.
 const E: [u8; 48] = [
@@ -107,7 +107,7 @@ pub fn crypt<V: Slice>(batch: &mut Batch<V>, masks: &Masks) {
 
 /// A round that writes the half `into` and reads the other.
 #[inline(always)]
-fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
+fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &Subkey) {
     // Every box reads what six of the last round's wrote. In this order the last two have most time to get there.
     substitute::<V, 0>(state, into, subkey);
     substitute::<V, 1>(state, into, subkey);
@@ -120,11 +120,11 @@ fn round<V: Slice>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
 }
 
 #[inline(always)]
-fn substitute<V: Slice, const BOX: usize>(state: &mut Batch<V>, into: usize, subkey: &[i32; SUBKEY]) {
+fn substitute<V: Slice, const BOX: usize>(state: &mut Batch<V>, into: usize, subkey: &Subkey) {
     let (into, from) = (into % 2, (into + 1) % 2);
     macro_rules! input {
         ($($i:literal)*) => {
-            [$(state[PAIR[E[6 * BOX + $i] as usize - 1]][from].xor(V::splat(&subkey[6 * BOX + $i]))),*]
+            [$(state[PAIR[E[6 * BOX + $i] as usize - 1]][from].xor(V::splat(&subkey[BOX / 4][6 * (BOX % 4) + $i]))),*]
         };
     }
     macro_rules! output {

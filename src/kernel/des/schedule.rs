@@ -9,6 +9,7 @@ use super::Direction;
 use super::rounds::{Slice, at_inputs};
 use std::array;
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
 /// Permuted choice 1, and permuted choice 2 on the 56 bits it gives. Bits are numbered from 1, as in the standard.
@@ -83,23 +84,28 @@ impl Drop for Schedule {
     }
 }
 
-/// `[round][bit]`: -1 for a one, 0 for a zero. Wiped when dropped.
-pub struct Masks(pub [[i32; SUBKEY]; ROUNDS]);
+/// `[round]`, two halves of a subkey's bits: -1 for a one, 0 for a zero. Wiped when dropped.
+pub struct Masks(pub [Subkey; ROUNDS]);
+
+/// See `Masks`.
+pub type Subkey = [[i32; 24]; 2];
 
 impl Masks {
     /// Those for a direction and for what the S-boxes of `V` complement: see `rounds`.
     #[inline(always)]
     pub fn new<V: Slice>(schedule: &Schedule, direction: Direction) -> Masks {
         let complement = const { at_inputs(V::COMPLEMENTED) };
-        let mut masks = [[0; SUBKEY]; ROUNDS];
-        for (round, masks) in masks.iter_mut().enumerate() {
+        let mut masks = MaybeUninit::<[Subkey; ROUNDS]>::uninit();
+        for round in 0..ROUNDS {
             let subkey =
                 schedule.subkeys[if direction == Direction::Encrypt { round } else { ROUNDS - 1 - round }];
             let subkey = if matches!(round % 4, 1 | 2) { subkey ^ complement } else { subkey };
-            masks[..24].copy_from_slice(&V::spread(subkey as u32));
-            masks[24..].copy_from_slice(&V::spread((subkey >> 32) as u32));
+            let halves = [V::spread(subkey as u32), V::spread((subkey >> 32) as u32)];
+            // SAFETY: one of ROUNDS places.
+            unsafe { masks.as_mut_ptr().cast::<Subkey>().add(round).write(halves) }
         }
-        Masks(masks)
+        // SAFETY: every place was written.
+        Masks(unsafe { masks.assume_init() })
     }
 }
 

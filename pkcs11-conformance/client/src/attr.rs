@@ -3,6 +3,7 @@
 use super::arena::Arena;
 use cryptoki_sys::*;
 use std::ffi::c_void;
+use zeroize::Zeroize;
 
 /// One attribute of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub enum Value {
     Template(Vec<Attr>),
     /// Whatever address and length the test wants to send.
     Raw(usize, CK_ULONG),
+}
+
+/// A value may be a key's.
+impl Drop for Attr {
+    fn drop(&mut self) {
+        if let Value::Bytes(bytes) = &mut self.value {
+            bytes.zeroize();
+        }
+    }
 }
 
 impl Attr {

@@ -2,6 +2,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr;
+use zeroize::Zeroize;
 
 /// Owns blocks that never move; the module may write into them.
 #[derive(Default)]
@@ -53,6 +54,9 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         for (at, layout) in self.0.drain(..) {
+            // Values may be secret.
+            // SAFETY: the block's own bytes, which nobody uses any more.
+            unsafe { std::slice::from_raw_parts_mut(at, layout.size()) }.zeroize();
             // SAFETY: allocated in `block` with this very layout.
             unsafe { dealloc(at, layout) };
         }

@@ -7,6 +7,7 @@ use super::{
 };
 use cryptoki_sys::*;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use std::ffi::CStr;
 use std::path::Path;
 use std::ptr;
 
@@ -57,31 +58,26 @@ impl Module {
             return Err("C_GetFunctionList: CKR_OK and NULL".into());
         }
         // SAFETY: not NULL, and the module is never unloaded.
-        Ok(unsafe { Module::from_list(list, get_interface) })
+        Ok(Module::linked(unsafe { &*list }, get_interface))
     }
 
     /// A module that is linked into the program: its 2.40 list and, if it has one, its C_GetInterface.
-    ///
-    /// # Safety
-    /// `list` must stay valid for the rest of the program.
-    pub unsafe fn from_list(list: *const CK_FUNCTION_LIST, interface: CK_C_GetInterface) -> Module {
-        // SAFETY: the caller's word.
-        let mut module = Module { list: unsafe { &*list }, interface, list_3_0: None, list_3_2: None };
+    pub fn linked(list: &'static CK_FUNCTION_LIST, interface: CK_C_GetInterface) -> Module {
+        let mut module = Module { list, interface, list_3_0: None, list_3_2: None };
         // SAFETY: a module answers with a list of the version that was asked for, or not at all.
-        module.list_3_0 = module.interface_list(3, 0).map(|at| unsafe { &*at.cast() });
+        module.list_3_0 = module.interface(c"PKCS 11", 3, 0).map(|at| unsafe { &*at.cast() });
         // SAFETY: as above.
-        module.list_3_2 = module.interface_list(3, 2).map(|at| unsafe { &*at.cast() });
+        module.list_3_2 = module.interface(c"PKCS 11", 3, 2).map(|at| unsafe { &*at.cast() });
         module
     }
 
-    /// What C_GetInterface says for "PKCS 11" of that version.
-    fn interface_list(&self, major: u8, minor: u8) -> Option<*const CK_VERSION> {
+    /// The function list that C_GetInterface says for a name and version.
+    pub(crate) fn interface(&self, name: &CStr, major: u8, minor: u8) -> Option<*const CK_VERSION> {
         let get = self.interface?;
         let mut version = CK_VERSION { major, minor };
         let mut found: *mut CK_INTERFACE = ptr::null_mut();
         // SAFETY: a NUL-terminated name, a version and an address to write to.
-        let rv =
-            Rv(unsafe { get(c"PKCS 11".as_ptr().cast_mut().cast(), &raw mut version, &raw mut found, 0) });
+        let rv = Rv(unsafe { get(name.as_ptr().cast_mut().cast(), &raw mut version, &raw mut found, 0) });
         if rv != CKR_OK || found.is_null() {
             return None;
         }

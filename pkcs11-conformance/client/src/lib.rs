@@ -8,6 +8,7 @@ mod arena;
 mod attr;
 mod buffer;
 mod cipher;
+mod coffer;
 mod key;
 mod mechanism;
 mod message;
@@ -19,6 +20,7 @@ mod session;
 pub use arena::Arena;
 pub use attr::{Attr, Template, Value};
 pub use buffer::{fill, two_call};
+pub use coffer::CofferUser;
 pub use cryptoki_sys;
 pub use mechanism::{Mechanism, Segment};
 pub use module::{Interface, Module, text};
@@ -26,17 +28,18 @@ pub use rv::{Result, Rv};
 pub use session::Session;
 
 /// Calls an entry of a function list. A list with NULL in it is against section 5.1, and panics.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! call {
     ($list:expr, $name:ident ( $($argument:expr),* $(,)? )) => {{
         let entry = $list.$name.expect(concat!("the function list has NULL for ", stringify!($name)));
         // SAFETY: the entry is the module's own, and every argument lives until it returns; a hostile test sends
         // what it pleases on purpose.
-        $crate::client::Rv(unsafe { entry($($argument),*) })
+        $crate::Rv(unsafe { entry($($argument),*) })
     }};
 }
-pub(crate) use call;
 
 /// A pointer for an input: NULL for an empty slice would be an argument of its own, so it is never NULL.
-pub(crate) fn input(data: &[u8]) -> *mut u8 {
+pub fn input(data: &[u8]) -> *mut u8 {
     data.as_ptr().cast_mut()
 }

@@ -1,0 +1,86 @@
+//! What lasts from one command of an interactive session to the next.
+
+use crate::connection::{Connection, Target, pin_variable};
+use pkcs11_client::Module;
+use std::io::{self, IsTerminal};
+
+/// The token that commands are for, and the login.
+pub struct Context {
+    /// Which token.
+    pub target: Target,
+    /// Whether commands come from the prompt.
+    pub interactive: bool,
+    connection: Option<Connection>,
+    module: Option<Module>,
+}
+
+impl Context {
+    pub fn new(target: Target, interactive: bool) -> Context {
+        Context { target, interactive, connection: None, module: None }
+    }
+
+    /// The connection, logged in.
+    ///
+    /// # Errors
+    /// A sentence that says how to log in.
+    pub fn connect(&mut self) -> Result<&mut Connection, String> {
+        let logged_in = self.connection.as_ref().is_some_and(|connection| connection.user.is_some());
+        if !logged_in {
+            let can_log_in = self.target.pin_file.is_some() || pin_variable().is_some();
+            if self.interactive && !can_log_in {
+                return Err("nobody is logged in: login --username NAME --role crypto-user".into());
+            }
+            if !can_log_in && !io::stdin().is_terminal() {
+                return Err("nobody is logged in: set COFFER_PIN (or CLOUDHSM_PIN), give --pin-file, or run on a terminal".into());
+            }
+            self.connection = None;
+            let connection = Connection::open_logged_in(&self.target)?;
+            self.module = Some(connection.module);
+            self.connection = Some(connection);
+        }
+        self.connection.as_mut().ok_or_else(|| "there is no connection".into())
+    }
+
+    /// The connection, logged in or not.
+    pub fn public(&mut self) -> Result<&mut Connection, String> {
+        if self.connection.is_none() {
+            let connection = Connection::open(&self.target)?;
+            self.module = Some(connection.module);
+            self.connection = Some(connection);
+        }
+        self.connection.as_mut().ok_or_else(|| "there is no connection".into())
+    }
+
+    /// Who is logged in, as a prompt shows it.
+    pub fn who(&self) -> Option<String> {
+        let connection = self.connection.as_ref()?;
+        let (_, role) = connection.user.as_ref()?;
+        Some(format!("{}@{}", role.name().replace('-', "_"), connection.label))
+    }
+
+    /// Ends the login and the session.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Two tokens of the module, both logged in to with the same PIN.
+    pub fn pair(&mut self, from: &str, to: &str) -> Result<(Connection, Connection), String> {
+        self.connection = None;
+        let open = |token: &str| {
+            Connection::open_logged_in(&Target { token: Some(token.into()), ..self.target.clone() })
+        };
+        let (from, to) = (open(from)?, open(to)?);
+        self.module = Some(from.module);
+        Ok((from, to))
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.connection = None;
+        // Closing cleanly lets a store write back what it keeps open.
+        if let Some(module) = self.module {
+            let _ = module.finalize();
+        }
+    }
+}

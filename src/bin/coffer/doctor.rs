@@ -1,0 +1,238 @@
+//! `coffer doctor`: why something does not work, or that all does.
+
+use crate::connection::load;
+use crate::context::Context;
+use crate::output::{Outcome, Report, table};
+use clap::Args;
+use coffer_pkcs11::kernel::cpu;
+use coffer_pkcs11::token::Config;
+use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{Module, text};
+use serde_json::json;
+use std::env;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Look for what is wrong.
+///
+/// Checks the configuration, the token directory, the module, p11-kit, randomness, the processor and every token.
+#[derive(Args)]
+pub struct Doctor {}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Works, but is likely not what is wanted.
+    Note,
+    Bad,
+}
+
+struct Finding {
+    what: &'static str,
+    state: State,
+    detail: String,
+}
+
+impl Doctor {
+    pub fn run(self, context: &Context) -> Outcome {
+        let mut found = Vec::new();
+        let mut say = |what, outcome: Result<String, String>| {
+            let (state, detail) = match outcome {
+                Ok(detail) => (State::Good, detail),
+                Err(detail) => (State::Bad, detail),
+            };
+            found.push(Finding { what, state, detail });
+        };
+        if context.target.library.is_none() {
+            match Config::load() {
+                Err(error) => say("configuration", Err(error.to_string())),
+                Ok(config) => {
+                    say(
+                        "configuration",
+                        Ok(format!(
+                            "profile {:?}, policy {:?}, new tokens {:?}",
+                            config.profile, config.policy, config.mode
+                        )),
+                    );
+                    say("token directory", directory(&config.token_dir));
+                }
+            }
+            say("shared library", shared_library());
+        }
+        match load(context.target.library.as_deref()) {
+            Err(why) => say("module", Err(why)),
+            Ok(module) => {
+                say("module", about(module));
+                say("randomness", randomness(module));
+                for (what, outcome) in tokens(module) {
+                    say(what, outcome);
+                }
+                let _ = module.finalize();
+            }
+        }
+        say("processor", Ok(processor()));
+        found.push(p11_kit());
+        report(&found)
+    }
+}
+
+fn report(found: &[Finding]) -> Outcome {
+    let word = |state| match state {
+        State::Good => "good",
+        State::Note => "note",
+        State::Bad => "BAD",
+    };
+    let rows: Vec<_> = found
+        .iter()
+        .map(|finding| vec![word(finding.state).into(), finding.what.into(), finding.detail.clone()])
+        .collect();
+    let text = table(&["STATE", "WHAT", "FOUND"], &rows);
+    let bad: Vec<_> = found.iter().filter(|finding| finding.state == State::Bad).collect();
+    if !bad.is_empty() {
+        let lines: Vec<_> =
+            bad.iter().map(|finding| format!("{}: {}", finding.what, finding.detail)).collect();
+        return Err(lines.join("; "));
+    }
+    let entries: Vec<_> = found
+        .iter()
+        .map(
+            |finding| json!({ "check": finding.what, "state": word(finding.state), "found": finding.detail }),
+        )
+        .collect();
+    Ok(Report { text, json: json!({ "findings": entries }) })
+}
+
+fn directory(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(format!("{shown} will be made with the first token"))
+        }
+        Err(error) => Err(format!("{shown}: {error}")),
+        Ok(meta) if !meta.is_dir() => Err(format!("{shown} is not a directory itself")),
+        Ok(meta) if meta.mode() & 0o077 != 0 => Err(format!(
+            "{shown}: mode {:o}; others than the owner have access: chmod 700",
+            meta.mode() & 0o7777
+        )),
+        Ok(_) if !coffer_pkcs11::kernel::shared::writable(path) => {
+            Err(format!("{shown} cannot be written to"))
+        }
+        Ok(_) => Ok(format!("{shown}, mode 700")),
+    }
+}
+
+/// Where programs find the module: beside the command, as built, or where `make install` puts it.
+fn shared_library() -> Result<String, String> {
+    const NAME: &str = "libcoffer_pkcs11.so";
+    let command = env::current_exe().map_err(|error| error.to_string())?;
+    let dir = command.parent().unwrap_or(Path::new("."));
+    let places: [PathBuf; 3] =
+        [dir.join(NAME), dir.join("../lib/pkcs11").join(NAME), Path::new("/usr/lib/pkcs11").join(NAME)];
+    let path = places.iter().find(|path| path.exists()).ok_or_else(|| {
+        format!(
+            "{NAME} is not beside {} nor in ../lib/pkcs11; `make install` puts it there",
+            command.display()
+        )
+    })?;
+    let module = Module::load(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    module.init().map_err(|rv| format!("{}: C_Initialize: {rv}", path.display()))?;
+    let info = about(module);
+    let _ = module.finalize();
+    Ok(format!("{}: {}", path.canonicalize().unwrap_or(path.clone()).display(), info?))
+}
+
+fn about(module: Module) -> Result<String, String> {
+    let info = module.info().map_err(|rv| format!("C_GetInfo: {rv}"))?;
+    let interfaces = module.interfaces().map_or(0, |rows| rows.len());
+    let (library, cryptoki) = (info.libraryVersion, info.cryptokiVersion);
+    Ok(format!(
+        "{} {}.{} of {}, PKCS#11 {}.{}, {interfaces} interfaces",
+        text(&info.libraryDescription),
+        library.major,
+        library.minor,
+        text(&info.manufacturerID),
+        cryptoki.major,
+        cryptoki.minor
+    ))
+}
+
+/// Two draws that differ; whether they are random no test can tell.
+fn randomness(module: Module) -> Result<String, String> {
+    let slots = module.slots(true).map_err(|rv| format!("C_GetSlotList: {rv}"))?;
+    let Some(slot) = slots.into_iter().find(|slot| initialised(module, *slot)) else {
+        return Ok("not asked: there is no token".into());
+    };
+    let session = module.open_session(slot, false).map_err(|rv| format!("C_OpenSession: {rv}"))?;
+    let draw = || session.random(32).map_err(|rv| format!("C_GenerateRandom: {rv}"));
+    if draw()? == draw()? {
+        Err("two draws of 32 bytes are equal".into())
+    } else {
+        Ok("two draws differ".into())
+    }
+}
+
+fn initialised(module: Module, slot: CK_SLOT_ID) -> bool {
+    module.token_info(slot).is_ok_and(|info| info.flags & CKF_TOKEN_INITIALIZED != 0)
+}
+
+fn tokens(module: Module) -> Vec<(&'static str, Result<String, String>)> {
+    let slots = match module.slots(true) {
+        Ok(slots) => slots,
+        Err(rv) => return vec![("tokens", Err(format!("C_GetSlotList: {rv}")))],
+    };
+    let mut found = Vec::new();
+    for slot in slots {
+        match module.token_info(slot) {
+            Err(rv) => found.push(("token", Err(format!("slot {slot}: {rv}; the log says why")))),
+            Ok(info) if info.flags & CKF_TOKEN_INITIALIZED == 0 => {}
+            Ok(info) => {
+                let label = text(&info.label);
+                let state = match info.flags {
+                    flags if flags & CKF_USER_PIN_LOCKED != 0 => {
+                        Err("the user's PIN is locked: `coffer user change-password` as admin".into())
+                    }
+                    flags if flags & CKF_SO_PIN_LOCKED != 0 => Err("the SO's PIN is locked".into()),
+                    flags if flags & CKF_USER_PIN_INITIALIZED == 0 => {
+                        Ok("its user has no PIN yet".to_owned())
+                    }
+                    flags if flags & CKF_WRITE_PROTECTED != 0 => Ok("write protected".to_owned()),
+                    _ => Ok("ready".to_owned()),
+                };
+                let named = |what: String| format!("{label:?} in slot {slot}: {what}");
+                found.push((
+                    "token",
+                    state.map(named).map_err(|what: String| format!("{label:?} in slot {slot}: {what}")),
+                ));
+            }
+        }
+    }
+    if found.is_empty() {
+        found.push(("tokens", Ok("none yet: `coffer token init --label NAME`".into())));
+    }
+    found
+}
+
+/// The features that kernels choose by.
+fn processor() -> String {
+    let all = format!("{:?}", cpu::features());
+    let has = all.split([',', '{', '}']).filter_map(|field| field.trim().strip_suffix(": true"));
+    let has: Vec<_> = has.collect();
+    format!(
+        "{}, {}",
+        env::consts::ARCH,
+        if has.is_empty() { "no features that kernels use".into() } else { has.join(" ") }
+    )
+}
+
+/// Programs that find modules by p11-kit see Coffer only if it is registered there.
+fn p11_kit() -> Finding {
+    let (state, detail) = match Command::new("p11-kit").arg("list-modules").output() {
+        Err(_) => (State::Note, "p11-kit is not installed".to_owned()),
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("coffer") => {
+            (State::Good, "Coffer is registered".into())
+        }
+        Ok(_) => (State::Note, "Coffer is not registered; `make install` does that".into()),
+    };
+    Finding { what: "p11-kit", state, detail }
+}

@@ -1,0 +1,138 @@
+//! `coffer key set-attribute|share|unshare|replicate|delete`.
+
+use super::Selection;
+use crate::connection::{Connection, Role};
+use crate::context::Context;
+use crate::output::{Outcome, Report};
+use crate::{describe, names, select};
+use clap::Args;
+use pkcs11_client::Rv;
+use pkcs11_client::cryptoki_sys::*;
+use serde_json::json;
+
+#[derive(Args)]
+pub struct SetAttribute {
+    #[command(flatten)]
+    selection: Selection,
+    /// The attribute.
+    #[arg(long)]
+    name: String,
+    /// Its new value.
+    #[arg(long)]
+    value: String,
+}
+
+impl SetAttribute {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let filter = self.selection.parse()?;
+        let attr = names::attribute(&self.name)?.parse(&self.value)?;
+        let connection = context.connect()?;
+        let key = select::one(connection, &filter, "key")?;
+        connection.session.set(key, &[attr]).map_err(|rv| {
+            let (name, value) = (&self.name, &self.value);
+            match rv.0 {
+                CKR_ATTRIBUTE_READ_ONLY => {
+                    format!(
+                        "{name} of this key cannot become {value}: it is fixed, or goes one way only ({rv})"
+                    )
+                }
+                CKR_ACTION_PROHIBITED => format!("the key is not modifiable ({rv})"),
+                CKR_USER_NOT_LOGGED_IN => format!("the other role may do that: log in as admin ({rv})"),
+                _ => format!("{name}={value}: {rv}"),
+            }
+        })?;
+        Ok(message("Attribute set successfully"))
+    }
+}
+
+#[derive(Args)]
+pub struct Delete {
+    #[command(flatten)]
+    selection: Selection,
+}
+
+impl Delete {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let filter = self.selection.parse()?;
+        let connection = context.connect()?;
+        let key = select::one(connection, &filter, "key")?;
+        connection.session.destroy(key).map_err(|rv| match rv.0 {
+            CKR_ACTION_PROHIBITED => format!("the key is not destroyable ({rv})"),
+            _ => format!("C_DestroyObject: {rv}"),
+        })?;
+        Ok(message("Key deleted successfully"))
+    }
+}
+
+#[derive(Args)]
+pub struct Share {
+    #[command(flatten)]
+    selection: Selection,
+    /// The other user.
+    #[arg(long)]
+    username: String,
+    /// The other user's role.
+    #[arg(long, value_enum, default_value = "crypto-user")]
+    role: Role,
+}
+
+impl Share {
+    pub fn run(self, context: &mut Context, shares: bool) -> Outcome {
+        let filter = self.selection.parse()?;
+        if self.role != Role::CryptoUser {
+            return Err("keys are shared with crypto-users".into());
+        }
+        let connection = context.connect()?;
+        let key = select::one(connection, &filter, "key")?;
+        change(connection, key, &self.username, shares)?;
+        Ok(message(if shares { "Key shared successfully" } else { "Key unshared successfully" }))
+    }
+}
+
+/// Shares a key with a user, or no more.
+pub fn change(
+    connection: &Connection,
+    key: CK_OBJECT_HANDLE,
+    name: &str,
+    shares: bool,
+) -> Result<(), String> {
+    let session = &connection.session;
+    // The user that C_InitPIN makes has no name of its own.
+    let bare = if name == "user" { "" } else { name };
+    let outcome = if shares { session.share(key, bare) } else { session.unshare(key, bare) };
+    outcome.map_err(|rv| match rv.0 {
+        CKR_ARGUMENTS_BAD => format!("there is no crypto-user {name:?} ({rv})"),
+        CKR_ACTION_PROHIBITED => format!("only the owner of a private token key shares it ({rv})"),
+        _ if rv == Rv::ABSENT => format!("this module has one user only; there is no {name:?}"),
+        _ => format!("sharing with {name:?}: {rv}"),
+    })
+}
+
+#[derive(Args)]
+pub struct Replicate {
+    #[command(flatten)]
+    selection: Selection,
+    /// The token that has the key.
+    #[arg(long, visible_alias = "source-token", value_name = "NAME")]
+    source_cluster_id: String,
+    /// The token that is to have it too.
+    #[arg(long, visible_alias = "destination-token", value_name = "NAME")]
+    destination_cluster_id: String,
+}
+
+impl Replicate {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let filter = self.selection.parse()?;
+        let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
+        let key = select::one(&from, &filter, "key")?;
+        let moved = crate::migrate::replicate(&from, &to, key)?;
+        Ok(Report::of(
+            json!({ "key": describe::full(&to, moved)?, "message": "Successfully replicated key" }),
+        ))
+    }
+}
+
+/// `{"message": ...}`.
+pub fn message(text: &str) -> Report {
+    Report { text: format!("{text}\n"), json: json!({ "message": text }) }
+}

@@ -1,0 +1,170 @@
+//! What can move, what need not, and what cannot and why.
+
+use super::proof::{self, Proof};
+use crate::connection::Connection;
+use crate::select::{put, reference};
+use crate::{describe, names, public};
+use pkcs11_client::Attr;
+use pkcs11_client::cryptoki_sys::*;
+
+/// What is to be done about one key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Wrapped out of one token and unwrapped into the other.
+    Wrap,
+    /// A public key: made anew of its parts.
+    Copy,
+    /// The other token has it; so a migration that was interrupted goes on where it stopped.
+    There(Proof),
+    /// Stays, for this reason.
+    Cannot(String),
+}
+
+/// A key of the source with what is to be done.
+pub struct Item {
+    pub key: CK_OBJECT_HANDLE,
+    pub reference: String,
+    pub label: String,
+    pub class: CK_OBJECT_CLASS,
+    pub key_type: CK_KEY_TYPE,
+    pub verdict: Verdict,
+}
+
+impl Item {
+    /// Judges a key.
+    pub fn new(from: &Connection, to: &Connection, key: CK_OBJECT_HANDLE) -> Item {
+        let number = |kind| describe::number(from, key, kind).unwrap_or(CK_UNAVAILABLE_INFORMATION);
+        let (class, key_type) = (number(CKA_CLASS), number(CKA_KEY_TYPE));
+        let verdict = there(from, to, key, class, key_type).unwrap_or_else(|| judge(from, key, class));
+        let label = describe::label(from, key);
+        Item { key, reference: reference(from, key), label, class, key_type, verdict }
+    }
+
+    /// Class and type as words.
+    pub fn kind(&self) -> String {
+        let class = names::word(names::CLASSES, self.class);
+        if self.class == CKO_CERTIFICATE {
+            return class;
+        }
+        format!("{} {class}", names::word(names::KEY_TYPES, self.key_type))
+    }
+}
+
+fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Verdict {
+    let says = |kind| from.session.attribute(key, kind).is_ok_and(|value| value == [1]);
+    if class == CKO_CERTIFICATE {
+        return Verdict::Copy;
+    }
+    if class == CKO_PUBLIC_KEY {
+        return match public::info(from, key) {
+            Ok(_) => Verdict::Copy,
+            Err(why) => Verdict::Cannot(why),
+        };
+    }
+    if !says(CKA_EXTRACTABLE) {
+        Verdict::Cannot("it is not extractable, for ever".into())
+    } else if says(CKA_WRAP_WITH_TRUSTED) {
+        Verdict::Cannot("it may be wrapped by a trusted key only (wrap-with-trusted)".into())
+    } else if says(CKA_ALWAYS_AUTHENTICATE) {
+        Verdict::Cannot("each use of it takes the PIN (always-authenticate)".into())
+    } else {
+        Verdict::Wrap
+    }
+}
+
+/// Whether the other token has this key, by label and ID and by comparing the two.
+fn there(
+    from: &Connection,
+    to: &Connection,
+    key: CK_OBJECT_HANDLE,
+    class: CK_OBJECT_CLASS,
+    key_type: CK_KEY_TYPE,
+) -> Option<Verdict> {
+    let mut template = vec![Attr::class(class), Attr::bool(CKA_TOKEN, true)];
+    if class != CKO_CERTIFICATE {
+        template.push(Attr::key_type(key_type));
+    }
+    for kind in [CKA_LABEL, CKA_ID] {
+        template.extend(from.session.attribute(key, kind).ok().map(|value| Attr::bytes(kind, value)));
+    }
+    for other in to.session.find(&template).ok()? {
+        let same = proof::compare((from, key), (to, other));
+        if matches!(same, Proof::Used(_) | Proof::Equal(_)) {
+            return Some(Verdict::There(same));
+        }
+    }
+    None
+}
+
+/// Attributes that go along as they are.
+const KEPT: &[CK_ATTRIBUTE_TYPE] =
+    &[CKA_LABEL, CKA_ID, CKA_PRIVATE, CKA_SUBJECT, CKA_START_DATE, CKA_END_DATE];
+/// Switches that go along; a module need not know those of the second row, so only set ones are sent.
+const SWITCHES: &[CK_ATTRIBUTE_TYPE] = &[
+    CKA_ENCRYPT,
+    CKA_DECRYPT,
+    CKA_SIGN,
+    CKA_VERIFY,
+    CKA_WRAP,
+    CKA_UNWRAP,
+    CKA_DERIVE,
+    CKA_SENSITIVE,
+    CKA_EXTRACTABLE,
+];
+const RARE_SWITCHES: &[CK_ATTRIBUTE_TYPE] =
+    &[CKA_ENCAPSULATE, CKA_DECAPSULATE, CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER];
+/// What a public or a private key has no such switch for.
+const SECRET_ONLY: &[CK_ATTRIBUTE_TYPE] = &[CKA_SENSITIVE, CKA_EXTRACTABLE];
+const PUBLIC_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP, CKA_DERIVE];
+const PRIVATE_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_DERIVE];
+
+/// The template of a certificate in the other token.
+pub fn certificate(from: &Connection, item: &Item) -> Vec<Attr> {
+    const PARTS: &[CK_ATTRIBUTE_TYPE] = &[
+        CKA_CERTIFICATE_TYPE,
+        CKA_LABEL,
+        CKA_ID,
+        CKA_PRIVATE,
+        CKA_SUBJECT,
+        CKA_ISSUER,
+        CKA_SERIAL_NUMBER,
+        CKA_VALUE,
+    ];
+    let mut template = vec![Attr::class(CKO_CERTIFICATE), Attr::bool(CKA_TOKEN, true)];
+    for part in PARTS {
+        let value = from.session.attribute(item.key, *part).ok().filter(|value| !value.is_empty());
+        template.extend(value.map(|value| Attr::bytes(*part, value)));
+    }
+    template
+}
+
+/// The template of the key in the other token. `changes` win.
+pub fn template(from: &Connection, item: &Item, changes: &[Attr]) -> Vec<Attr> {
+    let session = &from.session;
+    let mut template =
+        vec![Attr::class(item.class), Attr::key_type(item.key_type), Attr::bool(CKA_TOKEN, true)];
+    for kind in KEPT {
+        if let Some(value) = session.attribute(item.key, *kind).ok().filter(|value| !value.is_empty()) {
+            template.push(Attr::bytes(*kind, value));
+        }
+    }
+    for kind in SWITCHES {
+        let meant = match item.class {
+            CKO_PUBLIC_KEY => PUBLIC_USES.contains(kind),
+            CKO_PRIVATE_KEY => PRIVATE_USES.contains(kind) || SECRET_ONLY.contains(kind),
+            _ => true,
+        };
+        if meant && let Ok(value) = session.attribute(item.key, *kind) {
+            template.push(Attr::bytes(*kind, value));
+        }
+    }
+    for kind in RARE_SWITCHES {
+        if session.attribute(item.key, *kind).is_ok_and(|value| value == [1]) {
+            template.push(Attr::bool(*kind, true));
+        }
+    }
+    for change in changes {
+        put(&mut template, change.clone());
+    }
+    template
+}

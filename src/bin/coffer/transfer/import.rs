@@ -1,0 +1,185 @@
+//! `coffer import`: keys and certificates from files.
+
+use super::material::{self, Material};
+use crate::connection::Connection;
+use crate::context::Context;
+use crate::key::{Shared, generate};
+use crate::output::{Outcome, Report};
+use crate::select::{put, put_default};
+use crate::{describe, files, names, pin, public};
+use clap::Args;
+use coffer_pkcs11::crypto::{Hash, digest};
+use pkcs11_client::Attr;
+use pkcs11_client::cryptoki_sys::*;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Stores what a file holds: PEM or DER of PKCS#8 (encrypted or not), PKCS#1, SEC 1, SubjectPublicKeyInfo and X.509; PKCS#12;
+/// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one.
+#[derive(Args)]
+pub struct Import {
+    /// The file.
+    #[arg(long)]
+    path: PathBuf,
+    /// The label of everything in it.
+    #[arg(long)]
+    label: String,
+    /// CKA_ID in hex; out of the public key unless given, so that key pairs and certificates find each other.
+    #[arg(long, value_name = "HEX")]
+    id: Option<String>,
+    /// The type of a secret key: aes, 3des or generic-secret.
+    #[arg(long, value_name = "CLASS")]
+    key_type_class: Option<String>,
+    /// A file with the passphrase (else COFFER_PASSPHRASE, else a prompt).
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Attributes of the private or secret key: NAME=VALUE.
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    attributes: Vec<String>,
+    /// Attributes of the public key: NAME=VALUE.
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    public_attributes: Vec<String>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+impl Import {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let templates = self.templates()?;
+        let connection = context.connect()?;
+        let (mut made, mut keys, mut certificates) = (Vec::new(), Vec::new(), 0);
+        for template in templates {
+            let key = match connection.session.create_object(&template) {
+                Ok(key) => key,
+                Err(rv) => {
+                    // All of the file or nothing.
+                    for key in made {
+                        let _ = connection.session.destroy(key);
+                    }
+                    return Err(format!("nothing was imported: {}", generate::refused(rv)));
+                }
+            };
+            made.push(key);
+        }
+        for key in made {
+            match describe::number(connection, key, CKA_CLASS) {
+                Some(CKO_CERTIFICATE) => certificates += 1,
+                _ => keys.push(shown(connection, key)?),
+            }
+        }
+        Ok(Report::of(
+            json!({ "keys": keys, "certificates": certificates, "message": "Successfully imported" }),
+        ))
+    }
+
+    fn templates(&self) -> Result<Vec<Vec<Attr>>, String> {
+        let file = files::read(&self.path)?;
+        let class = self.key_type_class.as_deref().map(names::key_type_class).transpose()?;
+        let passphrase =
+            || pin::obtain("passphrase", self.passphrase_file.as_deref(), "COFFER_PASSPHRASE", false);
+        let name = self.path.display();
+        let found = material::read(&file, passphrase);
+        let found = match (found, class) {
+            (Ok(found), _) => found,
+            // What looks like nothing is a raw key, if it is said to be one.
+            (Err(_), Some((CKO_SECRET_KEY, _))) => vec![Material::Secret(file.clone())],
+            (Err(why), _) => return Err(format!("{name}: {why}")),
+        };
+        let mut templates = Vec::new();
+        for material in &found {
+            let outcome = match material {
+                Material::Private(pkcs8) => self.private(pkcs8, &mut templates),
+                Material::Public(info) => self.public(info, &mut templates),
+                Material::Secret(value) => self.secret(value, class, &mut templates),
+                Material::Certificate(der) => self.certificate(der, &mut templates),
+            };
+            outcome.map_err(|why| format!("{name}: {why}"))?;
+        }
+        if templates.is_empty() { Err(format!("{name}: nothing to import")) } else { Ok(templates) }
+    }
+
+    fn template(&self, terms: &[String], class: CK_OBJECT_CLASS) -> Result<Vec<Attr>, String> {
+        let mut template = self.shared.template(&self.label, terms)?;
+        template.push(Attr::class(class));
+        Ok(template)
+    }
+
+    /// The identifier that ties a key pair and its certificates together.
+    fn id(&self, info: &[u8]) -> Result<Attr, String> {
+        let id = match &self.id {
+            Some(text) => names::hex(text).ok_or_else(|| format!("--id {text}: hex digits are wanted"))?,
+            None => digest::digest(Hash::Sha1, info).to_vec(),
+        };
+        Ok(Attr::bytes(CKA_ID, id))
+    }
+
+    fn private(&self, pkcs8: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+        let (key_type, parts) = material::private_parts(pkcs8)?;
+        let info = parts.bytes(CKA_PUBLIC_KEY_INFO).unwrap_or_default();
+        let mut template = self.template(&self.attributes, CKO_PRIVATE_KEY)?;
+        generate::put_default_uses(&mut template, CKO_PRIVATE_KEY, key_type);
+        template.push(Attr::key_type(key_type));
+        template.extend(material::private_template(&parts));
+        put_default(&mut template, self.id(info)?);
+        for attribute in [CKA_PRIVATE, CKA_SENSITIVE] {
+            put_default(&mut template, Attr::bool(attribute, true));
+        }
+        put_default(&mut template, Attr::bool(CKA_EXTRACTABLE, false));
+        templates.push(template);
+        if info.is_empty() { Ok(()) } else { self.public(info, templates) }
+    }
+
+    fn public(&self, info: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+        let (key_type, parts) = public::attributes(info)?;
+        let mut template = self.template(&self.public_attributes, CKO_PUBLIC_KEY)?;
+        generate::put_default_uses(&mut template, CKO_PUBLIC_KEY, key_type);
+        template.push(Attr::key_type(key_type));
+        template.extend(parts);
+        put_default(&mut template, self.id(info)?);
+        templates.push(template);
+        Ok(())
+    }
+
+    fn secret(
+        &self,
+        value: &[u8],
+        class: Option<(CK_OBJECT_CLASS, CK_KEY_TYPE)>,
+        templates: &mut Vec<Vec<Attr>>,
+    ) -> Result<(), String> {
+        let Some((CKO_SECRET_KEY, key_type)) = class else {
+            return Err("a secret key; say what it is by --key-type-class aes, 3des or generic-secret".into());
+        };
+        let mut template = self.template(&self.attributes, CKO_SECRET_KEY)?;
+        generate::put_default_uses(&mut template, CKO_SECRET_KEY, key_type);
+        template.extend([Attr::key_type(key_type), Attr::bytes(CKA_VALUE, value)]);
+        if let Some(id) = &self.id {
+            let id = names::hex(id).ok_or_else(|| format!("--id {id}: hex digits are wanted"))?;
+            put(&mut template, Attr::bytes(CKA_ID, id));
+        }
+        for attribute in [CKA_PRIVATE, CKA_SENSITIVE] {
+            put_default(&mut template, Attr::bool(attribute, true));
+        }
+        put_default(&mut template, Attr::bool(CKA_EXTRACTABLE, false));
+        templates.push(template);
+        Ok(())
+    }
+
+    fn certificate(&self, der: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+        let parts = material::certificate(der).ok_or("the certificate is malformed")?;
+        let mut template = self.template(&[], CKO_CERTIFICATE)?;
+        template.extend([
+            Attr::ulong(CKA_CERTIFICATE_TYPE, CKC_X_509),
+            Attr::bytes(CKA_SUBJECT, parts.subject),
+            Attr::bytes(CKA_ISSUER, parts.issuer),
+            Attr::bytes(CKA_SERIAL_NUMBER, parts.serial),
+            Attr::bytes(CKA_VALUE, der),
+        ]);
+        put_default(&mut template, self.id(parts.public_key)?);
+        templates.push(template);
+        Ok(())
+    }
+}
+
+fn shown(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<serde_json::Value, String> {
+    describe::full(connection, key)
+}

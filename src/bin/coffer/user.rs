@@ -1,0 +1,258 @@
+//! `coffer login|logout|user ...`, and what clusters have and tokens have not.
+
+use crate::connection::Role;
+use crate::context::Context;
+use crate::output::{Outcome, Report, table};
+use crate::pin;
+use clap::{Args, Subcommand};
+use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{Rv, text};
+use serde_json::json;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Who, by CloudHSM's options.
+#[derive(Args)]
+pub struct Who {
+    /// The user's name; a token that knows only one user does not care.
+    #[arg(long)]
+    username: String,
+    /// admin or crypto-user.
+    #[arg(long, value_enum)]
+    role: Role,
+    /// The password, which others can read here: leave it out to be asked.
+    #[arg(long, hide = true)]
+    password: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Change the password (PIN) of a user, or as admin set it anew and so unlock it.
+    ChangePassword {
+        #[command(flatten)]
+        who: Who,
+        /// A file with the new password.
+        #[arg(long, value_name = "FILE")]
+        new_pin_file: Option<PathBuf>,
+    },
+    /// List the users.
+    List,
+    /// Make a user.
+    Create(Who),
+    /// Delete a user.
+    Delete {
+        #[arg(long)]
+        username: String,
+        #[arg(long, value_enum)]
+        role: Role,
+    },
+}
+
+/// A password that was given as an option: where others can see the command line, that is said.
+fn given(context: &Context, who: &Who) -> Option<Zeroizing<String>> {
+    let password = who.password.as_ref()?;
+    if !context.interactive {
+        eprintln!("coffer: others on this machine can read --password; leave it out to be asked");
+    }
+    Some(Zeroizing::new(password.clone()))
+}
+
+/// Logs in for the rest of the interactive session; alone, shows that the login works.
+pub fn login(context: &mut Context, who: Who) -> Outcome {
+    context.disconnect();
+    let prompt = format!("password of {}", who.username);
+    let secret = match given(context, &who) {
+        Some(password) => password,
+        None => pin::obtain(&prompt, context.target.pin_file.as_deref(), "COFFER_PIN", false)?,
+    };
+    let connection = context.public()?;
+    let outcome = connection.login(who.role, bare(who.role, &who.username), &secret);
+    if let Err(reason) = outcome {
+        context.disconnect();
+        return Err(reason);
+    }
+    Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
+}
+
+pub fn logout(context: &mut Context) -> Outcome {
+    if context.who().is_none() {
+        return Err("nobody is logged in".into());
+    }
+    context.disconnect();
+    Ok(Report::sentence("Logout successful"))
+}
+
+pub fn run(context: &mut Context, command: Command) -> Outcome {
+    match command {
+        Command::List => list(context),
+        Command::ChangePassword { who, new_pin_file } => change(context, &who, new_pin_file),
+        Command::Create(who) => create(context, &who),
+        Command::Delete { username, role } => {
+            let session = &context.connect()?.session;
+            session.delete_user(role.kind(), bare(role, &username)).map_err(|rv| refused(rv, &username))?;
+            Ok(Report::of(json!({ "username": username, "role": role.name() })))
+        }
+    }
+}
+
+/// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.
+fn bare(role: Role, name: &str) -> &str {
+    match (role, name) {
+        (Role::CryptoUser, "user" | "crypto-user" | "crypto_user") => "",
+        (_, name) => name,
+    }
+}
+
+fn refused(rv: Rv, name: &str) -> String {
+    match rv.0 {
+        _ if rv == Rv::ABSENT => {
+            "this module's tokens have one admin and one crypto-user, and no others".into()
+        }
+        CKR_USER_NOT_LOGGED_IN => format!("that is the admin's to do: log in with role admin ({rv})"),
+        CKR_ARGUMENTS_BAD => format!("there is no such user {name:?} ({rv})"),
+        CKR_FUNCTION_REJECTED => {
+            format!(
+                "{name:?} is there already, is the founding admin, is yourself, or was made without escrow ({rv})"
+            )
+        }
+        CKR_PIN_LEN_RANGE => format!("the token takes no password of that length ({rv})"),
+        CKR_PIN_INVALID => format!("{name:?} cannot be a name: 1 to 31 letters, digits and _-.@ ({rv})"),
+        CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),
+        _ => format!("user {name:?}: {rv}"),
+    }
+}
+
+/// A new password: from the command line if it must be, a file, the environment or a prompt.
+fn new_password(context: &Context, who: &Who, file: Option<PathBuf>) -> Result<Zeroizing<String>, String> {
+    match given(context, who) {
+        Some(password) => Ok(password),
+        None => pin::obtain("new password", file.as_deref(), "COFFER_NEW_PIN", true),
+    }
+}
+
+fn create(context: &mut Context, who: &Who) -> Outcome {
+    context.connect()?;
+    let password = new_password(context, who, None)?;
+    let connection = context.connect()?;
+    let created = connection.session.create_user(who.role.kind(), &who.username, &password);
+    created.map_err(|rv| refused(rv, &who.username))?;
+    Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
+}
+
+/// Name, role and whether it is locked.
+fn users(context: &mut Context) -> Result<Vec<(String, Role, bool)>, String> {
+    let connection = context.public()?;
+    let role = |kind| if kind == CKU_SO { Role::Admin } else { Role::CryptoUser };
+    match connection.session.users() {
+        Ok(users) => {
+            let name = |name: String| if name.is_empty() { "user".into() } else { name };
+            Ok(users.iter().map(|user| (name(user.name()), role(user.kind), user.locked())).collect())
+        }
+        Err(rv) if rv == Rv::ABSENT => {
+            let info = connection.module.token_info(connection.slot);
+            let flags = info.map_err(|rv| format!("C_GetTokenInfo: {rv}"))?.flags;
+            let mut users = vec![("admin".into(), Role::Admin, flags & CKF_SO_PIN_LOCKED != 0)];
+            if flags & CKF_USER_PIN_INITIALIZED != 0 {
+                users.push(("user".into(), Role::CryptoUser, flags & CKF_USER_PIN_LOCKED != 0));
+            }
+            Ok(users)
+        }
+        Err(rv) => Err(format!("listing the users: {rv}")),
+    }
+}
+
+fn list(context: &mut Context) -> Outcome {
+    let users = users(context)?;
+    let rows: Vec<_> = users
+        .iter()
+        .map(|(name, role, locked)| vec![name.clone(), role.name().into(), locked.to_string()])
+        .collect();
+    let entry = |(name, role, locked): &(String, Role, bool)| {
+        json!({
+            "username": name, "role": role.name(), "locked": locked.to_string(), "mfa": [],
+            "cluster-coverage": "full",
+        })
+    };
+    let json = json!({ "users": users.iter().map(entry).collect::<Vec<_>>() });
+    Ok(Report { text: table(&["USER", "ROLE", "LOCKED"], &rows), json })
+}
+
+/// One's own by the old one; another's as admin.
+fn change(context: &mut Context, who: &Who, file: Option<PathBuf>) -> Outcome {
+    let me = context.connect()?.user.clone();
+    let (name, kind) = (bare(who.role, &who.username), who.role.kind());
+    let mine = me.as_ref().is_some_and(|(me, role)| {
+        *role == who.role
+            && (me == name || (me.is_empty() && name == "admin") || me == &who.username.to_lowercase())
+    });
+    let new = new_password(context, who, file)?;
+    let old = match mine {
+        true => Some(pin::obtain("old password", context.target.pin_file.as_deref(), "COFFER_PIN", false)?),
+        false => None,
+    };
+    let session = &context.connect()?.session;
+    let changed = match (old, me) {
+        // The name in front of an old PIN said who logs in, and is no part of it.
+        (Some(old), Some((me, _))) => {
+            let own = old.split_once(':').filter(|(name, _)| name.to_lowercase() == me).map(|(_, rest)| rest);
+            session.set_pin(own.unwrap_or(&old), &new)
+        }
+        (_, Some((_, Role::Admin))) => match session.set_user_pin(kind, name, &new) {
+            Err(rv) if rv == Rv::ABSENT && who.role == Role::CryptoUser => session.init_pin(&new),
+            outcome => outcome,
+        },
+        _ => return Err("a crypto-user can change its own password only".into()),
+    };
+    changed.map_err(|rv| refused(rv, &who.username))?;
+    Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
+}
+
+#[derive(Subcommand)]
+pub enum Cluster {
+    /// Tell about the token: what CloudHSM tells about the HSMs of a cluster.
+    HsmInfo,
+    /// Activate a new cluster: a token is active from `coffer token init` on.
+    Activate {
+        #[arg(long, hide = true)]
+        password: Option<String>,
+    },
+    /// Mutual TLS with a cluster: a token is a file, and no connection needs it.
+    #[command(disable_help_subcommand = true)]
+    Mtls {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _arguments: Vec<String>,
+    },
+}
+
+pub fn cluster(context: &mut Context, command: Cluster) -> Outcome {
+    match command {
+        Cluster::HsmInfo => {
+            let connection = context.public()?;
+            let info = connection
+                .module
+                .token_info(connection.slot)
+                .map_err(|rv| format!("C_GetTokenInfo: {rv}"))?;
+            let (major, minor) = (info.firmwareVersion.major, info.firmwareVersion.minor);
+            Ok(Report::of(json!({ "hsms": [{
+                "vendor": text(&info.manufacturerID),
+                "model": text(&info.model),
+                "serial-number": text(&info.serialNumber),
+                "label": text(&info.label),
+                "slot": connection.slot,
+                "firmware-version-major": major.to_string(),
+                "firmware-version-minor": minor.to_string(),
+                "fips-state": match text(&info.model).as_str() {
+                    "fips" => json!("FIPS mode"),
+                    "non-fips" => json!("non-FIPS mode"),
+                    _ => json!(null),
+                },
+            }] })))
+        }
+        Cluster::Activate { .. } => {
+            Err("cluster activate: a token is active from `coffer token init` on".into())
+        }
+        Cluster::Mtls { .. } => {
+            Err("cluster mtls: a token is a file of this machine; there is no connection to secure".into())
+        }
+    }
+}
