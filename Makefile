@@ -21,7 +21,7 @@ COMMAND := $(BUILT)/coffer
 # Where rustup puts cargo, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all build setup setup-clients demo test test-long lint install uninstall clean
+.PHONY: all build setup setup-clients demo test test-long lint bench bench-quick bench-instructions install uninstall clean
 
 all: build
 
@@ -55,6 +55,26 @@ test-long: setup-clients
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+BENCH      := $(BUILT)/coffer-bench
+BENCH_ARGS ?=
+
+# Beside the peers and bare AWS-LC, three quarters of an hour; writes docs/performance.md, its chart, and JSON.
+bench: setup
+	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
+	$(BENCH) --module $(LIBRARY) $$(sh scripts/peers.sh | sed 's/^/--module /') --json $(TARGET)/bench.json \
+	    --svg docs/performance.svg --markdown docs/performance.md $(BENCH_ARGS)
+
+# Beside bare AWS-LC only, two minutes.
+bench-quick:
+	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
+	$(BENCH) --quick $(BENCH_ARGS)
+
+# Fails if a small operation takes 3 % more or fewer instructions than benches/instructions.json says. BENCH_ARGS=--accept
+# writes that file anew.
+bench-instructions: setup-clients
+	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
+	$(BENCH) --instructions benches/instructions.json $(BENCH_ARGS)
 
 # Takes what is built, so that root needs no Rust: make build && sudo make install
 install: $(LIBRARY) $(COMMAND)
