@@ -92,7 +92,7 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
         fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
     }
     for (attribute, value) in template.iter() {
-        let row = row(&schema, attribute, rules)?;
+        let row = row(schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         if !row.notes.has(7) {
             object.set(attribute, value.disclosed());
@@ -306,7 +306,7 @@ fn change(current: &Attributes, changes: &Attributes, rules: &Rules, how: Change
     let schema = schema::of(current)?;
     let mut object = current.clone();
     for (attribute, value) in changes.iter() {
-        let row = row(&schema, attribute, rules)?;
+        let row = row(schema, attribute, rules)?;
         check_value(attribute, value, MAX_DEPTH)?;
         permit(current, row, value, rules, how)?;
         object.set(attribute, if row.notes.has(7) { value.clone() } else { value.disclosed() });
