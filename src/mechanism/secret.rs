@@ -45,7 +45,7 @@ const DES2: Lengths = Lengths::Fixed(16);
 const DES3: Lengths = Lengths::Fixed(24);
 
 /// As deep as computing a check value goes. Unoptimised frames are larger.
-const CHECK_VALUE_STACK: usize = if cfg!(debug_assertions) { 1 << 12 } else { 1 << 10 };
+const CHECK_VALUE_STACK: usize = if cfg!(debug_assertions) { 1 << 14 } else { 1 << 11 };
 
 /// Checks the value's length and adds CKA_VALUE_LEN and CKA_CHECK_VALUE.
 fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Result<[u8; 3]>) -> Result<()> {
