@@ -149,14 +149,15 @@ impl Provider {
         }
         // openCryptoki's tokens are the system's: one that holds anything else than our own is left alone.
         let system = self.make == Make::OpenCryptoki;
-        let ours = system.then(|| module.slot_by_label(LABEL)).flatten();
+        if system && module.slot_by_label(LABEL).is_some() {
+            return self.empty(module);
+        }
         let slots = module.slots(system).map_err(say("C_GetSlotList"))?;
         let empty = |&slot: &CK_SLOT_ID| {
             module.token_info(slot).map_or(true, |info| info.flags & CKF_TOKEN_INITIALIZED == 0)
         };
-        let slot = ours.or_else(|| slots.into_iter().find(empty)).ok_or("no slot without a token")?;
-        let so_pin = if ours.is_some() { CHANGED_SO_PIN } else { SO_PIN };
-        module.init_token(slot, so_pin, LABEL).map_err(say("C_InitToken"))?;
+        let slot = slots.into_iter().find(empty).ok_or("no slot without a token")?;
+        module.init_token(slot, SO_PIN, LABEL).map_err(say("C_InitToken"))?;
         let slot = module.slot_by_label(LABEL).ok_or("the new token is in no slot")?;
         let session = module.open_session(slot, true).map_err(say("C_OpenSession"))?;
         session.login(CKU_SO, SO_PIN).map_err(say("C_Login as SO"))?;
@@ -166,5 +167,16 @@ impl Provider {
         }
         session.init_pin(USER_PIN).map_err(say("C_InitPIN"))?;
         session.logout().map_err(say("C_Logout"))
+    }
+
+    /// Destroys what an earlier run has left in the token.
+    fn empty(&self, module: Module) -> Result<(), String> {
+        let session = self.open(module)?;
+        self.log_in(&session)?;
+        let left = session.find(&[]).map_err(|rv| format!("C_FindObjects: {rv}"))?;
+        left.into_iter()
+            .try_for_each(|object| session.destroy(object))
+            .map_err(|rv| format!("C_DestroyObject: {rv}"))?;
+        session.logout().map_err(|rv| format!("C_Logout: {rv}"))
     }
 }
