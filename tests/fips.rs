@@ -148,3 +148,26 @@ fn strict_tokens_refuse_roles_that_undo_each_other() {
     let itself = token.session.wrap(&Mechanism::new(CKM_AES_KEY_WRAP_KWP), wrapping, wrapping);
     assert_eq!(Rv::of(&itself), Rv(CKR_KEY_NOT_WRAPPABLE));
 }
+
+#[test]
+fn strict_tokens_take_no_weak_des_key() {
+    if in_strict_child("strict_tokens_take_no_weak_des_key") {
+        return;
+    }
+    let token = TestToken::new();
+    let import = |value: [u64; 3]| {
+        let value = value.map(u64::to_be_bytes).concat();
+        let template = [
+            Attr::ulong(CKA_CLASS, CKO_SECRET_KEY),
+            Attr::ulong(CKA_KEY_TYPE, CKK_DES3),
+            Attr::bytes(CKA_VALUE, &value),
+        ];
+        Rv::of(&token.session.create_object(&template))
+    };
+    let (a, b, c) = (0x0123_4567_89AB_CDEF, 0x2345_6789_ABCD_EF01, 0x4567_89AB_CDEF_0123);
+    assert_eq!(import([a, b, c]), Rv(CKR_OK));
+    // Single DES, two-key triple DES, a weak and a semi-weak part.
+    for weak in [[a, a, c], [a, b, a], [0x0101_0101_0101_0101, b, c], [a, 0x01FE_01FE_01FE_01FE, c]] {
+        assert_eq!(import(weak), Rv(CKR_ATTRIBUTE_VALUE_INVALID), "{weak:x?}");
+    }
+}

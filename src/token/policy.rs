@@ -2,6 +2,7 @@
 
 use super::config::{Mode, Policy, Profile};
 use super::{cloudhsm, fips};
+use crate::crypto::des;
 use crate::error::Result;
 use crate::mechanism::table::{Offer, Unit};
 use crate::mechanism::vendor::CKM_CLOUDHSM_EDDSA;
@@ -175,8 +176,12 @@ impl Rules {
     /// Judges a new key, however it came: its components are in `attributes`, or what its generation is asked for.
     ///
     /// # Errors
-    /// CKR_KEY_SIZE_RANGE, CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT.
+    /// CKR_KEY_SIZE_RANGE, CKR_CURVE_NOT_SUPPORTED, CKR_TEMPLATE_INCONSISTENT; CKR_ATTRIBUTE_VALUE_INVALID for a weak
+    /// DES key under the strict policy.
     pub fn judge_key(&self, attributes: &Attributes) -> Result<()> {
+        if self.policy == Policy::Strict {
+            strict_key(attributes)?;
+        }
         if self.profile == Profile::CloudHsm { cloudhsm::judge_key(attributes) } else { Ok(()) }
     }
 
@@ -292,6 +297,15 @@ fn strict_refuses(usage: Use, mechanism: &Mechanism) -> bool {
     const UNAUTHENTICATED: &[CK_MECHANISM_TYPE] =
         &[CKM_AES_CBC_PAD, CKM_DES3_CBC_PAD, CKM_RSA_PKCS, CKM_RSA_X_509, CKM_AES_CTR];
     matches!(usage, Use::Wrap | Use::Unwrap) && UNAUTHENTICATED.contains(&mechanism.number)
+}
+
+/// The standard lets weak DES keys in, and test vectors use them: their kind is refused here only.
+fn strict_key(attributes: &Attributes) -> Result<()> {
+    let des = matches!(attributes.ulong(CKA_KEY_TYPE), Some(CKK_DES2 | CKK_DES3));
+    if des && attributes.bytes(CKA_VALUE).is_some_and(|value| !des::is_strong(value)) {
+        fail!(AttributeValueInvalid, "CKA_VALUE: a part of the key is weak, or two parts are equal");
+    }
+    Ok(())
 }
 
 /// CKA_START_DATE and CKA_END_DATE, both included, in UTC.
