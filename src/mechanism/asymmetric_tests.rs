@@ -115,8 +115,11 @@ fn pkcs8_brings_every_component_back() {
             let error = import(&exported.expose()[..cut]).unwrap_err();
             assert_eq!(error.rv(), Rv::WrappedKeyInvalid);
         }
-        let longer = [exported.expose(), &[0]].concat();
-        assert_eq!(import(&longer).unwrap_err().rv(), Rv::WrappedKeyInvalid);
+        assert!(import(&[exported.expose(), &[0; 7]].concat()).is_ok());
+        for behind in [&[1][..], &[0, 1], &[0; 8]] {
+            let longer = [exported.expose(), behind].concat();
+            assert_eq!(import(&longer).unwrap_err().rv(), Rv::WrappedKeyInvalid);
+        }
         for other in TYPES.into_iter().filter(|other| *other != key_type) {
             let import = super::key::kind(CKO_PRIVATE_KEY, other).unwrap().import.unwrap();
             assert_eq!(import(exported.expose()).unwrap_err().rv(), Rv::WrappedKeyInvalid);
