@@ -136,7 +136,7 @@ fn the_guide_makes_a_token() {
         .output()
         .expect("coffer runs");
     let said = String::from_utf8_lossy(&list.stdout);
-    assert!(said.contains("\"label\":\"cluster\"") && said.contains("non-fips"), "{said}");
+    assert!(said.contains("\"label\": \"cluster\"") && said.contains("non-fips"), "{said}");
 }
 
 #[test]
