@@ -1,7 +1,6 @@
 //! CMAC (SP 800-38B) over AES and triple DES.
 
-use super::aes;
-use super::equal;
+use super::{Direction, InOut, aes, equal};
 
 /// What CMAC needs of a block cipher with blocks of `N` bytes.
 pub trait BlockCipher<const N: usize> {
@@ -10,6 +9,9 @@ pub trait BlockCipher<const N: usize> {
 
     /// Encrypts one block in place.
     fn encrypt(&self, block: &mut [u8; N]);
+
+    /// Takes whole blocks into the chain, as CBC does whose ciphertext nobody wants but for its last block.
+    fn take(&self, chain: &mut [u8; N], blocks: &[u8]);
 }
 
 impl BlockCipher<16> for aes::Key {
@@ -18,6 +20,23 @@ impl BlockCipher<16> for aes::Key {
     fn encrypt(&self, block: &mut [u8; 16]) {
         self.encrypt_block(block);
     }
+
+    fn take(&self, chain: &mut [u8; 16], blocks: &[u8]) {
+        take_by(chain, blocks, |chain, io| self.cbc(Direction::Encrypt, chain, io));
+    }
+}
+
+/// [`BlockCipher::take`] by CBC, a part at a time.
+pub(super) fn take_by<const N: usize>(
+    chain: &mut [u8; N],
+    blocks: &[u8],
+    cbc: impl Fn(&mut [u8; N], InOut<'_>),
+) {
+    let mut unwanted = [0; 512];
+    for part in blocks.chunks(unwanted.len()) {
+        cbc(chain, InOut::new(part, &mut unwanted[..part.len()]));
+    }
+    super::wipe(&mut unwanted);
 }
 
 /// A running CMAC. It does not hold its key: every call gets it.
@@ -38,17 +57,19 @@ impl<const N: usize> Default for Context<N> {
 impl<const N: usize> Context<N> {
     /// Takes more of the message.
     pub fn update(&mut self, key: &impl BlockCipher<N>, mut data: &[u8]) {
-        while !data.is_empty() {
-            if self.used == N {
-                self.absorb();
-                key.encrypt(&mut self.chain);
-                self.used = 0;
+        if self.used + data.len() > N {
+            let (first, later) = data.split_at(N - self.used);
+            let (whole, last) = later.split_at((later.len() - 1) / N * N);
+            self.block[self.used..].copy_from_slice(first);
+            self.absorb();
+            key.encrypt(&mut self.chain);
+            if !whole.is_empty() {
+                key.take(&mut self.chain, whole);
             }
-            let (now, later) = data.split_at(data.len().min(N - self.used));
-            self.block[self.used..self.used + now.len()].copy_from_slice(now);
-            self.used += now.len();
-            data = later;
+            (self.used, data) = (0, last);
         }
+        self.block[self.used..self.used + data.len()].copy_from_slice(data);
+        self.used += data.len();
     }
 
     /// The MAC of all that was taken.

@@ -3,7 +3,7 @@
 //! ECB and CBC decryption of more than a few blocks run bitsliced, in constant time; what is shorter, and CBC
 //! encryption, where every block waits for the one before, by AWS-LC's tables.
 
-use super::cmac::BlockCipher;
+use super::cmac::{BlockCipher, take_by};
 use super::status::wipe_value;
 use super::{Direction, InOut, Secret, equal, random};
 use crate::error::Result;
@@ -76,6 +76,10 @@ impl BlockCipher<BLOCK> for Key {
 
     fn encrypt(&self, block: &mut [u8; BLOCK]) {
         self.ecb(Direction::Encrypt, InOut::in_place(block, BLOCK));
+    }
+
+    fn take(&self, chain: &mut [u8; BLOCK], blocks: &[u8]) {
+        take_by(chain, blocks, |chain, io| self.cbc(Direction::Encrypt, chain, io));
     }
 }
 
