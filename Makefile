@@ -45,12 +45,13 @@ test: setup-clients
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace --no-fail-fast
 
-# Every vector, every kill point, a thousand bit flips, long races.
+# Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind.
 test-long: setup-clients
 	$(CARGO) build --workspace
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast
 	sh scripts/valgrind.sh
 	sh scripts/asan.sh
+	sh scripts/constant-time.sh
 
 lint:
 	$(CARGO) fmt --all --check
