@@ -22,6 +22,7 @@ for source in "$root"/c-examples/*.c; do
     common | des_ecb_key) continue ;;
     # Takes the slot that is still free.
     init_token) options="--so-pin $COFFER_SO_PIN --pin $COFFER_PIN --label three" ;;
+    trusted_key) options="--so-pin $COFFER_SO_PIN --slot 0 --label trusted" ;;
     migrate_3des) options="--from-slot 0 --from-pin $COFFER_PIN --to-slot 1 --to-pin $COFFER_PIN" ;;
     *) options="--slot 0 --pin $COFFER_PIN" ;;
     esac
