@@ -99,6 +99,16 @@ impl Packed {
         self.entry(attribute).filter(|entry| entry.tag == BYTES).map(|entry| entry.value)
     }
 
+    /// The same of several, named in ascending order, on one way through.
+    pub fn bytes_of<const N: usize>(&self, attributes: [AttributeType; N]) -> [Option<&[u8]>; N] {
+        let mut entries = Entries(&self.0).map_while(|entry| entry).peekable();
+        attributes.map(|attribute| {
+            while entries.next_if(|entry| entry.attribute < attribute).is_some() {}
+            let entry = entries.next_if(|entry| entry.attribute == attribute);
+            entry.filter(|entry| entry.tag == BYTES).map(|entry| entry.value)
+        })
+    }
+
     /// A Boolean; false where there is none.
     pub fn is_true(&self, attribute: AttributeType) -> bool {
         self.entry(attribute).is_some_and(|entry| entry.tag == BOOL && entry.value == [1])
@@ -278,6 +288,8 @@ mod tests {
             let plain = all.value(*attribute).filter(|value| matches!(value, Value::Bytes(_)));
             assert_eq!(packed.bytes(*attribute), plain.and_then(Value::as_bytes));
         }
+        let several = packed.bytes_of([CKA_LABEL, CKA_UNIQUE_ID, CKA_VALUE, CKA_ID, CKA_UNWRAP_TEMPLATE]);
+        assert_eq!(several, [Some(&b"label"[..]), None, None, None, None]);
         let one = |attribute, value: Value| Attributes::new().with(attribute, value);
         let sure = [
             (one(CKA_CLASS, Value::Ulong(CKO_SECRET_KEY)), true),

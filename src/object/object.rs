@@ -160,11 +160,11 @@ impl Object {
         told.unwrap_or_else(|| template::matches(self.attributes(), template))
     }
 
-    /// The bytes of an attribute that is no secret.
-    pub fn plain_bytes(&self, attribute: AttributeType) -> Option<&[u8]> {
+    /// The bytes of attributes that are no secret, named in ascending order.
+    pub fn plain_bytes<const N: usize>(&self, attributes: [AttributeType; N]) -> [Option<&[u8]>; N] {
         match self.plain.still_packed() {
-            Some(packed) => packed.bytes(attribute),
-            None => self.attributes().bytes(attribute),
+            Some(packed) => packed.bytes_of(attributes),
+            None => attributes.map(|attribute| self.attributes().bytes(attribute)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
 use super::arrival::{Arrival, Vaults};
-use super::objects::{Home, Objects, present};
+use super::objects::{Home, Indexer, Objects, present};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
@@ -37,7 +37,7 @@ impl Token {
     fn take_in(&self, opened: &Opened) -> Result<()> {
         let login = self.login.read();
         let mut objects = self.objects.write();
-        let loaded = match self.load(opened, objects.revision, login.as_ref()) {
+        let loaded = match self.load(opened, objects.revision, login.as_ref(), &objects.indexer()) {
             Err(error) if error.rv() == Rv::DeviceRemoved => {
                 // Another process has initialised the token anew: the login is no more.
                 drop((objects, login));
@@ -55,6 +55,7 @@ impl Token {
         opened: &Opened,
         since: Revision,
         login: Option<&Login>,
+        indexer: &Indexer,
     ) -> Result<Loaded<Arrival>> {
         let keys = login.map(|login| &*login.keys);
         // The SO holds the token key but has no private objects.
@@ -63,7 +64,9 @@ impl Token {
             true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
             false => 1,
         };
-        opened.sealed.take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user))
+        opened
+            .sealed
+            .take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user, indexer))
     }
 
     /// Brings `objects` up to date.
@@ -77,7 +80,7 @@ impl Token {
         for (_, error) in &loaded.refused {
             log!(Error, "the token in slot {}: {error}", self.slot());
         }
-        if loaded.complete {
+        if loaded.complete && objects.has_stored() {
             let there: HashSet<ObjectId> = loaded.stored.iter().map(|arrival| arrival.id).collect();
             objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
         }
@@ -88,13 +91,19 @@ impl Token {
         }
         let vaults = Vaults::new(&opened.sealed, login);
         objects.reserve(loaded.stored.len());
-        for arrival in loaded.stored {
+        // The oldest first, so that handles ascend by age in every process.
+        let mut order: Vec<(Revision, usize)> =
+            loaded.stored.iter().enumerate().map(|(at, arrival)| (arrival.revision, at)).collect();
+        order.sort_unstable();
+        let mut arrivals: Vec<_> = loaded.stored.into_iter().map(Some).collect();
+        for arrival in order.into_iter().filter_map(|(_, at)| arrivals[at].take()) {
             let home = Home::Stored(arrival.id, arrival.revision);
             let handle = objects.handle_of(&arrival.id);
             let known = handle.and_then(|handle| objects.get(handle));
             if known.is_some_and(|(_, there)| there == home) {
                 continue;
             }
+            let keys = arrival.keys;
             let (secrets, attributes) = arrival.split(&vaults);
             match (attributes, known) {
                 (Some(Ok(attributes)), Some((old, _))) => {
@@ -103,7 +112,7 @@ impl Token {
                 }
                 (Some(Ok(attributes)), None) => {
                     let object = Object::stored(self.next_handle(), attributes, secrets);
-                    objects.insert(Arc::new(object), home);
+                    objects.insert_by(Arc::new(object), home, keys);
                 }
                 (unusable, _) => {
                     if let Some(Err(error)) = unusable {

@@ -8,6 +8,7 @@ use cryptoki_sys::*;
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::num::NonZero;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
@@ -44,9 +45,20 @@ impl Objects {
         self.index.reserve(objects);
     }
 
+    /// What computes an object's keys in the index.
+    pub fn indexer(&self) -> Indexer {
+        self.index.indexer.clone()
+    }
+
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
+        let keys = self.index.indexer.keys(object.plain_bytes(INDEXED));
+        self.insert_by(object, home, keys);
+    }
+
+    /// The same with keys that [`Objects::indexer`] has computed.
+    pub fn insert_by(&mut self, object: Arc<Object>, home: Home, keys: IndexKeys) {
         let handle = object.handle();
-        self.index.add(&object);
+        self.index.add(handle, keys);
         match home {
             Home::Stored(id, _) => {
                 self.stored.insert(id, handle);
@@ -68,6 +80,11 @@ impl Objects {
         ptr::eq(&*entry.object, object).then_some(entry.home)
     }
 
+    /// Whether any of them lives in the storage.
+    pub fn has_stored(&self) -> bool {
+        !self.stored.is_empty()
+    }
+
     pub fn handle_of(&self, id: &ObjectId) -> Option<Handle> {
         self.stored.get(id).copied()
     }
@@ -77,7 +94,7 @@ impl Objects {
         if let Some(entry) = self.entries.get_mut(&object.handle()) {
             self.index.drop(&entry.object);
             entry.object.supersede();
-            self.index.add(&object);
+            self.index.add(object.handle(), self.index.indexer.keys(object.plain_bytes(INDEXED)));
             (entry.object, entry.home) = (object, home);
         }
     }
@@ -137,7 +154,7 @@ impl Objects {
 /// Handles by the value of the attributes that searches name most. Keyed by a hash: `find` compares anyway.
 #[derive(Default)]
 struct Index {
-    hasher: RandomState,
+    indexer: Indexer,
     /// The only handle of a key; CK_INVALID_HANDLE if it has several.
     single: HashMap<u64, Handle, BuildHasherDefault<Hashed>>,
     several: HashMap<u64, Vec<Handle>, BuildHasherDefault<Hashed>>,
@@ -161,24 +178,35 @@ impl Hasher for Hashed {
     }
 }
 
-const INDEXED: [AttributeType; 4] = [CKA_UNIQUE_ID, CKA_LABEL, CKA_ID, CKA_MODULUS];
+/// In ascending order.
+pub const INDEXED: [AttributeType; 4] = [CKA_LABEL, CKA_UNIQUE_ID, CKA_ID, CKA_MODULUS];
+
+/// An object's keys in the index, by the attributes of [`INDEXED`].
+pub type IndexKeys = [Option<NonZero<u64>>; INDEXED.len()];
+
+/// Computes keys in the index, in whatever thread.
+#[derive(Clone, Default)]
+pub struct Indexer(RandomState);
+
+impl Indexer {
+    /// Of these values.
+    pub fn keys(&self, values: [Option<&[u8]>; INDEXED.len()]) -> IndexKeys {
+        std::array::from_fn(|at| self.key(INDEXED[at], values[at]))
+    }
+
+    fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<NonZero<u64>> {
+        let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
+        NonZero::new(self.0.hash_one((attribute, bytes)).max(1))
+    }
+}
 
 impl Index {
-    fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<u64> {
-        bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| self.hasher.hash_one((attribute, bytes)))
-    }
-
-    fn keys(&self, object: &Object) -> [Option<u64>; INDEXED.len()] {
-        INDEXED.map(|name| self.key(name, object.plain_bytes(name)))
-    }
-
     fn reserve(&mut self, objects: usize) {
         self.single.reserve(objects.saturating_mul(3));
     }
 
-    fn add(&mut self, object: &Object) {
-        let handle = object.handle();
-        for key in self.keys(object).into_iter().flatten() {
+    fn add(&mut self, handle: Handle, keys: IndexKeys) {
+        for key in keys.into_iter().flatten().map(NonZero::get) {
             let single = match self.single.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert(handle);
@@ -198,7 +226,8 @@ impl Index {
 
     fn drop(&mut self, object: &Object) {
         let handle = object.handle();
-        for key in self.keys(object).into_iter().flatten() {
+        let keys = self.indexer.keys(object.plain_bytes(INDEXED));
+        for key in keys.into_iter().flatten().map(NonZero::get) {
             if self.single.get(&key) == Some(&handle) {
                 self.single.remove(&key);
             } else if let Some(handles) = self.several.get_mut(&key) {
@@ -215,7 +244,8 @@ impl Index {
 
     /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
     fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
-        let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.bytes(*name)));
+        let keys = INDEXED.iter().filter_map(|name| self.indexer.key(*name, template.bytes(*name)));
+        let keys = keys.map(NonZero::get);
         let handles = |key| match self.single.get(&key) {
             None => &[][..],
             Some(&CK_INVALID_HANDLE) => self.several.get(&key).map_or(&[][..], Vec::as_slice),
