@@ -1,6 +1,7 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
 use super::arrival::{Arrival, Vaults};
+use super::built_in::BuiltIn;
 use super::objects::{Home, Indexer, Objects, present};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
@@ -130,7 +131,7 @@ impl Token {
         Ok(())
     }
 
-    fn next_handle(&self) -> Handle {
+    pub(super) fn next_handle(&self) -> Handle {
         self.handles.fetch_add(1, Ordering::Relaxed) as Handle
     }
 
@@ -144,12 +145,23 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
         let objects = self.objects.read();
-        let object = objects.get(handle).map(|(object, _)| object).filter(|object| self.visible(object));
-        present(object, handle).cloned()
+        match objects.get(handle) {
+            Some((object, _)) => present(Some(object).filter(|object| self.visible(object)), handle).cloned(),
+            None => {
+                drop(objects);
+                let opened = self.opened.read();
+                present(opened.as_ref().and_then(|opened| opened.built_in.object(handle)), handle).cloned()
+            }
+        }
     }
 
     /// All objects that the application may see and that match, in ascending order.
     pub fn find(&self, template: &Attributes) -> Vec<Handle> {
+        if BuiltIn::concerns(template) {
+            let opened = self.opened.read();
+            let found = opened.as_ref().map(|opened| opened.built_in.find(self, &opened.rules, template));
+            return found.unwrap_or_default();
+        }
         self.objects.read().find(template, |object| self.visible(object))
     }
 

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod audit;
+mod built_in;
 mod care;
 mod cloudhsm;
 pub mod config;
