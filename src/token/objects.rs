@@ -1,4 +1,4 @@
-//! The objects of a token in memory, by handle, and an index for C_FindObjects.
+//! The stored objects of a token in memory, by handle, and an index for C_FindObjects.
 
 use crate::error::Result;
 use crate::object::{AttributeType, Attributes, Handle, Object, Value, template};
@@ -6,7 +6,7 @@ use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::ptr;
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use std::sync::Arc;
 /// Where an object lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Home {
-    /// In the session that made it.
-    Session(CK_SESSION_HANDLE),
     /// In the storage, under this name, as this commit wrote it.
     Stored(ObjectId, Revision),
 }
@@ -25,14 +23,13 @@ struct Entry {
     home: Home,
 }
 
-/// All objects of a token that this process knows, whoever may see them.
+/// All stored objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
     entries: BTreeMap<Handle, Entry>,
     stored: HashMap<ObjectId, Handle>,
-    of_sessions: BTreeSet<(CK_SESSION_HANDLE, Handle)>,
     index: Index,
-    /// The commit up to which the stored objects are here; `Revision(0)` before the first load.
+    /// The commit up to which they are here; `Revision(0)` before the first load.
     pub revision: Revision,
 }
 
@@ -40,14 +37,8 @@ impl Objects {
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
         let handle = object.handle();
         self.index.add(&object);
-        match home {
-            Home::Stored(id, _) => {
-                self.stored.insert(id, handle);
-            }
-            Home::Session(session) => {
-                self.of_sessions.insert((session, handle));
-            }
-        }
+        let Home::Stored(id, _) = home;
+        self.stored.insert(id, handle);
         self.entries.insert(handle, Entry { object, home });
     }
 
@@ -79,23 +70,10 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            match entry.home {
-                Home::Stored(id, _) => {
-                    self.stored.remove(&id);
-                }
-                Home::Session(session) => {
-                    self.of_sessions.remove(&(session, handle));
-                }
-            }
+            let Home::Stored(id, _) = entry.home;
+            self.stored.remove(&id);
             entry.object.revoke();
         }
-    }
-
-    /// Takes out the objects of a session.
-    pub fn remove_session(&mut self, session: CK_SESSION_HANDLE) {
-        let range = (session, Handle::MIN)..=(session, Handle::MAX);
-        let ended: Vec<Handle> = self.of_sessions.range(range).map(|(_, handle)| *handle).collect();
-        ended.into_iter().for_each(|handle| self.remove(handle));
     }
 
     /// Takes out all that `choose` says.
@@ -129,7 +107,7 @@ impl Objects {
 
 /// Handles by the value of the attributes that searches name most. Keyed by a hash: `find` compares anyway.
 #[derive(Default)]
-struct Index {
+pub(super) struct Index {
     hasher: RandomState,
     handles: HashMap<u64, Vec<Handle>>,
 }
@@ -147,7 +125,7 @@ impl Index {
         values.filter_map(|(name, value)| self.key(name, value)).collect()
     }
 
-    fn add(&mut self, object: &Object) {
+    pub(super) fn add(&mut self, object: &Object) {
         for key in self.keys(object.attributes()) {
             let handles = self.handles.entry(key).or_default();
             if let Err(at) = handles.binary_search(&object.handle()) {
@@ -156,7 +134,7 @@ impl Index {
         }
     }
 
-    fn drop(&mut self, object: &Object) {
+    pub(super) fn drop(&mut self, object: &Object) {
         for key in self.keys(object.attributes()) {
             if let Some(handles) = self.handles.get_mut(&key) {
                 if let Ok(at) = handles.binary_search(&object.handle()) {
@@ -170,7 +148,7 @@ impl Index {
     }
 
     /// The handles that can match; `None` if the template names nothing indexed.
-    fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
+    pub(super) fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
         let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.value(*name)?));
         keys.map(|key| self.handles.get(&key).map_or(&[][..], Vec::as_slice))
             .min_by_key(|handles| handles.len())
