@@ -1,5 +1,6 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod arrival;
 mod audit;
 mod built_in;
 mod care;

@@ -3,7 +3,7 @@
 
 use super::objects::Index;
 use crate::kernel::shard::{Apart, SHARDS, next_number};
-use crate::object::{Attributes, Handle, Object, template};
+use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use std::collections::BTreeMap;
@@ -172,7 +172,7 @@ impl SessionObjects {
         found: &mut Vec<Handle>,
     ) {
         let before = found.len();
-        let fits = |object: &Object| visible(object) && template::matches(object.attributes(), template);
+        let fits = |object: &Object| visible(object) && object.matches(template);
         for shard in self.used() {
             let objects = self.shards[shard].0.read();
             if objects.entries.is_empty() {
