@@ -1,4 +1,5 @@
-//! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
+//! What has to be written below Rust: SIMD kernels AWS-LC does not have, shared memory, and what
+//! keeps threads apart.
 //!
 //! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
 //! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a
@@ -15,6 +16,7 @@ mod in_out;
 mod numbers;
 pub mod primes;
 pub mod sha512;
+pub mod shard;
 pub mod shared;
 pub mod signals;
 

@@ -271,6 +271,11 @@ impl Object {
         self.revoked.load(Ordering::Acquire)
     }
 
+    /// Whether nobody holds the object but the caller, nor another version of it.
+    pub fn is_alone(object: &Arc<Object>) -> bool {
+        Arc::strong_count(object) == 1 && Arc::strong_count(&object.revoked) == 1
+    }
+
     /// Marks that there is a newer version.
     pub fn supersede(&self) {
         self.superseded.store(true, Ordering::Release);

@@ -99,8 +99,9 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_EXISTS, CKR_PIN_INCORRECT (of a token that has an SO), CKR_PIN_LEN_RANGE, CKR_PIN_LOCKED.
     pub fn init_token(&self, slot: CK_SLOT_ID, so_pin: &[u8], label: &str) -> Result<()> {
-        let token = self.slots.token(slot)?;
-        token.initialise(so_pin, label)
+        self.slots.token(slot)?.initialise(so_pin, label)?;
+        self.sessions.forget_closed();
+        Ok(())
     }
 
     /// Makes a token out of a backup: the slot that it is in.
@@ -116,7 +117,9 @@ impl Module {
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS, CKR_PIN_INCORRECT, CKR_PIN_LOCKED.
     pub fn destroy_token(&self, slot: CK_SLOT_ID, so_pin: &[u8]) -> Result<()> {
-        self.slots.destroy_token(slot, so_pin)
+        self.slots.destroy_token(slot, so_pin)?;
+        self.sessions.forget_closed();
+        Ok(())
     }
 
     /// Whether C_InitPIN would take this PIN in a token that C_InitToken makes in this slot.
@@ -132,17 +135,19 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_ASYNC_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<SessionHandle> {
-        let token = self.slots.token(slot)?;
-        if flags & CKF_SERIAL_SESSION == 0 {
-            fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
-        }
-        if flags & CKF_ASYNC_SESSION != 0 {
-            fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
-        }
         let read_write = flags & CKF_RW_SESSION != 0;
-        let storage = token.session_opened(read_write)?;
-        let opened = self.sessions.insert(|handle| Session::new(handle, token.clone(), storage, read_write));
-        opened.inspect_err(|_| token.session_closed(None, read_write))
+        self.sessions.open(|handle, place| {
+            if let Some(closed) = place.as_mut().filter(|closed| closed.token().slot() == slot) {
+                check_flags(flags)?;
+                if closed.reopen(handle, read_write)? {
+                    return Ok(());
+                }
+            }
+            let token = self.slots.token(slot)?;
+            check_flags(flags)?;
+            *place = Some(Session::open(handle, token, read_write)?);
+            Ok(())
+        })
     }
 
     /// An open session, the caller's own as long as what is returned lives: closing it waits for that.
@@ -171,7 +176,6 @@ impl Module {
     /// # Errors
     /// As [`Session::destroy_object`].
     pub fn destroy_object(&self, session: SessionHandle, object: Handle) -> Result<()> {
-        // Most objects are destroyed when nobody uses them, and then there is nobody to look for.
         if self.session(session)?.destroy_object(object)? {
             self.sessions.for_each_idle(Session::let_go_of_revoked_keys);
         }
@@ -183,8 +187,7 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn close_session(&self, handle: SessionHandle) -> Result<()> {
-        self.sessions.remove(handle)?.close();
-        Ok(())
+        self.sessions.close(handle)
     }
 
     /// C_CloseAllSessions.
@@ -193,13 +196,22 @@ impl Module {
     /// CKR_SLOT_ID_INVALID.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.slots.token(slot)?;
-        let sessions = self.sessions.remove_all(|session| Arc::ptr_eq(session.token(), &token));
-        sessions.into_iter().for_each(Session::close);
+        self.sessions.close_all(|session| Arc::ptr_eq(session.token(), &token));
         Ok(())
     }
 
     /// What C_Finalize does before the module goes: every session ends, every token logs out.
     pub fn close_everything(&self) {
-        self.sessions.remove_all(|_| true).into_iter().for_each(Session::close);
+        self.sessions.close_all(|_| true);
     }
+}
+
+fn check_flags(flags: CK_FLAGS) -> Result<()> {
+    if flags & CKF_SERIAL_SESSION == 0 {
+        fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
+    }
+    if flags & CKF_ASYNC_SESSION != 0 {
+        fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
+    }
+    Ok(())
 }

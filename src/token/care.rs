@@ -137,14 +137,14 @@ impl Token {
     /// # Errors
     /// CKR_SESSION_EXISTS; CKR_PIN_INCORRECT, CKR_PIN_LOCKED of the founding SO's PIN.
     pub(super) fn destroy_token(&self, so_pin: &[u8]) -> Result<()> {
-        let sessions = self.sessions.lock();
-        if sessions.read_only + sessions.read_write > 0 {
+        let turn = self.sessions.turn();
+        if !turn.none() {
             fail!(SessionExists, "a session with the token is open");
         }
         self.initialised()?.sealed.verify_pin(role(User::So), "", so_pin)?;
         self.record(None, "destroy token", pin::FOUNDER, "", None)?;
         self.place.destroy(self.slot as u64)?;
-        *self.opened.write() = None;
+        self.supersede(None);
         let mut objects = self.objects.write();
         objects.remove_where(|_, _| true);
         objects.revision = Revision(0);

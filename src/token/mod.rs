@@ -9,8 +9,10 @@ pub mod config;
 mod contents;
 mod fips;
 mod objects;
+mod open_sessions;
 mod pin;
 mod policy;
+mod session_objects;
 mod sharing;
 mod slots;
 #[allow(clippy::module_inception)]
@@ -20,6 +22,7 @@ mod users;
 pub use audit::AuditVerdict;
 pub use care::{Notify, Verdict};
 pub use config::Config;
+pub(crate) use open_sessions::Counted;
 pub use policy::{MechanismInfo, Rules, Use};
 pub use sharing::Access;
 pub use slots::Slots;
