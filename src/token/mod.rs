@@ -11,6 +11,7 @@ mod fips;
 mod objects;
 mod pin;
 mod policy;
+mod repair;
 mod sharing;
 mod slots;
 #[allow(clippy::module_inception)]
@@ -18,9 +19,10 @@ mod token;
 mod users;
 
 pub use audit::AuditVerdict;
-pub use care::{Notify, Verdict};
+pub use care::{BackupInfo, Notify, Verdict, backup_info};
 pub use config::Config;
 pub use policy::{MechanismInfo, Rules, Use};
+pub use repair::{Details, Rescue};
 pub use sharing::Access;
 pub use slots::Slots;
 pub use token::{Opened, Token, TokenInfo, User};
