@@ -163,10 +163,12 @@ fn old_backups_go_and_nothing_else() {
     let path = place.file("backups");
     let serial = place.tokens()[0]["serial"].as_str().expect("text").to_owned();
     let first = place.done(&["token", "backup", "--path", &path])["path"].as_str().expect("text").to_owned();
+    let source = place.file("source");
+    fs::copy(&first, &source).expect("a copy");
     let named = |serial: &str, time: &str| format!("coffer-{serial}-{time}.backup");
     let old = |time: &str| {
         let name = named(&serial, time);
-        fs::copy(&first, Path::new(&path).join(&name)).expect("a copy");
+        fs::copy(&source, Path::new(&path).join(&name)).expect("a copy");
         name
     };
     let ancient = [old("20200101T000000.000Z"), old("20210101T000000.000Z"), old("20220101T000000.000Z")];
@@ -178,7 +180,7 @@ fn old_backups_go_and_nothing_else() {
         "2020.backup".to_owned(),
     ];
     for name in &kept {
-        fs::copy(&first, Path::new(&path).join(name)).expect("a copy");
+        fs::copy(&source, Path::new(&path).join(name)).expect("a copy");
     }
     let false_one = named(&serial, "20190101T000000.000Z");
     fs::write(Path::new(&path).join(&false_one), "precious, and no backup").expect("a file");
@@ -204,6 +206,13 @@ fn old_backups_go_and_nothing_else() {
         assert!(left.contains(name), "{name}: {left:?}");
     }
     assert_eq!(left.len(), kept.len() + 2, "{left:?}");
+    // A clock that was wrong once: neither the one of the future nor the one just made goes.
+    let future = old("20990101T000000.000Z");
+    let last = left.iter().find(|name| {
+        name.starts_with(&format!("coffer-{serial}-")) && !kept.contains(name) && **name != false_one
+    });
+    assert_eq!(backup(&["--keep", "1"]), [&last.expect("the one of before")[..]]);
+    assert!(names(&place, "backups").contains(&future) && names(&place, "backups").len() == left.len() + 1);
     for wrong in [["--keep", "0"], ["--keep-days", "0"], ["--keep", "all"]] {
         let arguments = [&["token", "backup", "--path", &path][..], &wrong].concat();
         assert_eq!(run(&mut place.coffer(&arguments)).status.code(), Some(2), "{wrong:?}");

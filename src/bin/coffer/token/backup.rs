@@ -79,7 +79,7 @@ impl Backup {
         bar.finish_and_clear();
         written?;
         let removed = match &directory {
-            Some(directory) if rotates => self.remove_old(directory, &details.serial)?,
+            Some(directory) if rotates => self.remove_old(directory, &details.serial, &path)?,
             _ => Vec::new(),
         };
         let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -96,8 +96,8 @@ impl Backup {
     }
 
     /// Removes what neither rule keeps, among the backups of this very token that were written here by this command.
-    /// The newest stays whatever the rules say.
-    fn remove_old(&self, directory: &Path, serial: &str) -> Result<Vec<PathBuf>, String> {
+    /// The newest stays whatever the rules say, and so does the one just `made`, should a clock have gone back.
+    fn remove_old(&self, directory: &Path, serial: &str, made: &Path) -> Result<Vec<PathBuf>, String> {
         let wrong = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         let mut backups = Vec::new();
         for entry in fs::read_dir(directory).map_err(|error| wrong(directory, error))? {
@@ -120,7 +120,7 @@ impl Backup {
         for (newer, (time, path)) in backups.into_iter().rev().enumerate() {
             let by_count = self.keep.is_some_and(|keep| (newer as u64) < keep);
             let by_age = self.keep_days.is_some_and(|days| now.saturating_sub(time) <= days * 86_400_000);
-            if newer > 0 && !by_count && !by_age {
+            if newer > 0 && path != made && !by_count && !by_age {
                 fs::remove_file(&path).map_err(|error| wrong(&path, error))?;
                 removed.push(path);
             }
