@@ -30,3 +30,31 @@ pub enum Direction {
     /// Ciphertext to plaintext.
     Decrypt,
 }
+
+/// What each kernel's choice comes to on this processor, for people.
+pub fn ways() -> [(&'static str, &'static str); 3] {
+    let has = cpu::features();
+    let first = |ways: &[(bool, &'static str)], otherwise| {
+        ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
+    };
+    [
+        ("triple DES", first(&[(has.avx512, "AVX-512"), (has.avx2, "AVX2"), (has.neon, "NEON")], "portable")),
+        (
+            "AES",
+            first(
+                &[
+                    (has.vaes && has.avx2 && has.avx512, "VAES on 512 bits"),
+                    (has.vaes && has.avx2, "VAES on 256 bits"),
+                ],
+                "AWS-LC's",
+            ),
+        ),
+        (
+            "SHA-512",
+            first(
+                &[(has.avx2 && has.bmi && has.avx512, "AVX-512"), (has.avx2 && has.bmi, "AVX2")],
+                "AWS-LC's",
+            ),
+        ),
+    ]
+}

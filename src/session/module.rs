@@ -3,10 +3,11 @@
 use super::SessionHandle;
 use super::session::Session;
 use super::sessions::{Held, Sessions};
+use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::Handle;
 use crate::token::config::Profile;
-use crate::token::{Config, MechanismInfo, Slots, TokenInfo, User};
+use crate::token::{Config, Details, MechanismInfo, Rescue, Slots, TokenInfo, User, UserEntry};
 use cryptoki_sys::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -110,6 +111,50 @@ impl Module {
     /// CKR_PIN_INCORRECT, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR, CKR_SLOT_ID_INVALID if no slot is free.
     pub fn restore_token(&self, path: &Path, user: User, name: &[u8], pin: &[u8]) -> Result<CK_SLOT_ID> {
         self.slots.restore(path, user, name, pin)
+    }
+
+    /// Makes a token out of a backup by the escrow key with this seed, and gives the founding SO a new PIN.
+    ///
+    /// # Errors
+    /// As [`Module::restore_token`]; CKR_ARGUMENTS_BAD if the backup was not made for this key; CKR_PIN_LEN_RANGE.
+    pub fn restore_token_by_escrow(&self, path: &Path, seed: &Secret, so_pin: &[u8]) -> Result<CK_SLOT_ID> {
+        self.slots.restore_by_escrow(path, seed, so_pin)
+    }
+
+    /// What can be told of a slot's token without a PIN.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
+    pub fn token_details(&self, slot: CK_SLOT_ID) -> Result<Details> {
+        self.slots.token(slot)?.details()
+    }
+
+    /// The users of a slot's token.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
+    pub fn users(&self, slot: CK_SLOT_ID) -> Result<Vec<UserEntry>> {
+        self.slots.token(slot)?.users()
+    }
+
+    /// What is left of a token whose records are not those that were written.
+    ///
+    /// # Errors
+    /// As [`Token::rescue`].
+    ///
+    /// [`Token::rescue`]: crate::token::Token::rescue
+    pub fn rescue(&self, slot: CK_SLOT_ID, user: User, name: &[u8], pin: &[u8]) -> Result<Rescue> {
+        self.slots.token(slot)?.rescue(user, name, pin)
+    }
+
+    /// Gives a locked user or SO its tries back, without a PIN.
+    ///
+    /// # Errors
+    /// As [`Token::forgive`].
+    ///
+    /// [`Token::forgive`]: crate::token::Token::forgive
+    pub fn forgive(&self, slot: CK_SLOT_ID, user: User, name: &[u8]) -> Result<()> {
+        self.slots.token(slot)?.forgive(user, name)
     }
 
     /// Destroys a token for ever.
