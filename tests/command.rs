@@ -12,6 +12,8 @@ mod interactive;
 mod keys;
 #[path = "command/migration.rs"]
 mod migration;
+#[path = "command/quorum.rs"]
+mod quorum;
 #[path = "command/tools.rs"]
 mod tools;
 #[path = "command/users.rs"]

@@ -6,6 +6,7 @@
 mod audit;
 mod backup;
 mod pins;
+mod quorum;
 mod sharing;
 mod users;
 mod writing;
@@ -23,7 +24,8 @@ use crate::error::{Error, Result, Rv};
 pub use backup::restore;
 use parking_lot::Mutex;
 use pins::Opened;
-use std::collections::HashSet;
+pub use quorum::Waiting;
+use std::collections::{HashMap, HashSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use users::UserInfo;
@@ -99,6 +101,10 @@ pub struct Keys {
     admin: Option<Secret>,
     token: TokenKeys,
     verified: Mutex<Verified>,
+    /// Who has approved which of its requests.
+    approvals: Mutex<HashMap<[u8; 16], HashSet<UserId>>>,
+    /// Objects that take approvals and were made by this login, which is still setting them up.
+    made: Mutex<HashSet<ObjectId>>,
     /// The token is damaged and was opened to save what is there.
     rescue: bool,
 }
@@ -122,6 +128,12 @@ impl Keys {
     /// Whether they open an object: a public one, or one that their user has a grant to.
     pub fn open(&self, object: &Stored) -> bool {
         object.opens_for(&self.opener.user)
+    }
+
+    /// Notes that the user has just made an object that takes approvals: until the logout it shares that without any,
+    /// since it could have made it without any.
+    pub fn made(&self, object: ObjectId) {
+        self.made.lock().insert(object);
     }
 
     fn opener(&self) -> Option<&Opener> {
@@ -422,6 +434,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
             admin,
             token,
             verified: Mutex::default(),
+            approvals: Mutex::default(),
+            made: Mutex::default(),
             rescue: false,
         })
     }
@@ -549,7 +563,7 @@ fn sort(changes: Changes, keys: Option<&Keys>) -> Result<Loaded> {
             }
             (None, Some(_)) => {
                 let sound = match record.key.first() {
-                    Some(b'm' | b'u' | b'a') => set::body(record, token).map(drop),
+                    Some(b'm' | b'u' | b'a' | b'q') => set::body(record, token).map(drop),
                     Some(b's' | b'c') => set::plain_body(record).map(drop),
                     _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(&record.key)))),
                 };

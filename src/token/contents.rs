@@ -1,11 +1,13 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
 use super::objects::{Home, Objects, present};
+use super::quorum::{Service, is_guarded};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
 use crate::object::{Attributes, Handle, Object, Secrets, template};
+use crate::storage::quorum::Guarded;
 use crate::storage::record::{ObjectId, Stored, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets, Sealed};
 use crate::storage::sqlite::Sqlite;
@@ -207,8 +209,12 @@ impl Token {
             true => Revision(0),
             false => {
                 let puts: Vec<_> = records.iter().map(Record::put).collect();
-                match self.commit(login.as_ref(), &puts)? {
-                    Commit::Done(revision) => revision,
+                match self.commit(login.as_ref(), &puts, None)? {
+                    Commit::Done(revision) => {
+                        let guarded = drafts.iter().filter(|(object, _)| is_guarded(object.attributes()));
+                        guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
+                        revision
+                    }
                     Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
                 }
             }
@@ -230,9 +236,14 @@ impl Token {
         Ok(handles)
     }
 
-    fn commit(&self, login: Option<&Login>, changes: &[Change<'_>]) -> Result<Commit> {
+    fn commit(
+        &self,
+        login: Option<&Login>,
+        changes: &[Change<'_>],
+        guarded: Option<&Guarded>,
+    ) -> Result<Commit> {
         let Some(login) = login else { fail!(UserNotLoggedIn, "writing a token object takes a login") };
-        self.initialised()?.sealed.commit(&login.keys, changes)
+        self.initialised()?.sealed.commit_guarded(&login.keys, changes, guarded)
     }
 
     /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes. False if it is no
@@ -255,7 +266,8 @@ impl Token {
             Home::Session(_) => home,
             Home::Stored(id, revision) => {
                 let record = Record::of(&new, id, Some(revision))?;
-                match self.commit(login.as_ref(), &[record.put()])? {
+                let guarded = self.guarded(Service::KeyManagement, object)?;
+                match self.commit(login.as_ref(), &[record.put()], guarded.as_ref())? {
                     Commit::Done(revision) => Home::Stored(id, revision),
                     Commit::Stale(_) => return Ok(false),
                 }
@@ -286,7 +298,7 @@ impl Token {
         let login = self.login.read();
         let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
         if let Home::Stored(id, at) = home
-            && let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }])?
+            && let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }], None)?
         {
             return Ok(false);
         }

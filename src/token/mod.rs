@@ -9,6 +9,7 @@ mod fips;
 mod objects;
 mod pin;
 mod policy;
+pub mod quorum;
 mod sharing;
 mod slots;
 #[allow(clippy::module_inception)]
@@ -19,6 +20,7 @@ pub use audit::AuditVerdict;
 pub use care::{Notify, Verdict};
 pub use config::Config;
 pub use policy::{MechanismInfo, Rules, Use};
+pub use quorum::{Service, Waiting};
 pub use sharing::Access;
 pub use slots::Slots;
 pub use token::{Opened, Token, TokenInfo, User};
