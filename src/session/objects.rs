@@ -69,7 +69,7 @@ impl Session {
         if object.is_borrowed() {
             fail!(ActionProhibited, "only its owner copies an object that is shared");
         }
-        if quorum::is_guarded(object.attributes()) {
+        if quorum::is_guarded(&object) {
             fail!(ActionProhibited, "a key that takes approvals has no copies that would take none");
         }
         let attributes = template::copy(object.attributes(), template, &self.rules())?;

@@ -127,7 +127,7 @@ impl Session {
         let mut guarded = false;
         let key = self.fit_key(usage, mechanism, handle, |key| {
             // An approval is for one use.
-            guarded = quorum::is_guarded(key.attributes());
+            guarded = quorum::is_guarded(key);
             Ok(judge(self, usage, mechanism, key)? && !guarded)
         })?;
         self.policy().judge_parameter(usage, mechanism, params)?;

@@ -83,7 +83,7 @@ impl Session {
     /// CKR_KEY_FUNCTION_NOT_PERMITTED; as [`Session::key`].
     pub(super) fn key_beside(&self, handle: Handle) -> Result<Kept> {
         let key = self.key(handle)?;
-        if quorum::is_guarded(key.attributes()) {
+        if quorum::is_guarded(&key) {
             fail!(KeyFunctionNotPermitted, "a key whose use takes approvals does not serve here");
         }
         Ok(key)

@@ -6,7 +6,7 @@ use super::pin;
 use super::token::{Login, Token};
 use super::users::{UserEntry, role};
 use crate::error::Result;
-use crate::object::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Object};
+use crate::object::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Object};
 use crate::storage::quorum::Guarded;
 pub use crate::storage::quorum::{MESSAGE, Service};
 use crate::storage::sealed::{Keys, Sealed};
@@ -29,7 +29,7 @@ pub struct Waiting {
 
 /// How many users must approve what a service does with a key; 0 or 1: none. Who could wrap a key out or share it alone
 /// could use it alone, so managing it takes no fewer than its use.
-pub fn need(key: &Attributes, service: Service) -> u8 {
+pub fn need(key: &Object, service: Service) -> u8 {
     let value = |of| key.ulong(of).map_or(0, |value| u8::try_from(value).unwrap_or(u8::MAX));
     match service {
         Service::KeyManagement => value(CKA_COFFER_MANAGE_QUORUM).max(value(CKA_COFFER_USE_QUORUM)),
@@ -38,7 +38,7 @@ pub fn need(key: &Attributes, service: Service) -> u8 {
 }
 
 /// Whether anything that is done with the key takes approvals.
-pub fn is_guarded(key: &Attributes) -> bool {
+pub fn is_guarded(key: &Object) -> bool {
     [Service::KeyManagement, Service::KeyUsage].into_iter().any(|service| need(key, service) > 1)
 }
 
@@ -51,7 +51,7 @@ impl Token {
 
     /// What must be approved before a service does something to a key.
     pub(super) fn guarded(&self, service: Service, key: &Object) -> Result<Option<Guarded>> {
-        let need = need(key.attributes(), service);
+        let need = need(key, service);
         match self.stored(key)? {
             Some(id) if need > 1 => Ok(Some(Guarded { service, object: Some(id), need })),
             _ => Ok(None),
@@ -66,7 +66,7 @@ impl Token {
         let key = match key {
             None => None,
             Some(key) => match self.stored(key)? {
-                Some(id) => Some((id, need(key.attributes(), service))),
+                Some(id) => Some((id, need(key, service))),
                 None => fail!(ArgumentsBad, "session keys take no approvals"),
             },
         };

@@ -37,7 +37,7 @@ impl Token {
             let Some(id) = self.stored(object)? else {
                 fail!(ActionProhibited, "only token objects are shared")
             };
-            let need = quorum::need(object.attributes(), Service::KeyManagement);
+            let need = quorum::need(object, Service::KeyManagement);
             self.initialised()?.sealed.share_guarded(&login.keys, &id, &name, shared, need).map(drop)
         };
         let event = if shared { "share" } else { "unshare" };
