@@ -14,6 +14,8 @@ mod interactive;
 mod keys;
 #[path = "command/migration.rs"]
 mod migration;
+#[path = "command/quorum.rs"]
+mod quorum;
 #[path = "command/token.rs"]
 mod token;
 #[path = "command/tools.rs"]

@@ -9,7 +9,7 @@ mod object;
 pub mod schema;
 pub mod template;
 
-pub use attribute::{AttributeType, Kind};
+pub use attribute::{AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Kind};
 pub use attributes::{Attributes, Value};
 pub use codec::{MAX_DEPTH, Packed};
 pub use follows::Follows;

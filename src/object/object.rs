@@ -168,7 +168,8 @@ impl Object {
         }
     }
 
-    fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
+    /// A number among the attributes that are not secret.
+    pub fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
         match self.plain.still_packed() {
             Some(packed) => packed.ulong(attribute),
             None => self.attributes().ulong(attribute),

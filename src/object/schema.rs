@@ -23,7 +23,7 @@
 //! | 22 | only tells C_UnwrapKey and C_DeriveKey a length to check; the object does not keep it (section 5.18) |
 //! | 23 | can be emptied by C_SetAttributeValue (section 4.11) |
 
-use super::attribute::{self, AttributeType};
+use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -503,6 +503,8 @@ static PRIVATE_KEY: &[Row] = rows! {
     CKA_PUBLIC_KEY_INFO       [8]       = EMPTY;
     // CloudHSM's, as with public keys.
     CKA_CHECK_VALUE           [2 4 6];
+    CKA_COFFER_MANAGE_QUORUM  [];
+    CKA_COFFER_USE_QUORUM     [];
 };
 
 static RSA_PRIVATE: &[Row] = rows! {
@@ -546,6 +548,8 @@ static SECRET_KEY: &[Row] = rows! {
     CKA_WRAP_TEMPLATE      [];
     CKA_UNWRAP_TEMPLATE    [];
     CKA_DERIVE_TEMPLATE    [];
+    CKA_COFFER_MANAGE_QUORUM [];
+    CKA_COFFER_USE_QUORUM  [];
 };
 
 /// The tables of some types forbid CKA_VALUE_LEN to C_UnwrapKey; 3.2's description of C_UnwrapKey allows it.

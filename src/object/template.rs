@@ -15,7 +15,7 @@ pub use reveal::{is_secret, matches, take_secrets, value};
 
 use super::attribute::{self, AttributeType, Kind};
 use super::schema::{self, Absent, Row, Schema};
-use super::{Attributes, MAX_DEPTH, Value};
+use super::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, MAX_DEPTH, Value};
 use crate::error::Result;
 use cryptoki_sys::*;
 
@@ -419,6 +419,13 @@ fn consistent(object: &Attributes, schema: &Schema, rules: &Rules) -> Result<()>
     if rules.defaults == Defaults::CloudHsm && public_key && !rules.by_so {
         fail!(AttributeValueInvalid, "CKA_PRIVATE: keys are private in the cloudhsm profile");
     }
+    let quorum =
+        [CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM].into_iter().filter_map(|of| object.ulong(of));
+    if quorum.max() > Some(1)
+        && ![CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE].into_iter().all(|of| object.is_true(of))
+    {
+        fail!(TemplateInconsistent, "keys that take approvals are private, sensitive token keys");
+    }
     if object.ulong(CKA_CERTIFICATE_TYPE) == Some(CKC_X_509) {
         x509_consistent(object)?;
     }
@@ -471,11 +478,15 @@ fn check_value(attribute: AttributeType, value: &Value, depth: usize) -> Result<
     }
 }
 
+/// The most users who can have a say in a key.
+const MOST_APPROVALS: CK_ULONG = 8;
+
 /// The greatest number an attribute can have, where its values are enumerated from 0.
 fn greatest(attribute: AttributeType) -> CK_ULONG {
     match attribute {
         CKA_CERTIFICATE_CATEGORY => CK_CERTIFICATE_CATEGORY_OTHER_ENTITY,
         CKA_JAVA_MIDP_SECURITY_DOMAIN => CK_SECURITY_DOMAIN_THIRD_PARTY,
+        CKA_COFFER_MANAGE_QUORUM | CKA_COFFER_USE_QUORUM => MOST_APPROVALS,
         _ => CK_ULONG::MAX,
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Result, Rv};
 use crate::mechanism::key;
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object};
-use crate::token::User;
+use crate::token::{User, quorum};
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -67,6 +67,9 @@ impl Session {
         let object = self.object(handle)?;
         if object.is_borrowed() {
             fail!(ActionProhibited, "only its owner copies an object that is shared");
+        }
+        if quorum::is_guarded(&object) {
+            fail!(ActionProhibited, "a key that takes approvals has no copies that would take none");
         }
         let attributes = template::copy(object.attributes(), template, &self.rules())?;
         self.may_write(&attributes)?;

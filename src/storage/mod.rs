@@ -21,6 +21,7 @@ pub mod keyring;
 pub mod memory;
 pub mod meta;
 pub mod place;
+pub mod quorum;
 pub mod record;
 pub mod sealed;
 pub mod set;

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod loading;
 mod pins;
+mod quorum;
 mod sharing;
 mod users;
 mod writing;
@@ -25,7 +26,8 @@ pub use backup::{restore, restore_by_escrow};
 pub use loading::Loaded;
 use parking_lot::Mutex;
 use pins::Opened;
-use std::collections::HashSet;
+pub use quorum::Waiting;
+use std::collections::{HashMap, HashSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use users::UserInfo;
@@ -101,6 +103,10 @@ pub struct Keys {
     admin: Option<Secret>,
     token: TokenKeys,
     verified: Mutex<Verified>,
+    /// Who has approved which of its requests.
+    approvals: Mutex<HashMap<[u8; 16], HashSet<UserId>>>,
+    /// Objects that take approvals and were made by this login, which is still setting them up.
+    made: Mutex<HashSet<ObjectId>>,
     /// The token is damaged and was opened to save what is there.
     rescue: bool,
 }
@@ -124,6 +130,12 @@ impl Keys {
     /// Whether they open an object: a public one, or one that their user has a grant to.
     pub fn open(&self, object: &Stored) -> bool {
         object.opens_for(&self.opener.user)
+    }
+
+    /// Notes that the user has just made an object that takes approvals: until the logout it shares that without any,
+    /// since it could have made it without any.
+    pub fn made(&self, object: ObjectId) {
+        self.made.lock().insert(object);
     }
 
     fn opener(&self) -> Option<&Opener> {
@@ -419,6 +431,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
             admin,
             token,
             verified: Mutex::default(),
+            approvals: Mutex::default(),
+            made: Mutex::default(),
             rescue: false,
         })
     }

@@ -3,12 +3,14 @@
 use super::arrival::{Arrival, Vaults};
 use super::built_in::BuiltIn;
 use super::objects::{Home, Indexer, Objects, present};
+use super::quorum::{Service, is_guarded};
 use super::session_objects::{SessionObjects, new_handle};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
 use crate::object::{Attributes, Handle, Object, Packed, Secrets, template};
+use crate::storage::quorum::Guarded;
 use crate::storage::record::{ObjectId, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
 use crate::storage::{Revision, Stamp};
@@ -249,8 +251,12 @@ impl Token {
             packed.push(Packed::new(record.attributes.expose())?);
         }
         let puts: Vec<_> = records.iter().map(Record::put).collect();
-        let revision = match self.commit(login.as_ref(), &puts)? {
-            Commit::Done(revision) => revision,
+        let revision = match self.commit(login.as_ref(), &puts, None)? {
+            Commit::Done(revision) => {
+                let guarded = drafts.iter().filter(|(object, _)| is_guarded(object));
+                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
+                revision
+            }
             Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
         };
         let mut objects = self.objects.write();
@@ -277,9 +283,14 @@ impl Token {
         }))
     }
 
-    fn commit(&self, login: Option<&Login>, changes: &[Change<'_>]) -> Result<Commit> {
+    fn commit(
+        &self,
+        login: Option<&Login>,
+        changes: &[Change<'_>],
+        guarded: Option<&Guarded>,
+    ) -> Result<Commit> {
         let Some(login) = login else { fail!(UserNotLoggedIn, "writing a token object takes a login") };
-        self.initialised()?.sealed.commit(&login.keys, changes)
+        self.initialised()?.sealed.commit_guarded(&login.keys, changes, guarded)
     }
 
     /// C_SetAttributeValue, once the changes are judged: gives `object` these attributes. False if it is no
@@ -302,7 +313,8 @@ impl Token {
         let login = self.login.read();
         let Some(Home::Stored(id, revision)) = self.objects.read().home_of(object) else { return Ok(false) };
         let record = Record::of(&new, id, Some(revision))?;
-        let home = match self.commit(login.as_ref(), &[record.put()])? {
+        let guarded = self.guarded(Service::KeyManagement, object)?;
+        let home = match self.commit(login.as_ref(), &[record.put()], guarded.as_ref())? {
             Commit::Done(revision) => Home::Stored(id, revision),
             Commit::Stale(_) => return Ok(false),
         };
@@ -328,7 +340,7 @@ impl Token {
     fn remove(&self, object: &Object) -> Result<bool> {
         let login = self.login.read();
         let Some(Home::Stored(id, at)) = self.objects.read().home_of(object) else { return Ok(false) };
-        if let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }])? {
+        if let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }], None)? {
             return Ok(false);
         }
         // A refresh may have noticed the end first; it is this thread's all the same.

@@ -22,12 +22,14 @@ pub struct UserEntry {
     pub name: String,
     /// The tries at the PIN.
     pub pin: PinState,
+    /// Has registered a key to approve with.
+    pub approver: bool,
 }
 
 impl From<UserInfo> for UserEntry {
     fn from(info: UserInfo) -> UserEntry {
         let user = if info.role == Role::So { User::So } else { User::Normal };
-        UserEntry { user, name: shown(user, &info.name), pin: info.pin }
+        UserEntry { user, name: shown(user, &info.name), pin: info.pin, approver: info.approver }
     }
 }
 

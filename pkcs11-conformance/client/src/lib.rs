@@ -21,7 +21,7 @@ mod session;
 pub use arena::Arena;
 pub use attr::{Attr, Template, Value};
 pub use buffer::{fill, two_call};
-pub use coffer::CofferUser;
+pub use coffer::{CofferApproval, CofferUser};
 pub use cryptoki_sys;
 pub use mechanism::{Mechanism, Segment};
 pub use module::{Interface, Module, text};

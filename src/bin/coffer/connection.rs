@@ -197,8 +197,8 @@ impl Connection {
     /// The user's name for people and for JSON: "user" where the token knows only one.
     pub fn username(&self) -> &str {
         match &self.user {
-            Some((_, Role::Admin)) => "admin",
             Some((name, _)) if !name.is_empty() => name,
+            Some((_, Role::Admin)) => "admin",
             _ => "user",
         }
     }

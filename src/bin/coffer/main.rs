@@ -99,8 +99,20 @@ enum Command {
     Interactive,
 }
 
+impl Cli {
+    /// One command has an option of the same name as a general one, and another meaning.
+    fn settle(&mut self) {
+        if let Command::Quorum(command) = &mut self.command
+            && let Some(token) = command.cluster_id()
+        {
+            self.target.token = token;
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
+    cli.settle();
     if let Some(file) = cli.target.config.take() {
         Config::name(file);
     }
@@ -137,7 +149,7 @@ fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Logout => user::logout(context),
         Command::User(command) => user::run(context, command),
         Command::Cluster(command) => cluster::run(context, command),
-        Command::Quorum(command) => quorum::run(command),
+        Command::Quorum(command) => quorum::run(context, command),
         Command::Interactive => Err("this is the prompt already".into()),
     }
 }
