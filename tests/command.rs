@@ -12,6 +12,8 @@ mod interactive;
 mod keys;
 #[path = "command/migration.rs"]
 mod migration;
+#[path = "command/stores.rs"]
+mod stores;
 #[path = "command/tools.rs"]
 mod tools;
 #[path = "command/wrap.rs"]
@@ -91,9 +93,17 @@ impl Place {
     fn coffer(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
         command.args(arguments).env("COFFER_CONF", self.path().join("coffer.toml"));
-        for variable in
-            ["COFFER_SO_PIN", "COFFER_PIN", "COFFER_ROLE", "CLOUDHSM_PIN", "CLOUDHSM_ROLE", "COFFER_TOKEN"]
-        {
+        for variable in [
+            "COFFER_SO_PIN",
+            "COFFER_PIN",
+            "COFFER_ROLE",
+            "CLOUDHSM_PIN",
+            "CLOUDHSM_ROLE",
+            "COFFER_TOKEN",
+            "COFFER_FROM_PIN",
+            "COFFER_TO_PIN",
+            "COFFER_INIT_ARGS",
+        ] {
             command.env_remove(variable);
         }
         command.env("HOME", self.path()).stdin(Stdio::null());

@@ -10,13 +10,15 @@ pub struct Context {
     pub target: Target,
     /// Whether commands come from the prompt.
     pub interactive: bool,
+    /// Whether the answer is printed as JSON.
+    pub json: bool,
     connection: Option<Connection>,
     module: Option<Module>,
 }
 
 impl Context {
     pub fn new(target: Target, interactive: bool) -> Context {
-        Context { target, interactive, connection: None, module: None }
+        Context { target, interactive, json: false, connection: None, module: None }
     }
 
     /// The connection, logged in.

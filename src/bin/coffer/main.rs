@@ -100,7 +100,11 @@ fn main() -> ExitCode {
         return interactive::run_to_exit(cli.target, cli.json);
     }
     let json = cli.json || !(cli.text || io::stdout().is_terminal());
-    let outcome = run(&mut Context::new(cli.target, false), cli.command);
+    let mut context = Context::new(cli.target, false);
+    context.json = json;
+    let outcome = run(&mut context, cli.command);
+    // A store is closed before its answer is read.
+    drop(context);
     match print(outcome, json) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -135,6 +139,8 @@ fn run(context: &mut Context, command: Command) -> Outcome {
 fn print(outcome: Outcome, json: bool) -> io::Result<bool> {
     let good = outcome.is_ok();
     let said = match (outcome, json) {
+        // Said already, piece by piece.
+        (Ok(report), _) if report.json.is_null() => Ok(()),
         (Ok(report), true) => say(&pretty(&json!({ "error_code": 0, "data": report.json }))),
         (Ok(report), false) => say(&report.text),
         (Err(message), true) => say(&pretty(&json!({ "error_code": 1, "data": message }))),

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 pub struct Report {
     /// Lines for a terminal.
     pub text: String,
-    /// `data` of the JSON answer.
+    /// `data` of the JSON answer; null if it has been printed already.
     pub json: Value,
 }
 
