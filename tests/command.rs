@@ -16,6 +16,8 @@ mod migration;
 mod stores;
 #[path = "command/tools.rs"]
 mod tools;
+#[path = "command/users.rs"]
+mod users;
 #[path = "command/wrap.rs"]
 mod wrap;
 
