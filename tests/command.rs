@@ -16,6 +16,8 @@ mod keys;
 mod migration;
 #[path = "command/quorum.rs"]
 mod quorum;
+#[path = "command/stores.rs"]
+mod stores;
 #[path = "command/token.rs"]
 mod token;
 #[path = "command/tools.rs"]
@@ -114,7 +116,9 @@ impl Place {
             "CLOUDHSM_PIN",
             "CLOUDHSM_ROLE",
             "COFFER_TOKEN",
+            "COFFER_FROM_PIN",
             "COFFER_TO_PIN",
+            "COFFER_INIT_ARGS",
         ] {
             command.env_remove(variable);
         }

@@ -67,7 +67,7 @@ impl Doctor {
             }
             say("shared library", shared_library());
         }
-        match load(context.target.library.as_deref()) {
+        match load(context.target.library.as_deref(), context.target.init_args.as_deref()) {
             Err(why) => say("module", Err(why)),
             Ok(module) => {
                 say("module", about(module));

@@ -122,6 +122,7 @@ fn one(context: &mut Context, words: Vec<String>, json: bool) -> Result<bool, St
         return Err("another --library needs a session of its own".into());
     }
     let json = json || cli.json || !(cli.text || io::stdout().is_terminal());
+    context.json = json;
     let outcome = match cli.command {
         Command::Interactive => Err("this is the prompt already".into()),
         command => run(context, command),

@@ -121,8 +121,12 @@ fn main() -> ExitCode {
     }
     let json = cli.json || !(cli.text || io::stdout().is_terminal());
     let mut context = Context::new(cli.target, false);
+    context.json = json;
     let outcome = run(&mut context, cli.command);
-    match print(outcome, context.found_wrong, json) {
+    let found_wrong = context.found_wrong;
+    // A store is closed before its answer is read.
+    drop(context);
+    match print(outcome, found_wrong, json) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -158,6 +162,8 @@ fn run(context: &mut Context, command: Command) -> Outcome {
 fn print(outcome: Outcome, found_wrong: bool, json: bool) -> io::Result<bool> {
     let good = outcome.is_ok() && !found_wrong;
     let said = match (outcome, json) {
+        // Said already, piece by piece.
+        (Ok(report), _) if report.json.is_null() => Ok(()),
         (Ok(report), true) => say(&pretty(&json!({ "error_code": i32::from(!good), "data": report.json }))),
         (Ok(report), false) => say(&report.text),
         (Err(message), true) => say(&pretty(&json!({ "error_code": 1, "data": message }))),

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Report {
     /// Lines for a terminal.
     pub text: String,
-    /// `data` of the JSON answer.
+    /// `data` of the JSON answer; null if it has been printed already.
     pub json: Value,
 }
 
