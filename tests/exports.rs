@@ -162,7 +162,8 @@ fn another_module_in_the_global_scope_does_not_take_its_functions_over() {
         .map(|name| format!("unsigned long {name}(void) {{ return 0x99; }}\n"))
         .collect();
     std::fs::write(&source, functions).expect("a source file");
-    let status = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&impostor, &source]).status();
+    let status =
+        Command::new(c_compiler()).args(["-shared", "-fPIC", "-o"]).args([&impostor, &source]).status();
     assert!(status.expect("cc runs").success());
     open(&impostor, libc::RTLD_NOW | libc::RTLD_GLOBAL);
     let module = load().module;
