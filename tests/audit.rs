@@ -6,7 +6,7 @@ use common::coffer::Coffer;
 use common::*;
 use pkcs11_conformance::client::{Attr, Mechanism, Rv};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const ALL: [(&str, &str); 1] = [("COFFER_TEST_MORE", "audit = \"all\"")];
 
@@ -146,7 +146,7 @@ fn processes_write_one_log() {
     let tokens = process().dir.path().join("tokens");
     let children: Vec<_> = (0..4)
         .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
+            this_test()
                 .args(["logs_in_and_out", "--exact", "--include-ignored", "--test-threads=1"])
                 .env("COFFER_TEST_LABEL", &token.label)
                 .env("COFFER_TEST_TOKEN_DIR", &tokens)
