@@ -14,6 +14,8 @@ mod keys;
 mod migration;
 #[path = "command/tools.rs"]
 mod tools;
+#[path = "command/users.rs"]
+mod users;
 #[path = "command/wrap.rs"]
 mod wrap;
 
@@ -91,9 +93,15 @@ impl Place {
     fn coffer(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
         command.args(arguments).env("COFFER_CONF", self.path().join("coffer.toml"));
-        for variable in
-            ["COFFER_SO_PIN", "COFFER_PIN", "COFFER_ROLE", "CLOUDHSM_PIN", "CLOUDHSM_ROLE", "COFFER_TOKEN"]
-        {
+        for variable in [
+            "COFFER_SO_PIN",
+            "COFFER_PIN",
+            "COFFER_ROLE",
+            "CLOUDHSM_PIN",
+            "CLOUDHSM_ROLE",
+            "COFFER_TOKEN",
+            "COFFER_TO_PIN",
+        ] {
             command.env_remove(variable);
         }
         command.env("HOME", self.path()).stdin(Stdio::null());

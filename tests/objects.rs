@@ -343,3 +343,43 @@ fn a_search_takes_any_template() {
     session.find_final().expect("C_FindObjectsFinal");
     assert_eq!(found.len(), 31);
 }
+
+/// Sections 4.13 and 4.14.
+#[test]
+fn profiles_and_mechanisms_are_objects_for_who_asks() {
+    let token = TestToken::new();
+    let session = &token.session;
+    let mut offered: Vec<CK_ULONG> = token.module.mechanisms(token.slot).unwrap();
+    offered.sort_unstable();
+    for (class, attribute, wanted) in [
+        (CKO_PROFILE, CKA_PROFILE_ID, vec![CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER]),
+        (CKO_MECHANISM, CKA_MECHANISM_TYPE, offered),
+    ] {
+        let found = session.find(&[Attr::class(class)]).unwrap();
+        let mut numbers: Vec<CK_ULONG> =
+            found.iter().map(|object| session.attribute_ulong(*object, attribute).unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, wanted, "C_GetMechanismList and the objects agree");
+        assert_eq!(session.find(&[Attr::class(class)]).unwrap(), found, "handles stay");
+        let one = session.find(&[Attr::class(class), Attr::ulong(attribute, wanted[0])]).unwrap();
+        assert_eq!(one.len(), 1);
+        let unique = session.attribute(one[0], CKA_UNIQUE_ID).unwrap();
+        let again = session.find(&[Attr::class(class), Attr::bytes(CKA_UNIQUE_ID, &unique)]).unwrap();
+        assert_eq!(again, one);
+        let label = [Attr::label("mine")];
+        assert_eq!(Rv::of(&session.set(one[0], &label)), Rv(CKR_ACTION_PROHIBITED));
+        assert_eq!(Rv::of(&session.copy(one[0], &label)), Rv(CKR_ACTION_PROHIBITED));
+        assert_eq!(Rv::of(&session.destroy(one[0])), Rv(CKR_ACTION_PROHIBITED));
+        assert_eq!(
+            Rv::of(&session.encrypt(&Mechanism::new(CKM_AES_ECB), one[0], &[0; 16])),
+            Rv(CKR_KEY_TYPE_INCONSISTENT)
+        );
+        let everything = session.find(&[]).unwrap();
+        assert!(
+            found.iter().all(|object| !everything.contains(object)),
+            "not for who does not name the class"
+        );
+    }
+    session.logout().unwrap();
+    assert_eq!(session.find(&[Attr::class(CKO_PROFILE)]).unwrap().len(), 2, "public");
+}

@@ -44,7 +44,7 @@ fn token(dir: &Path) -> (Sealed<Sqlite>, Keys, Keys, ObjectId) {
     (token, so, alice, id)
 }
 
-fn stored(token: &Sealed<Sqlite>, keys: &Keys, id: &ObjectId) -> Stored {
+fn stored(token: &Sealed<Sqlite>, keys: &Keys, id: &ObjectId) -> Stored<'static> {
     let loaded = token.load(Revision(0), Some(keys)).unwrap();
     assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
     loaded.stored.into_iter().find(|object| object.id == *id).unwrap()

@@ -12,9 +12,9 @@ use cryptoki_sys::*;
 entry! {
     /// Initialises the library with the configuration it finds.
     always fn C_Initialize(caller, args: CK_VOID_PTR) {
-        initialise_args(&caller, args.cast())?;
+        let may_start_threads = initialise_args(&caller, args.cast())?;
         MODULE.start(|| {
-            let config = Config::load()?;
+            let config = Config { may_start_threads, ..Config::load()? };
             let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
             log::configure(level, config.log_file.as_deref())?;
             Module::new(config, MODULE.serial())
@@ -97,11 +97,10 @@ const fn number(digits: &str) -> CK_BYTE {
     number
 }
 
-/// Judges CK_C_INITIALIZE_ARGS. Locking is the system's, always; no threads are made, so
-/// CKF_LIBRARY_CANT_CREATE_OS_THREADS is kept without asking.
-fn initialise_args(caller: &Caller, args: *const CK_C_INITIALIZE_ARGS) -> Result<()> {
+/// Judges CK_C_INITIALIZE_ARGS, and says whether the library may start threads. Locking is the system's, always.
+fn initialise_args(caller: &Caller, args: *const CK_C_INITIALIZE_ARGS) -> Result<bool> {
     if args.is_null() {
-        return Ok(());
+        return Ok(true);
     }
     let args = caller.read(args)?;
     let mutexes = [
@@ -113,9 +112,10 @@ fn initialise_args(caller: &Caller, args: *const CK_C_INITIALIZE_ARGS) -> Result
     if !args.pReserved.is_null() {
         fail!(ArgumentsBad, "pReserved is not NULL");
     }
+    let may_start_threads = args.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS == 0;
     match mutexes {
-        [false, false, false, false] => Ok(()),
-        [true, true, true, true] if args.flags & CKF_OS_LOCKING_OK != 0 => Ok(()),
+        [false, false, false, false] => Ok(may_start_threads),
+        [true, true, true, true] if args.flags & CKF_OS_LOCKING_OK != 0 => Ok(may_start_threads),
         [true, true, true, true] => fail!(CantLock, "locking with the application's mutexes alone"),
         _ => fail!(ArgumentsBad, "some of the four mutex functions are missing"),
     }

@@ -3,13 +3,12 @@
 //! Fixed algorithms with fixed lengths, apart from the mechanisms, so that no configuration of those can
 //! weaken what lies on disk.
 
-use super::Secret;
+use super::{Secret, wipe};
 use crate::error::{Result, Rv};
 use aws_lc_sys::*;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 use std::slice;
-use zeroize::Zeroize;
 
 /// Bytes of an AES-256 or HMAC key, and of an HMAC-SHA256 tag.
 pub const KEY: usize = 32;
@@ -133,7 +132,7 @@ impl Hmac {
     pub fn derive(&self, parts: &[&[u8]]) -> Secret {
         let mut tag = self.tag(parts);
         let key = Secret::from_slice(&tag);
-        tag.zeroize();
+        wipe(&mut tag);
         key
     }
 }
@@ -173,7 +172,7 @@ impl Drop for Gcm {
         unsafe {
             EVP_AEAD_CTX_cleanup(&mut *self.0);
             let bytes = (&raw mut *self.0).cast::<u8>();
-            slice::from_raw_parts_mut(bytes, size_of::<EVP_AEAD_CTX>()).zeroize();
+            wipe(slice::from_raw_parts_mut(bytes, size_of::<EVP_AEAD_CTX>()));
         }
     }
 }

@@ -18,6 +18,7 @@ mod numbers;
 pub mod primes;
 pub mod sha512;
 pub mod shared;
+pub mod signals;
 
 pub use in_out::InOut;
 

@@ -150,6 +150,12 @@ impl Attributes {
         }
     }
 
+    /// Puts a value behind all others, from where nobody vouches for its kind.
+    pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
+        debug_assert!(self.0.last().is_none_or(|(last, _)| *last < attribute));
+        self.0.push((attribute, value));
+    }
+
     /// Puts a value in unless there is one.
     pub fn set_default(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         if !self.has(attribute) {

@@ -10,6 +10,6 @@ pub mod template;
 
 pub use attribute::{AttributeType, Kind};
 pub use attributes::{Attributes, Value};
-pub use codec::MAX_DEPTH;
-pub use object::{Handle, Object, Secrets};
+pub use codec::{MAX_DEPTH, Packed};
+pub use object::{Handle, Name, Object, Secrets, Vault};
 pub use template::Act;

@@ -1,6 +1,6 @@
 //! One object as the sessions hold it.
 
-use super::{AttributeType, Attributes};
+use super::{AttributeType, Attributes, Packed, template};
 use crate::crypto::{Secret, wiping_stack};
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -15,12 +15,27 @@ pub type Handle = CK_OBJECT_HANDLE;
 /// The attributes that footnote 7 of the standard's tables protects, opened at first use.
 pub struct Secrets {
     opened: OnceCell<Attributes>,
-    sealed: Option<Opener>,
+    sealed: Option<(Arc<dyn Vault>, Name)>,
     borrowed: bool,
 }
 
-/// Opens what the storage keeps sealed.
-pub type Opener = Box<dyn Fn() -> Result<Attributes> + Send + Sync>;
+/// Where sealed secrets lie.
+pub trait Vault: Send + Sync {
+    /// The secrets of an object.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID if it is gone, CKR_DEVICE_ERROR if it was tampered with.
+    fn open(&self, name: &Name) -> Result<Attributes>;
+}
+
+/// What a vault knows an object by.
+#[derive(Clone, Copy, Default)]
+pub struct Name {
+    /// For ever.
+    pub id: [u8; 16],
+    /// As of what revision, at least.
+    pub revision: u64,
+}
 
 impl Secrets {
     /// Secrets at hand.
@@ -28,9 +43,9 @@ impl Secrets {
         Secrets { opened: OnceCell::with_value(secrets), sealed: None, borrowed: false }
     }
 
-    /// Secrets that `open` brings when they are first asked for.
-    pub fn sealed(open: Opener) -> Secrets {
-        Secrets { opened: OnceCell::new(), sealed: Some(open), borrowed: false }
+    /// Secrets that `vault` opens when they are first asked for.
+    pub fn sealed(vault: Arc<dyn Vault>, name: Name) -> Secrets {
+        Secrets { opened: OnceCell::new(), sealed: Some((vault, name)), borrowed: false }
     }
 
     /// The same, of another user's object: for use only.
@@ -40,9 +55,35 @@ impl Secrets {
 
     fn open(&self) -> Result<&Attributes> {
         self.opened.get_or_try_init(|| match &self.sealed {
-            Some(open) => open(),
+            Some((vault, name)) => vault.open(name),
             None => Ok(Attributes::new()),
         })
+    }
+}
+
+/// All attributes but the secret ones: as they lie in the storage, or one by one, which is made of that at first need.
+#[derive(Default)]
+struct Plain {
+    packed: Option<Packed>,
+    open: OnceCell<Attributes>,
+}
+
+impl Plain {
+    fn packed(packed: Packed) -> Plain {
+        Plain { packed: Some(packed), open: OnceCell::new() }
+    }
+
+    fn open(attributes: Attributes) -> Plain {
+        Plain { packed: None, open: OnceCell::with_value(attributes) }
+    }
+
+    /// What to read without taking anything apart.
+    fn still_packed(&self) -> Option<&Packed> {
+        self.packed.as_ref().filter(|_| self.open.get().is_none())
+    }
+
+    fn attributes(&self) -> &Attributes {
+        self.open.get_or_init(|| self.packed.as_ref().map(Packed::unpack).unwrap_or_default())
     }
 }
 
@@ -56,7 +97,7 @@ struct Core {
 /// operation that is running keeps the one it began with.
 pub struct Object {
     handle: Handle,
-    attributes: Attributes,
+    plain: Plain,
     core: Arc<Core>,
     /// Set once the handle is no longer good: destroyed, hidden by a logout. Shared by all versions.
     revoked: Arc<AtomicBool>,
@@ -67,20 +108,40 @@ pub struct Object {
 impl Object {
     /// A new object.
     pub fn new(handle: Handle, attributes: Attributes, secrets: Secrets) -> Object {
+        Object::with(handle, Plain::open(attributes), secrets)
+    }
+
+    /// An object that lies in the storage.
+    pub fn stored(handle: Handle, attributes: Packed, secrets: Secrets) -> Object {
+        Object::with(handle, Plain::packed(attributes), secrets)
+    }
+
+    fn with(handle: Handle, plain: Plain, secrets: Secrets) -> Object {
         let core = Arc::new(Core { secrets, prepared: OnceCell::new() });
-        Object { handle, attributes, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
+        Object { handle, plain, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
+    }
+
+    /// The same object, its attributes as the storage has them.
+    pub fn packed(mut self, attributes: Packed) -> Object {
+        self.plain = Plain::packed(attributes);
+        self
     }
 
     /// The next version, with other attributes and the same secrets. The caller supersedes this one.
     pub fn with_attributes(&self, attributes: Attributes) -> Object {
-        let (core, revoked) = (self.core.clone(), self.revoked.clone());
-        Object { handle: self.handle, attributes, core, revoked, superseded: AtomicBool::new(false) }
+        let (core, revoked, plain) = (self.core.clone(), self.revoked.clone(), Plain::open(attributes));
+        Object { handle: self.handle, plain, core, revoked, superseded: AtomicBool::new(false) }
+    }
+
+    /// The same with what the storage has.
+    pub fn with_packed(&self, attributes: Packed) -> Object {
+        self.with_attributes(Attributes::new()).packed(attributes)
     }
 
     /// Another object with the same secrets.
     pub fn copy(&self, handle: Handle, attributes: Attributes) -> Object {
-        let core = self.core.clone();
-        Object { handle, attributes, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
+        let (core, plain) = (self.core.clone(), Plain::open(attributes));
+        Object { handle, plain, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
     }
 
     /// Its handle.
@@ -90,7 +151,28 @@ impl Object {
 
     /// All attributes but the secret ones.
     pub fn attributes(&self) -> &Attributes {
-        &self.attributes
+        self.plain.attributes()
+    }
+
+    /// Whether it has all that a template asks for (section 5.7.7); what is secret never matches.
+    pub fn matches(&self, template: &Attributes) -> bool {
+        let told = self.plain.still_packed().and_then(|packed| packed.matches(template));
+        told.unwrap_or_else(|| template::matches(self.attributes(), template))
+    }
+
+    /// The bytes of an attribute that is no secret.
+    pub fn plain_bytes(&self, attribute: AttributeType) -> Option<&[u8]> {
+        match self.plain.still_packed() {
+            Some(packed) => packed.bytes(attribute),
+            None => self.attributes().bytes(attribute),
+        }
+    }
+
+    fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
+        match self.plain.still_packed() {
+            Some(packed) => packed.ulong(attribute),
+            None => self.attributes().ulong(attribute),
+        }
     }
 
     /// The secret attributes.
@@ -106,7 +188,7 @@ impl Object {
     /// # Errors
     /// CKR_TEMPLATE_INCOMPLETE if the object has none.
     pub fn bytes(&self, attribute: AttributeType) -> Result<&[u8]> {
-        match self.attributes.bytes(attribute) {
+        match self.attributes().bytes(attribute) {
             Some(bytes) => Ok(bytes),
             None => self.secrets()?.need_bytes(attribute),
         }
@@ -148,17 +230,20 @@ impl Object {
 
     /// CKA_CLASS.
     pub fn class(&self) -> CK_OBJECT_CLASS {
-        self.attributes.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION)
+        self.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION)
     }
 
     /// CKA_KEY_TYPE of a key.
     pub fn key_type(&self) -> Option<CK_KEY_TYPE> {
-        self.attributes.ulong(CKA_KEY_TYPE)
+        self.ulong(CKA_KEY_TYPE)
     }
 
     /// A Boolean attribute; false where there is none.
     pub fn is_true(&self, attribute: AttributeType) -> bool {
-        self.attributes.is_true(attribute)
+        match self.plain.still_packed() {
+            Some(packed) => packed.is_true(attribute),
+            None => self.attributes().is_true(attribute),
+        }
     }
 
     /// CKA_TOKEN.

@@ -50,7 +50,12 @@ impl Shared {
     /// The connection, for this thread alone.
     pub fn lock(&self) -> Held<'_> {
         let uncut = Uncut::enter();
-        Held { slot: self.0.lock(), _uncut: uncut }
+        Held { slot: self.0.lock(), _uncut: Some(uncut) }
+    }
+
+    /// The same for a thread that no fork can cut already, and that stays so for longer than it has the connection.
+    pub fn lock_within(&self, _uncut: &Uncut) -> Held<'_> {
+        Held { slot: self.0.lock(), _uncut: None }
     }
 
     /// Closes it and says how that went.
@@ -80,7 +85,7 @@ fn forsake(slot: Arc<Slot>) {
 pub struct Held<'a> {
     // Given back before the fork that may wait for it goes on.
     slot: MutexGuard<'a, Option<Connection>>,
-    _uncut: Uncut,
+    _uncut: Option<Uncut>,
 }
 
 const THERE: &str = "only `close` and `drop` take it, and a child, which has no one to use it";

@@ -9,6 +9,7 @@ use super::keyring::{UserId, open_small, seal_small};
 use crate::crypto::Secret;
 use crate::crypto::seal::{Hmac, KEM_CIPHERTEXT, KEY, KemPair, encapsulate};
 use crate::error::Result;
+use std::borrow::Cow;
 
 /// The most grants an object has.
 pub(super) const MAX_GRANTS: usize = 1024;
@@ -16,8 +17,23 @@ pub(super) const MAX_GRANTS: usize = 1024;
 /// What one user opens data keys with.
 pub(super) struct Opener {
     pub(super) user: UserId,
-    pub(super) key: Secret,
+    pub(super) own: OwnGrants,
     pub(super) pair: KemPair,
+}
+
+/// What an owner seals data keys with.
+pub(super) struct OwnGrants(Hmac);
+
+impl OwnGrants {
+    pub(super) fn new(user_key: &Secret) -> OwnGrants {
+        let grants = Hmac::new(user_key.expose()).derive(&[b"coffer-1 user grant\0"]);
+        OwnGrants(Hmac::new(grants.expose()))
+    }
+
+    /// The key of the grant to one version of one object.
+    fn key(&self, binding: &[u8]) -> Secret {
+        self.0.derive(&[binding])
+    }
 }
 
 /// How a data key is kept.
@@ -33,19 +49,14 @@ pub(super) enum Kind {
 
 /// A data key for one user.
 #[derive(Clone)]
-pub(super) struct Grant {
+pub(super) struct Grant<'a> {
     pub(super) kind: Kind,
     pub(super) user: UserId,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
 /// Someone an object is shared with: a user, and the user's public key.
 pub(super) type Friend = (UserId, Vec<u8>);
-
-fn own_key(user_key: &Secret, binding: &[u8]) -> Secret {
-    let grants = Hmac::new(user_key.expose()).derive(&[b"coffer-1 user grant\0"]);
-    Hmac::new(grants.expose()).derive(&[binding])
-}
 
 fn shared_key(shared: &Secret, ciphertext: &[u8], aad: &[u8]) -> Secret {
     Hmac::new(shared.expose()).derive(&[b"coffer-2 shared grant\0", ciphertext, aad])
@@ -55,21 +66,26 @@ fn aad(binding: &[u8], user: &UserId) -> Vec<u8> {
     [binding, user].concat()
 }
 
-impl Grant {
-    pub(super) fn clear(owner: UserId, key: &Secret) -> Grant {
-        Grant { kind: Kind::Clear, user: owner, bytes: key.expose().into() }
+impl<'a> Grant<'a> {
+    pub(super) fn clear(owner: UserId, key: &Secret) -> Grant<'static> {
+        Grant { kind: Kind::Clear, user: owner, bytes: key.expose().to_vec().into() }
     }
 
-    pub(super) fn own(owner: UserId, user_key: &Secret, binding: &[u8], key: &Secret) -> Result<Grant> {
-        let bytes = seal_small(&own_key(user_key, binding), binding, key.expose())?;
+    pub(super) fn own(
+        owner: UserId,
+        grants: &OwnGrants,
+        binding: &[u8],
+        key: &Secret,
+    ) -> Result<Grant<'static>> {
+        let bytes = seal_small(&grants.key(binding), binding, key.expose())?.into();
         Ok(Grant { kind: Kind::Own, user: owner, bytes })
     }
 
-    pub(super) fn shared((user, public): &Friend, binding: &[u8], key: &Secret) -> Result<Grant> {
+    pub(super) fn shared((user, public): &Friend, binding: &[u8], key: &Secret) -> Result<Grant<'static>> {
         let (ciphertext, shared) = encapsulate(public)?;
         let aad = aad(binding, user);
         let sealed = seal_small(&shared_key(&shared, &ciphertext, &aad), &aad, key.expose())?;
-        Ok(Grant { kind: Kind::Shared, user: *user, bytes: [ciphertext, sealed].concat() })
+        Ok(Grant { kind: Kind::Shared, user: *user, bytes: [ciphertext, sealed].concat().into() })
     }
 
     /// Whether it is for this user, or for anyone.
@@ -81,7 +97,7 @@ impl Grant {
     pub(super) fn open(&self, binding: &[u8], opener: Option<&Opener>) -> Option<Secret> {
         let key = match (self.kind, opener) {
             (Kind::Clear, _) => Some(Secret::from_slice(&self.bytes)),
-            (Kind::Own, Some(opener)) => open_small(&own_key(&opener.key, binding), binding, &self.bytes),
+            (Kind::Own, Some(opener)) => open_small(&opener.own.key(binding), binding, &self.bytes),
             (Kind::Shared, Some(opener)) => {
                 let (ciphertext, sealed) = self.bytes.split_at_checked(KEM_CIPHERTEXT)?;
                 let shared = opener.pair.decapsulate(ciphertext).ok()?;
@@ -97,7 +113,11 @@ impl Grant {
         to.u8(self.kind as u8).raw(&self.user).bytes(&self.bytes)
     }
 
-    pub(super) fn read(from: &mut Reader) -> Result<Grant> {
+    pub(super) fn into_owned(self) -> Grant<'static> {
+        Grant { bytes: Cow::Owned(self.bytes.into_owned()), ..self }
+    }
+
+    pub(super) fn read(from: &mut Reader<'a>) -> Result<Grant<'a>> {
         let kind = match from.u8()? {
             0 => Kind::Clear,
             1 => Kind::Own,

@@ -63,17 +63,15 @@ impl Storage for Memory {
         Stamp(self.0.0.load(Ordering::Acquire))
     }
 
-    fn load(&self, since: Revision) -> Result<Changes> {
+    fn scan(&self, since: Revision, take: &mut dyn FnMut(Row<'_>)) -> Result<Upto> {
         let state = self.0.1.lock();
         let complete = since < state.horizon || since == Revision(0);
-        let wanted =
-            |at: Revision, value: &Option<Bytes>| if complete { value.is_some() } else { at > since };
-        let mut records: Vec<_> = (state.records.iter())
-            .filter(|(_, (at, value))| wanted(*at, value))
-            .map(|(key, (at, value))| Record { key: key.clone(), revision: *at, value: value.clone() })
-            .collect();
-        records.sort_by_key(|record| record.revision);
-        Ok(Changes { upto: state.revision, stamp: self.stamp(), records, complete })
+        for (key, (revision, value)) in &state.records {
+            if if complete { value.is_some() } else { *revision > since } {
+                take(Row { key, revision: *revision, value: value.as_deref() });
+            }
+        }
+        Ok(Upto { upto: state.revision, stamp: self.stamp(), complete })
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {

@@ -15,6 +15,7 @@ mod backup;
 pub mod codec;
 mod connection;
 mod grant;
+mod group;
 pub mod keyring;
 pub mod memory;
 pub mod meta;
@@ -22,6 +23,7 @@ pub mod place;
 pub mod record;
 pub mod sealed;
 pub mod set;
+mod spread;
 pub mod sqlite;
 pub mod tries;
 
@@ -69,6 +71,40 @@ pub struct Record {
     pub value: Option<Bytes>,
 }
 
+/// A record where it lies.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// As of [`Record`].
+    pub key: &'a [u8],
+    /// As of [`Record`].
+    pub revision: Revision,
+    /// As of [`Record`].
+    pub value: Option<&'a [u8]>,
+}
+
+impl<'a> From<&'a Record> for Row<'a> {
+    fn from(record: &'a Record) -> Row<'a> {
+        Row { key: &record.key, revision: record.revision, value: record.value.as_deref() }
+    }
+}
+
+impl From<Row<'_>> for Record {
+    fn from(row: Row<'_>) -> Record {
+        Record { key: row.key.into(), revision: row.revision, value: row.value.map(Bytes::from) }
+    }
+}
+
+/// How far [`Storage::scan`] has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Upto {
+    /// The state that the caller has once it has taken the records in.
+    pub upto: Revision,
+    /// The stamp of a moment not after that state was read.
+    pub stamp: Stamp,
+    /// The records were all there are: what is not among them is gone.
+    pub complete: bool,
+}
+
 /// What [`Storage::load`] brings.
 #[derive(Debug)]
 pub struct Changes {
@@ -80,6 +116,12 @@ pub struct Changes {
     pub records: Vec<Record>,
     /// These are all the records there are: what is not among them is gone.
     pub complete: bool,
+}
+
+impl Changes {
+    fn upto(&self) -> Upto {
+        Upto { upto: self.upto, stamp: self.stamp, complete: self.complete }
+    }
 }
 
 /// The current state, as one transaction sees it.
@@ -134,15 +176,25 @@ pub trait Storage: Send + Sync {
     /// The present stamp, at the cost of a read from memory.
     fn stamp(&self) -> Stamp;
 
-    /// The records changed after `since`, or all of them if it is too long ago to tell.
-    fn load(&self, since: Revision) -> Result<Changes>;
+    /// Hands over the records changed after `since`, or all of them if it is too long ago to tell, in any order, as
+    /// of one state.
+    fn scan(&self, since: Revision, take: &mut dyn FnMut(Row<'_>)) -> Result<Upto>;
+
+    /// The same, kept.
+    fn load(&self, since: Revision) -> Result<Changes> {
+        let mut records: Vec<Record> = Vec::new();
+        let Upto { upto, stamp, complete } = self.scan(since, &mut |row| records.push(row.into()))?;
+        records.sort_by_key(|record| record.revision);
+        Ok(Changes { upto, stamp, records, complete })
+    }
 
     /// Runs `work` on one consistent state.
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()>;
 
     /// Runs `work` on the current state and commits what it returns, synced to the disk before this returns,
     /// as revision `view.revision().next()`. An error of `work`'s own writes nothing; nor does an empty batch,
-    /// for which the unchanged revision is returned. Engines may run `work` again if others wrote meanwhile.
+    /// for which the unchanged revision is returned. Engines may run `work` again if others wrote meanwhile, and may
+    /// sync what several threads write together: then all of it is there, or none.
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision>;
 
     /// Makes an empty store what another was: its records as they are, with their revisions, in one transaction.

@@ -7,11 +7,13 @@
 use super::Key;
 use super::Revision;
 use super::codec::{Reader, Writer};
-use super::grant::{Friend, Grant, Kind, MAX_GRANTS, Opener};
+use super::grant::{Friend, Grant, Kind, MAX_GRANTS, Opener, OwnGrants};
 use super::keyring::{TokenId, UserId};
 use crate::crypto::Secret;
 use crate::crypto::seal::{self, NONCE, random_array, random_key};
 use crate::error::{Result, Rv};
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// Names an object for ever.
 pub type ObjectId = [u8; 16];
@@ -33,7 +35,7 @@ pub(super) fn object_of(key: &[u8]) -> Option<ObjectId> {
 
 /// An object as it lies in the storage, sealed where it is private.
 #[derive(Clone)]
-pub struct Stored {
+pub struct Stored<'a> {
     /// Its name.
     pub id: ObjectId,
     /// The transaction that wrote it.
@@ -44,9 +46,9 @@ pub struct Stored {
     pub class: u64,
     /// Who made it.
     pub owner: UserId,
-    grants: Vec<Grant>,
-    attributes: Vec<u8>,
-    secrets: Vec<u8>,
+    grants: SmallVec<[Grant<'a>; 1]>,
+    attributes: Cow<'a, [u8]>,
+    secrets: Cow<'a, [u8]>,
 }
 
 /// What an object is to hold.
@@ -94,15 +96,15 @@ fn blob_aad(binding: &[u8], blob: Blob) -> Vec<u8> {
 }
 
 impl Content<'_> {
-    /// The record's body as of `revision`; `user_key` is the owner's.
-    pub(super) fn body(&self, token: &TokenId, revision: Revision, user_key: &Secret) -> Result<Vec<u8>> {
+    /// The record's body as of `revision`; `own` is the owner's.
+    pub(super) fn body(&self, token: &TokenId, revision: Revision, own: &OwnGrants) -> Result<Vec<u8>> {
         let bound = binding(token, &self.id, revision, self.private, self.class, &self.owner);
         let key = random_key();
         let sealed =
             |blob: Blob, plain: &[u8]| seal::seal(&key, &blob.nonce(), &blob_aad(&bound, blob), plain);
         let secrets = if self.secrets.is_empty() { Vec::new() } else { sealed(Blob::Secrets, self.secrets)? };
         let (grants, attributes) = match self.private {
-            true => (self.grants(&bound, user_key, &key)?, sealed(Blob::Attributes, self.attributes)?),
+            true => (self.grants(&bound, own, &key)?, sealed(Blob::Attributes, self.attributes)?),
             false => (vec![Grant::clear(self.owner, &key)], self.attributes.into()),
         };
         let to = Writer::default().u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
@@ -110,18 +112,18 @@ impl Content<'_> {
         Ok(to.bytes(&attributes).bytes(&secrets).0)
     }
 
-    fn grants(&self, bound: &[u8], user_key: &Secret, key: &Secret) -> Result<Vec<Grant>> {
+    fn grants(&self, bound: &[u8], own: &OwnGrants, key: &Secret) -> Result<Vec<Grant<'static>>> {
         if self.friends.len() >= MAX_GRANTS {
             fail!(DeviceMemory, "an object shared with more than {} users", MAX_GRANTS - 1);
         }
-        let own = Grant::own(self.owner, user_key, bound, key);
+        let own = Grant::own(self.owner, own, bound, key);
         let shared = self.friends.iter().map(|friend| Grant::shared(friend, bound, key));
         std::iter::once(own).chain(shared).collect()
     }
 }
 
-impl Stored {
-    pub(super) fn parse(id: ObjectId, revision: Revision, body: &[u8]) -> Result<Stored> {
+impl<'a> Stored<'a> {
+    pub(super) fn parse(id: ObjectId, revision: Revision, body: &'a [u8]) -> Result<Stored<'a>> {
         let mut from = Reader(body);
         if from.u8()? != 1 {
             fail!(DeviceError, "an object record of another version");
@@ -135,13 +137,24 @@ impl Stored {
         if count as usize > MAX_GRANTS {
             fail!(DeviceError, "{count} grants");
         }
-        let grants: Vec<Grant> = (0..count).map(|_| Grant::read(&mut from)).collect::<Result<_>>()?;
+        let grants: SmallVec<[Grant; 1]> =
+            (0..count).map(|_| Grant::read(&mut from)).collect::<Result<_>>()?;
         if grants.iter().any(|grant| (grant.kind == Kind::Clear) == private) {
             fail!(DeviceError, "a grant that does not fit the object");
         }
         let (attributes, secrets) = (from.bytes()?.into(), from.bytes()?.into());
         from.end()?;
         Ok(Stored { id, revision, private, class, owner, grants, attributes, secrets })
+    }
+
+    /// The same with bytes of its own.
+    pub fn into_owned(self) -> Stored<'static> {
+        Stored {
+            grants: self.grants.into_iter().map(Grant::into_owned).collect(),
+            attributes: Cow::Owned(self.attributes.into_owned()),
+            secrets: Cow::Owned(self.secrets.into_owned()),
+            ..self
+        }
     }
 
     /// The attributes of a public object, which anyone may read.
@@ -211,18 +224,18 @@ mod tests {
     use super::*;
     use crate::crypto::seal::KemPair;
 
-    fn stored(private: bool, key: &Secret, friends: &[Friend]) -> Stored {
+    fn stored(private: bool, key: &Secret, friends: &[Friend]) -> Stored<'static> {
         let (id, owner) = ([3; 16], [4; 16]);
         let (attributes, secrets) = (b"label", b"secret");
         let content = Content { id, private, class: 3, owner, friends, attributes, secrets };
-        let body = content.body(&[1; 16], Revision(9), key).unwrap();
-        Stored::parse(id, Revision(9), &body).unwrap()
+        let body = content.body(&[1; 16], Revision(9), &OwnGrants::new(key)).unwrap();
+        Stored::parse(id, Revision(9), &body).unwrap().into_owned()
     }
 
     fn opener(user: UserId, key: Secret) -> Opener {
         let mut seed = Secret::zeroed(seal::KEM_SEED);
         seal::random(seed.expose_mut());
-        Opener { user, key, pair: KemPair::from_seed(&seed).unwrap() }
+        Opener { user, own: OwnGrants::new(&key), pair: KemPair::from_seed(&seed).unwrap() }
     }
 
     #[test]

@@ -5,12 +5,13 @@
 
 mod audit;
 mod backup;
+mod loading;
 mod pins;
 mod sharing;
 mod users;
 mod writing;
 
-use super::grant::{Friend, Opener};
+use super::grant::{Friend, Opener, OwnGrants};
 use super::keyring::{Kdf, MAX_NAME, Role, TokenKeys, User, UserId, tries_record, user_record, user_records};
 use super::meta::{self, LifePolicy, MAX_LABEL, Meta};
 use super::record::{Content, ObjectId, Stored, object_of, object_record};
@@ -21,6 +22,7 @@ use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
 pub use backup::restore;
+pub use loading::Loaded;
 use parking_lot::Mutex;
 use pins::Opened;
 use std::collections::HashSet;
@@ -135,22 +137,6 @@ impl Keys {
             None => fail!(UserNotLoggedIn, "only the SO may"),
         }
     }
-}
-
-/// What has become of the objects.
-pub struct Loaded {
-    /// For the next [`Sealed::load`].
-    pub upto: Revision,
-    /// For [`Sealed::unchanged_since`].
-    pub stamp: Stamp,
-    /// These are all there are: what is not among them is gone.
-    pub complete: bool,
-    /// New and changed ones.
-    pub stored: Vec<Stored>,
-    /// Deleted ones.
-    pub gone: Vec<ObjectId>,
-    /// What must not be used or shown, and why; to be logged. Other things than objects have no id.
-    pub refused: Vec<(Option<ObjectId>, Error)>,
 }
 
 /// The secrets of an object that is written.
@@ -384,9 +370,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     pub fn rescue(&self, role: Role, name: &str, pin: &[u8]) -> Result<(Keys, Loaded, Option<Error>)> {
         let mut keys = self.unlock(role, name, pin)?;
         keys.rescue = true;
-        let changes = self.storage.load(Revision(0))?;
-        let wrong = keys.verified.lock().take(&keys.token, &changes).err();
-        let loaded = sort(changes, Some(&keys))?;
+        let (loaded, wrong) = self.rescued(&keys)?;
         Ok((keys, loaded, wrong))
     }
 
@@ -410,7 +394,11 @@ impl<S: Storage + ?Sized> Sealed<S> {
         }
     }
 
-    fn unlock(&self, role: Role, name: &str, pin: &[u8]) -> Result<Keys> {
+    /// The first half of [`Sealed::login`]: the keys. [`Sealed::load`] is the other.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unlock(&self, role: Role, name: &str, pin: &[u8]) -> Result<Keys> {
         let Opened { meta, user, key, .. } = self.open_pin(role, name, pin)?;
         let token = user.open_token(&meta.token, &key)?;
         let admin = user.open_admin(&meta.token, &key)?;
@@ -418,7 +406,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         Ok(Keys {
             role,
             name: name.into(),
-            opener: Opener { user: user.id, key, pair },
+            opener: Opener { user: user.id, own: OwnGrants::new(&key), pair },
             admin,
             token,
             verified: Mutex::default(),
@@ -474,42 +462,6 @@ impl<S: Storage + ?Sized> Sealed<S> {
         self.alter(so, &Alteration::default())
     }
 
-    /// What has become of the objects since a revision; everything since `Revision(0)`. With keys every record
-    /// is authenticated and so is the set of them; without, only accidental damage is seen.
-    ///
-    /// # Errors
-    /// CKR_DEVICE_ERROR, saying how, if the records are not all those that were written;
-    /// CKR_DEVICE_REMOVED if the token was initialised again, or the user removed, since the login.
-    pub fn load(&self, since: Revision, keys: Option<&Keys>) -> Result<Loaded> {
-        let Some(keys) = keys else { return sort(self.storage.load(since)?, None) };
-        let mut verified = keys.verified.lock();
-        // What was verified and what the caller has must grow together.
-        let since = if since == verified.upto { since } else { Revision(0) };
-        let changes = self.storage.load(since)?;
-        if let Some(record) = changes.records.iter().find(|record| record.key == meta::RECORD) {
-            let body = set::body(record, None).map_err(|error| error.recode(Rv::TokenNotRecognized))?;
-            if Meta::parse(body)?.token != keys.token.id {
-                fail!(DeviceRemoved, "the token was initialised again");
-            }
-            set::body(record, Some(&keys.token)).map_err(|error| error.recode(Rv::TokenNotRecognized))?;
-        }
-        let own = user_record(keys.role, &keys.name);
-        match changes.records.iter().find(|record| record.key == own) {
-            Some(record) if record.value.is_some() => {}
-            None if !changes.complete => {}
-            _ => fail!(DeviceRemoved, "the user was removed"),
-        }
-        match verified.take(&keys.token, &changes) {
-            Err(error) if !keys.rescue => {
-                // The next look starts over instead of building on this.
-                verified.upto = Revision(0);
-                return Err(error);
-            }
-            _ => drop(verified),
-        }
-        sort(changes, Some(keys))
-    }
-
     /// The attributes of an object: for a private one, by the keys of its owner.
     ///
     /// # Errors
@@ -528,34 +480,4 @@ impl<S: Storage + ?Sized> Sealed<S> {
             None => object.open_secrets(&self.info()?.meta.token, None),
         }
     }
-}
-
-/// Records into objects.
-fn sort(changes: Changes, keys: Option<&Keys>) -> Result<Loaded> {
-    let Changes { upto, stamp, records, complete } = changes;
-    let mut loaded =
-        Loaded { upto, stamp, complete, stored: Vec::new(), gone: Vec::new(), refused: Vec::new() };
-    let token = keys.map(|keys| &keys.token);
-    for record in &records {
-        let object = object_of(&record.key);
-        match (object, &record.value) {
-            (Some(id), None) => loaded.gone.push(id),
-            (None, None) => {}
-            (Some(id), Some(_)) => {
-                match set::body(record, token).and_then(|body| Stored::parse(id, record.revision, body)) {
-                    Ok(object) => loaded.stored.push(object),
-                    Err(error) => loaded.refused.push((Some(id), error)),
-                }
-            }
-            (None, Some(_)) => {
-                let sound = match record.key.first() {
-                    Some(b'm' | b'u' | b'a') => set::body(record, token).map(drop),
-                    Some(b's' | b'c') => set::plain_body(record).map(drop),
-                    _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(&record.key)))),
-                };
-                loaded.refused.extend(sound.err().map(|error| (None, error)));
-            }
-        }
-    }
-    Ok(loaded)
 }

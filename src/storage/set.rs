@@ -8,27 +8,38 @@
 
 use super::codec::{Reader, Writer};
 use super::keyring::{TokenKeys, open_small, seal_small};
-use super::{Batch, Changes, Key, Record, Revision, View};
+use super::{Batch, Changes, Key, Record, Revision, Row, Upto, View};
 use crate::crypto::seal::{KEY, same, sha256};
 use crate::error::{Error, Result, Rv};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// The record of it.
 pub(super) const RECORD: &[u8] = b"s";
 const CHECKSUM: usize = 16;
 
-/// The place of a record: bound into everything that seals or authenticates it.
-fn place(domain: &[u8], key: &[u8], revision: Revision) -> Vec<u8> {
-    Writer::default().raw(domain).bytes(key).u64(revision.0).0
+/// `domain ‖ bytes(key) ‖ u64(revision)`, the place of a record, before `rest`: what every tag is over.
+fn placed<T>(
+    domain: &[u8],
+    key: &[u8],
+    revision: Revision,
+    rest: &[u8],
+    tag: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
+    tag(&[domain, &(key.len() as u32).to_be_bytes(), key, &revision.0.to_be_bytes(), rest])
 }
 
 fn checksum(key: &[u8], revision: Revision, content: &[u8]) -> [u8; CHECKSUM] {
-    let sum = sha256(&[&place(b"coffer-1 checksum\0", key, revision), content]);
+    let sum = placed(b"coffer-1 checksum\0", key, revision, content, sha256);
     std::array::from_fn(|at| sum[at])
 }
 
 fn mac(token: &TokenKeys, key: &[u8], revision: Revision, body: &[u8]) -> [u8; KEY] {
-    token.record_mac.tag(&[&place(b"coffer-1 record\0", key, revision), body])
+    placed(b"coffer-1 record\0", key, revision, body, |parts| token.record_mac.tag(parts))
+}
+
+fn set_tag(token: &TokenKeys, key: &[u8], revision: Revision) -> [u8; KEY] {
+    placed(b"coffer-1 set tag\0", key, revision, b"", |parts| token.set_tag.tag(parts))
 }
 
 /// A value without a MAC: for what is written without a key, or sealed anyway.
@@ -45,25 +56,34 @@ fn authentic_value(token: &TokenKeys, key: &[u8], revision: Revision, mut body: 
 }
 
 /// The body of a value without a MAC.
-pub(super) fn plain_body(record: &Record) -> Result<&[u8]> {
-    let value = record.value.as_deref().unwrap_or_default();
-    let (body, sum) = value.split_last_chunk::<CHECKSUM>().ok_or_else(|| damaged(record))?;
-    if *sum == checksum(&record.key, record.revision, body) { Ok(body) } else { Err(damaged(record)) }
+pub(super) fn plain_body<'a>(row: impl Into<Row<'a>>) -> Result<&'a [u8]> {
+    let row = row.into();
+    let value = row.value.unwrap_or_default();
+    let (body, sum) = value.split_last_chunk::<CHECKSUM>().ok_or_else(|| damaged(row))?;
+    if *sum == checksum(row.key, row.revision, body) { Ok(body) } else { Err(damaged(row)) }
 }
 
-/// The body of a value with a MAC, which is checked if there are keys.
-pub(super) fn body<'a>(record: &'a Record, token: Option<&TokenKeys>) -> Result<&'a [u8]> {
-    let (body, tag) = plain_body(record)?.split_last_chunk::<KEY>().ok_or_else(|| damaged(record))?;
-    match token {
-        Some(token) if !same(tag, &mac(token, &record.key, record.revision, body)) => {
-            Err(Rv::DeviceError.because(format!("{} is forged", name(&record.key))))
+/// The body of a value with a MAC, which is checked if there are keys. The checksum says nothing that a right MAC does
+/// not; it tells damage from forgery where that is wrong, or cannot be checked.
+pub(super) fn body<'a>(row: impl Into<Row<'a>>, token: Option<&TokenKeys>) -> Result<&'a [u8]> {
+    let row = row.into();
+    if let Some(token) = token {
+        let (content, _) =
+            row.value.and_then(<[u8]>::split_last_chunk::<CHECKSUM>).ok_or_else(|| damaged(row))?;
+        let (body, tag) = content.split_last_chunk::<KEY>().ok_or_else(|| damaged(row))?;
+        if same(tag, &mac(token, row.key, row.revision, body)) {
+            return Ok(body);
         }
-        _ => Ok(body),
+    }
+    let (body, _) = plain_body(row)?.split_last_chunk::<KEY>().ok_or_else(|| damaged(row))?;
+    match token {
+        Some(_) => Err(Rv::DeviceError.because(format!("{} is forged", name(row.key)))),
+        None => Ok(body),
     }
 }
 
-fn damaged(record: &Record) -> Error {
-    Rv::DeviceError.because(format!("{} is damaged", name(&record.key)))
+fn damaged(row: Row<'_>) -> Error {
+    Rv::DeviceError.because(format!("{} is damaged", name(row.key)))
 }
 
 /// A record's name for people.
@@ -95,19 +115,17 @@ pub(super) struct Set {
 }
 
 impl Set {
-    fn toggle(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
-        let tag = token.set_tag.tag(&[&place(b"coffer-1 set tag\0", key, revision)]);
-        self.hash.iter_mut().zip(tag).for_each(|(hash, tag)| *hash ^= tag);
+    fn join(&mut self, other: &Set) {
+        self.count = self.count.wrapping_add(other.count);
+        self.hash.iter_mut().zip(other.hash).for_each(|(hash, tag)| *hash ^= tag);
     }
 
     fn add(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
-        self.count = self.count.wrapping_add(1);
-        self.toggle(token, key, revision);
+        self.join(&Set { count: 1, hash: set_tag(token, key, revision) });
     }
 
     fn remove(&mut self, token: &TokenKeys, key: &[u8], revision: Revision) {
-        self.count = self.count.wrapping_sub(1);
-        self.toggle(token, key, revision);
+        self.join(&Set { count: 1_u64.wrapping_neg(), hash: set_tag(token, key, revision) });
     }
 
     fn aad(token: &TokenKeys, revision: Revision) -> Vec<u8> {
@@ -120,8 +138,9 @@ impl Set {
         Ok(plain_value(RECORD, revision, sealed))
     }
 
-    fn open(token: &TokenKeys, record: &Record) -> Result<Set> {
-        let opened = open_small(&token.set_seal, &Set::aad(token, record.revision), plain_body(record)?);
+    fn open<'a>(token: &TokenKeys, row: impl Into<Row<'a>>) -> Result<Set> {
+        let row = row.into();
+        let opened = open_small(&token.set_seal, &Set::aad(token, row.revision), plain_body(row)?);
         let opened = opened.ok_or_else(|| Rv::DeviceError.because("the record of the set is forged"))?;
         let mut from = Reader(opened.expose());
         Ok(Set { count: from.u64()?, hash: from.array()? })
@@ -209,11 +228,42 @@ impl<'a> Author<'a> {
     }
 }
 
+/// A name without an allocation if it is an object's.
+type Name = SmallVec<[u8; 17]>;
+
+/// What some records add to the set, whoever goes through them in whatever order.
+#[derive(Default)]
+pub(super) struct Tally {
+    there: Set,
+    changed: Vec<(Name, Revision, bool)>,
+    want: Option<Result<Set>>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, token: &TokenKeys, row: Row<'_>) {
+        if row.key == RECORD {
+            self.want = Some(Set::open(token, row));
+        } else if counted(row.key) {
+            let there = row.value.is_some();
+            if there {
+                self.there.add(token, row.key, row.revision);
+            }
+            self.changed.push((Name::from_slice(row.key), row.revision, there));
+        }
+    }
+
+    pub(super) fn join(&mut self, other: Tally) {
+        self.there.join(&other.there);
+        self.changed.extend(other.changed);
+        self.want = other.want.or(self.want.take());
+    }
+}
+
 /// What one login has seen and found right.
 #[derive(Default)]
 pub(super) struct Verified {
     pub(super) upto: Revision,
-    seen: HashMap<Key, Revision>,
+    seen: HashMap<Name, Revision>,
     have: Set,
     want: Option<Set>,
 }
@@ -223,24 +273,25 @@ impl Verified {
     ///
     /// # Errors
     /// CKR_DEVICE_ERROR if the records are not those that were written.
-    pub(super) fn take(&mut self, token: &TokenKeys, changes: &Changes) -> Result<()> {
-        if changes.complete {
+    pub(super) fn take(&mut self, token: &TokenKeys, tally: Tally, upto: &Upto) -> Result<()> {
+        if upto.complete {
             *self = Verified::default();
+            self.seen.reserve(tally.changed.len());
         }
-        for record in &changes.records {
-            if record.key == RECORD {
-                self.want = Some(Set::open(token, record)?);
-            } else if counted(&record.key) {
-                if let Some(old) = self.seen.remove(&record.key) {
-                    self.have.remove(token, &record.key, old);
-                }
-                if record.value.is_some() {
-                    self.have.add(token, &record.key, record.revision);
-                    self.seen.insert(record.key.clone(), record.revision);
-                }
+        self.have.join(&tally.there);
+        for (name, revision, there) in tally.changed {
+            let old = match there {
+                true => self.seen.insert(name.clone(), revision),
+                false => self.seen.remove(&name),
+            };
+            if let Some(old) = old {
+                self.have.remove(token, &name, old);
             }
         }
-        self.upto = changes.upto;
+        if let Some(want) = tally.want {
+            self.want = Some(want?);
+        }
+        self.upto = upto.upto;
         let Some(want) = self.want else { fail!(DeviceError, "the record of the set is gone") };
         if want.count != self.have.count {
             fail!(
@@ -257,5 +308,12 @@ impl Verified {
             );
         }
         Ok(())
+    }
+
+    /// The same of what was kept.
+    pub(super) fn take_all(&mut self, token: &TokenKeys, changes: &Changes) -> Result<()> {
+        let mut tally = Tally::default();
+        changes.records.iter().for_each(|record| tally.add(token, record.into()));
+        self.take(token, tally, &changes.upto())
     }
 }

@@ -5,19 +5,22 @@
 //! every process, so that asking whether something changed is a read from memory.
 
 use super::connection::{Held, Shared};
+use super::group::{Before, Group, Outcome};
 use super::place::stamp_path;
 use super::*;
 use crate::error::{Error, Rv};
+use crate::kernel::fork::Uncut;
 use crate::kernel::shared::{SharedCounter, writable};
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `PRAGMA application_id` of a token file: "Cofr".
 pub const APPLICATION_ID: i32 = 0x436f_6672;
@@ -43,9 +46,33 @@ enum Sign {
     None,
 }
 
+/// The transaction that writers share, and the one before it.
+#[derive(Default)]
+struct Open {
+    transaction: Option<Writing>,
+    before: Before,
+}
+
+/// A transaction that waits for its commit.
+struct Writing {
+    /// The last one written, in this transaction or before.
+    revision: Revision,
+    /// Those who wrote in it, and how much.
+    members: usize,
+    bytes: usize,
+    /// Everything there was went in it.
+    cleared: bool,
+    /// Why it cannot be committed.
+    spoilt: Option<Error>,
+    outcome: Outcome,
+}
+
 /// An open token file.
 pub struct Sqlite {
     connection: Shared,
+    /// Taken only with the connection in hand.
+    open: Mutex<Open>,
+    group: Group,
     sign: Sign,
     path: PathBuf,
     inode: (u64, u64),
@@ -105,7 +132,8 @@ impl Sqlite {
 
     fn with(connection: Shared, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
         let inode = inode(path).ok_or_else(|| removed(path))?;
-        Ok(Sqlite { connection, sign, path: path.into(), inode, write_protected })
+        let (path, open, group) = (path.into(), Mutex::default(), Group::default());
+        Ok(Sqlite { connection, open, group, sign, path, inode, write_protected })
     }
 
     /// Writes everything back into the one file and closes it: before it is renamed or copied.
@@ -124,64 +152,169 @@ impl Sqlite {
     /// The connection, if the file is still the one that was opened.
     fn enter(&self) -> Result<Held<'_>> {
         let connection = self.connection.lock();
-        if inode(&self.path) != Some(self.inode) {
-            return Err(removed(&self.path));
-        }
+        self.still_there()?;
+        // What writers are about to commit is committed now: nobody reads what may still come to nothing.
+        self.settle(&connection, &mut self.open.lock());
         Ok(connection)
+    }
+
+    fn still_there(&self) -> Result<()> {
+        if inode(&self.path) == Some(self.inode) { Ok(()) } else { Err(removed(&self.path)) }
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
         sqlite(&self.path, error)
     }
 
-    fn changes(&self, connection: &mut Connection, since: Revision) -> rusqlite::Result<Changes> {
+    fn rows(
+        &self,
+        connection: &mut Connection,
+        since: Revision,
+        take: &mut dyn FnMut(Row<'_>),
+    ) -> rusqlite::Result<Upto> {
         let stamp = self.stamp();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let (upto, horizon) = state(&transaction)?;
         let complete = since < horizon || since == Revision(0);
-        let sql = match complete {
-            true => {
-                "SELECT key, revision, value FROM record WHERE value IS NOT NULL AND revision > ? ORDER BY revision"
-            }
-            false => "SELECT key, revision, value FROM record WHERE revision > ? ORDER BY revision",
+        let (sql, from) = match complete {
+            // From one end of the table to the other: an order by revision would look up every row by itself.
+            true => ("SELECT key, revision, value FROM record WHERE value IS NOT NULL AND +revision > ?", -1),
+            false => ("SELECT key, revision, value FROM record WHERE revision > ?", since.0 as i64),
         };
-        let from = if complete { -1 } else { since.0 as i64 };
-        let mut statement = transaction.prepare(sql)?;
-        let records = statement.query_map([from], record)?.collect::<rusqlite::Result<_>>()?;
-        Ok(Changes { upto, stamp, records, complete })
+        let mut statement = transaction.prepare_cached(sql)?;
+        let mut rows = statement.query([from])?;
+        while let Some(row) = rows.next()? {
+            let (key, value) = (row.get_ref(0)?.as_blob()?, row.get_ref(2)?.as_blob_or_null()?);
+            take(Row { key, revision: Revision(row.get::<_, i64>(1)? as u64), value });
+        }
+        Ok(Upto { upto, stamp, complete })
     }
 
+    /// Has its turn in the transaction that is open, or opens one, and waits until that is on the disk.
     fn commit(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
-        let connection = self.enter()?;
+        // No fork while others' work and this thread's own wait for their commit.
+        let uncut = Uncut::enter();
+        let coming = self.group.announce();
+        let connection = self.connection.lock_within(&uncut);
+        drop(coming);
+        let turn = Turn { store: self, connection };
+        let (revision, outcome) = turn.take(work)?;
+        drop(turn);
+        outcome.map_or(Ok(()), |outcome| outcome.wait())?;
+        Ok(revision)
+    }
+
+    fn begin(&self, connection: &Connection) -> Result<Writing> {
         let mut tries = 0;
-        let transaction = loop {
-            match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate) {
+        loop {
+            match run(connection, "BEGIN IMMEDIATE") {
                 Err(error) if busy(&error) && tries < RETRIES => tries += 1,
                 outcome => break outcome.map_err(|error| self.failed(error))?,
             }
-        };
-        let (revision, _) = state(&transaction).map_err(|error| self.failed(error))?;
-        let batch = work(&Snapshot { connection: &transaction, revision, path: &self.path })?;
-        if batch.is_empty() {
-            return Ok(revision);
         }
-        let clear = batch.clear;
+        let (members, bytes, cleared, spoilt, outcome) = (0, 0, false, None, Outcome::default());
+        match state(connection) {
+            Ok((revision, _)) => Ok(Writing { revision, members, bytes, cleared, spoilt, outcome }),
+            Err(error) => {
+                let _ = run(connection, "ROLLBACK");
+                Err(self.failed(error))
+            }
+        }
+    }
+
+    /// Commits the transaction that is open, if one is, and tells all who wrote in it.
+    fn settle(&self, connection: &Connection, open: &mut Open) {
+        let Some(writing) = open.transaction.take() else { return };
+        let begun = Instant::now();
+        let outcome = match &writing.spoilt {
+            Some(error) => Err(error.clone()),
+            None if writing.members == 0 => Ok(()),
+            None => self.settle_written(connection, &writing),
+        };
+        if !connection.is_autocommit() {
+            // Nothing was written, or it cannot be kept.
+            let _ = run(connection, "ROLLBACK");
+        }
+        if writing.cleared && outcome.is_ok() {
+            // Old pages still in the log go now; if a reader is in the way, at a later checkpoint.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        open.before = Before { members: writing.members, took: begun.elapsed() };
+        writing.outcome.tell(outcome);
+    }
+
+    fn settle_written(&self, connection: &Connection, writing: &Writing) -> Result<()> {
         let mark = match &self.sign {
             Sign::Shared(counter) => Some((counter, begin_write(counter))),
             _ => None,
         };
-        let outcome = write(&transaction, batch, revision.next()).and_then(|()| transaction.commit());
+        let commit = || -> rusqlite::Result<()> {
+            let at = writing.revision.0 as i64;
+            connection.prepare_cached("UPDATE state SET revision = ?")?.execute([at])?;
+            run(connection, "COMMIT")
+        };
+        let outcome = commit();
         if let Some((counter, odd)) = mark {
             // If it fails, the next writer has begun already and will settle it.
             counter.advance(odd, odd + 1);
         }
-        outcome.map_err(|error| self.failed(error))?;
-        if clear {
-            // Old pages still in the log go now; if a reader is in the way, at a later checkpoint.
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        }
-        Ok(revision.next())
+        outcome.map_err(|error| self.failed(error))
     }
+}
+
+/// One writer's turn with the connection. Its end, however it comes about, leaves the open transaction to the next
+/// writer or commits it.
+struct Turn<'a> {
+    store: &'a Sqlite,
+    connection: Held<'a>,
+}
+
+impl Turn<'_> {
+    /// Does `work` in the open transaction. The outcome is to be waited for: also by who wrote nothing, if others
+    /// did whose writes were seen.
+    fn take(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<(Revision, Option<Outcome>)> {
+        let store = self.store;
+        store.still_there()?;
+        let mut open = store.open.lock();
+        let writing = match &mut open.transaction {
+            Some(writing) => writing,
+            none => none.insert(store.begin(&self.connection)?),
+        };
+        let view = Snapshot { connection: &self.connection, revision: writing.revision, path: &store.path };
+        let batch = work(&view)?;
+        let outcome = writing.outcome.clone();
+        if batch.is_empty() {
+            return Ok((writing.revision, (writing.members > 0).then_some(outcome)));
+        }
+        writing.revision = writing.revision.next();
+        writing.members += 1;
+        writing.bytes +=
+            batch.writes.iter().filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum::<usize>();
+        writing.cleared |= batch.clear;
+        if let Err(error) = write(&self.connection, batch, writing.revision) {
+            writing.spoilt = Some(store.failed(error));
+        }
+        Ok((writing.revision, Some(outcome)))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut open = self.store.open.lock();
+        let goes_on = match &open.transaction {
+            Some(Writing { spoilt: None, members, bytes, .. }) => {
+                *members > 0 && self.store.group.goes_on(*members, *bytes, &open.before)
+            }
+            _ => false,
+        };
+        if !goes_on {
+            self.store.settle(&self.connection, &mut open);
+        }
+    }
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 impl Storage for Sqlite {
@@ -193,9 +326,9 @@ impl Storage for Sqlite {
         }
     }
 
-    fn load(&self, since: Revision) -> Result<Changes> {
+    fn scan(&self, since: Revision, take: &mut dyn FnMut(Row<'_>)) -> Result<Upto> {
         let mut connection = self.enter()?;
-        self.changes(&mut connection, since).map_err(|error| self.failed(error))
+        self.rows(&mut connection, since, take).map_err(|error| self.failed(error))
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn View) -> Result<()>) -> Result<()> {
@@ -251,30 +384,27 @@ impl View for Snapshot<'_> {
     }
 
     fn record(&self, key: &[u8]) -> Result<Option<Record>> {
-        self.connection
-            .query_row(
-                "SELECT revision, value FROM record WHERE key = ? AND value IS NOT NULL",
-                [key],
-                |row| {
-                    let revision = Revision(row.get::<_, i64>(0)? as u64);
-                    Ok(Record { key: key.to_vec(), revision, value: row.get(1)? })
-                },
-            )
-            .optional()
-            .map_err(|error| sqlite(self.path, error))
+        let select = "SELECT revision, value FROM record WHERE key = ? AND value IS NOT NULL";
+        let row = || {
+            self.connection.prepare_cached(select)?.query_row([key], |row| {
+                let revision = Revision(row.get::<_, i64>(0)? as u64);
+                Ok(Record { key: key.to_vec(), revision, value: row.get(1)? })
+            })
+        };
+        row().optional().map_err(|error| sqlite(self.path, error))
     }
 
     fn records(&self, prefix: &[u8]) -> Result<Vec<Record>> {
         let select = "SELECT key, revision, value FROM record \
                       WHERE key >= ? AND key < ? AND value IS NOT NULL ORDER BY key";
         let rows = || -> rusqlite::Result<Vec<Record>> {
-            self.connection.prepare(select)?.query_map([prefix, &after(prefix)], record)?.collect()
+            self.connection.prepare_cached(select)?.query_map([prefix, &after(prefix)], record)?.collect()
         };
         rows().map_err(|error| sqlite(self.path, error))
     }
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { key: row.get(0)?, revision: Revision(row.get::<_, i64>(1)? as u64), value: row.get(2)? })
 }
 
@@ -290,20 +420,19 @@ fn begin_write(counter: &SharedCounter) -> u64 {
 }
 
 fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
-    connection.query_row("SELECT revision, horizon FROM state", [], |row| {
+    connection.prepare_cached("SELECT revision, horizon FROM state")?.query_row([], |row| {
         Ok((Revision(row.get::<_, i64>(0)? as u64), Revision(row.get::<_, i64>(1)? as u64)))
     })
 }
 
 fn write(connection: &Connection, batch: Batch, revision: Revision) -> rusqlite::Result<()> {
     let at = revision.0 as i64;
-    connection.execute("UPDATE state SET revision = ?", [at])?;
     if batch.clear {
         connection.execute("DELETE FROM record", [])?;
         connection.execute("UPDATE state SET horizon = ?", [at])?;
     }
-    let mut put = connection.prepare("INSERT OR REPLACE INTO record VALUES (?, ?, ?)")?;
-    let mut bury = connection.prepare("UPDATE record SET revision = ?, value = NULL WHERE key = ?")?;
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO record VALUES (?, ?, ?)")?;
+    let mut bury = connection.prepare_cached("UPDATE record SET revision = ?, value = NULL WHERE key = ?")?;
     let mut buried = 0;
     for (key, value) in batch.writes {
         match value {

@@ -72,6 +72,9 @@ pub struct Config {
     pub log_level: Option<String>,
     /// Where the log goes; standard error unless said.
     pub log_file: Option<PathBuf>,
+    /// Whether the application lets the library start threads of its own: not what the file says, but C_Initialize.
+    #[serde(skip)]
+    pub may_start_threads: bool,
 }
 
 /// The file that the program itself names.

@@ -1,19 +1,25 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
+use super::arrival::{Arrival, Vaults};
+use super::built_in::BuiltIn;
 use super::objects::{Home, Objects, present};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
-use crate::object::{Attributes, Handle, Object, Secrets, template};
-use crate::storage::record::{ObjectId, Stored, object_id};
-use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets, Sealed};
-use crate::storage::sqlite::Sqlite;
+use crate::object::{Attributes, Handle, Object, Packed, Secrets, template};
+use crate::storage::record::{ObjectId, object_id};
+use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
 use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use std::collections::HashSet;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+
+/// More do not make reading the storage faster.
+const MOST_THREADS: usize = 8;
 
 impl Token {
     /// Takes in what other processes changed. Costs two loads when nothing did.
@@ -32,8 +38,7 @@ impl Token {
     fn take_in(&self, opened: &Opened) -> Result<()> {
         let login = self.login.read();
         let mut objects = self.objects.write();
-        let keys = login.as_ref().map(|login| &*login.keys);
-        let loaded = match opened.sealed.load(objects.revision, keys) {
+        let loaded = match self.load(opened, objects.revision, login.as_ref()) {
             Err(error) if error.rv() == Rv::DeviceRemoved => {
                 // Another process has initialised the token anew: the login is no more.
                 drop((objects, login));
@@ -45,19 +50,36 @@ impl Token {
         self.apply(&mut objects, opened, loaded, login.as_ref())
     }
 
+    /// What has become of the objects since `since`, opened for who is logged in.
+    pub(super) fn load(
+        &self,
+        opened: &Opened,
+        since: Revision,
+        login: Option<&Login>,
+    ) -> Result<Loaded<Arrival>> {
+        let keys = login.map(|login| &*login.keys);
+        // The SO holds the token key but has no private objects.
+        let user = login.filter(|login| login.user == User::Normal).map(|login| &*login.keys);
+        let threads = match self.config.may_start_threads {
+            true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
+            false => 1,
+        };
+        opened.sealed.take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user))
+    }
+
     /// Brings `objects` up to date.
     pub(super) fn apply(
         &self,
         objects: &mut Objects,
         opened: &Opened,
-        loaded: Loaded,
+        loaded: Loaded<Arrival>,
         login: Option<&Login>,
     ) -> Result<()> {
         for (_, error) in &loaded.refused {
             log!(Error, "the token in slot {}: {error}", self.slot());
         }
         if loaded.complete {
-            let there: HashSet<ObjectId> = loaded.stored.iter().map(|stored| stored.id).collect();
+            let there: HashSet<ObjectId> = loaded.stored.iter().map(|arrival| arrival.id).collect();
             objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
         }
         for id in &loaded.gone {
@@ -65,44 +87,32 @@ impl Token {
                 objects.remove(handle);
             }
         }
-        // The SO holds the token key but has no private objects.
-        let user = login.filter(|login| login.user == User::Normal);
-        for stored in loaded.stored {
-            let home = Home::Stored(stored.id, stored.revision);
-            let handle = objects.handle_of(&stored.id);
-            if handle.is_some_and(|handle| objects.get(handle).is_some_and(|(_, there)| there == home)) {
+        let vaults = Vaults::new(&opened.sealed, login);
+        objects.reserve(loaded.stored.len());
+        for arrival in loaded.stored {
+            let home = Home::Stored(arrival.id, arrival.revision);
+            let handle = objects.handle_of(&arrival.id);
+            let known = handle.and_then(|handle| objects.get(handle));
+            if known.is_some_and(|(_, there)| there == home) {
                 continue;
             }
-            let attributes = match (stored.public_attributes(), user) {
-                (Some(attributes), _) => Attributes::decode(attributes),
-                (None, Some(user)) if user.keys.open(&stored) => opened
-                    .sealed
-                    .open_attributes(&user.keys, &stored)
-                    .and_then(|attributes| Attributes::decode(attributes.expose())),
-                (None, _) => {
-                    // Never shared with this user, or no longer.
-                    handle.into_iter().for_each(|handle| objects.remove(handle));
-                    continue;
-                }
-            };
-            let attributes = match attributes {
-                Ok(attributes) => attributes,
-                Err(error) => {
-                    // One object must not keep its user from all the others.
-                    log!(Error, "the token in slot {}: {error}", self.slot());
-                    handle.into_iter().for_each(|handle| objects.remove(handle));
-                    continue;
-                }
-            };
-            match handle.and_then(|handle| objects.get(handle)) {
-                Some((old, _)) => {
-                    let new = Arc::new(old.with_attributes(attributes));
+            let (secrets, attributes) = arrival.split(&vaults);
+            match (attributes, known) {
+                (Some(Ok(attributes)), Some((old, _))) => {
+                    let new = Arc::new(old.with_packed(attributes));
                     objects.replace(new, home);
                 }
-                None => {
-                    let secrets = secrets_of(&opened.sealed, stored, login);
-                    let object = Object::new(self.next_handle(), attributes, secrets);
+                (Some(Ok(attributes)), None) => {
+                    let object = Object::stored(self.next_handle(), attributes, secrets);
                     objects.insert(Arc::new(object), home);
+                }
+                (unusable, _) => {
+                    if let Some(Err(error)) = unusable {
+                        // One object must not keep its user from all the others.
+                        log!(Error, "the token in slot {}: {error}", self.slot());
+                    }
+                    // Or it was never shared with this user, or is no longer.
+                    handle.into_iter().for_each(|handle| objects.remove(handle));
                 }
             }
         }
@@ -112,7 +122,7 @@ impl Token {
         Ok(())
     }
 
-    fn next_handle(&self) -> Handle {
+    pub(super) fn next_handle(&self) -> Handle {
         self.handles.fetch_add(1, Ordering::Relaxed) as Handle
     }
 
@@ -126,12 +136,23 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
         let objects = self.objects.read();
-        let object = objects.get(handle).map(|(object, _)| object).filter(|object| self.visible(object));
-        present(object, handle).cloned()
+        match objects.get(handle) {
+            Some((object, _)) => present(Some(object).filter(|object| self.visible(object)), handle).cloned(),
+            None => {
+                drop(objects);
+                let opened = self.opened.read();
+                present(opened.as_ref().and_then(|opened| opened.built_in.object(handle)), handle).cloned()
+            }
+        }
     }
 
     /// All objects that the application may see and that match, in ascending order.
     pub fn find(&self, template: &Attributes) -> Vec<Handle> {
+        if BuiltIn::concerns(template) {
+            let opened = self.opened.read();
+            let found = opened.as_ref().map(|opened| opened.built_in.find(self, &opened.rules, template));
+            return found.unwrap_or_default();
+        }
         self.objects.read().find(template, |object| self.visible(object))
     }
 
@@ -182,6 +203,8 @@ impl Token {
     ) -> Result<Handle> {
         let id = object_id();
         attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
+        // The copy outlives what it was made of, and with it the place of the secrets.
+        object.secrets()?;
         Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
     }
 
@@ -215,7 +238,13 @@ impl Token {
         };
         let mut objects = self.objects.write();
         let mut handles = Vec::with_capacity(drafts.len());
-        for (object, id) in drafts {
+        let mut records = records.into_iter();
+        for (mut object, id) in drafts {
+            if object.is_token()
+                && let Some(record) = records.next()
+            {
+                object = object.packed(Packed::new(record.attributes.expose())?);
+            }
             let home = if object.is_token() { Home::Stored(id, revision) } else { Home::Session(owner) };
             let mut handle = object.handle();
             match (home, objects.handle_of(&id)) {
@@ -330,21 +359,6 @@ impl Record {
             secrets: self.secrets.as_ref().map_or(NewSecrets::Keep, NewSecrets::Set),
         }
     }
-}
-
-/// Opened when a key is first used, with the keys of the login that brought it.
-fn secrets_of(sealed: &Arc<Sealed<Sqlite>>, stored: Stored, login: Option<&Login>) -> Secrets {
-    // A public object outlives the login, whose keys it neither needs nor may keep.
-    let keys = login.filter(|_| stored.private).map(|login| login.keys.clone());
-    let sealed = sealed.clone();
-    let borrowed = keys.as_ref().is_some_and(|keys| keys.user() != stored.owner);
-    let secrets = match stored.has_secrets() {
-        false => Secrets::opened(Attributes::new()),
-        true => Secrets::sealed(Box::new(move || {
-            Attributes::decode(sealed.open_secrets(keys.as_deref(), &stored)?.expose())
-        })),
-    };
-    if borrowed { secrets.borrowed() } else { secrets }
 }
 
 /// The name of a new object. A session object's need only differ from its neighbours', and costs less.

@@ -1,6 +1,8 @@
 //! Tokens: slots, users and PINs, the objects, policy and configuration.
 
+mod arrival;
 mod audit;
+mod built_in;
 mod care;
 mod cloudhsm;
 pub mod config;

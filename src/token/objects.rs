@@ -1,14 +1,15 @@
 //! The objects of a token in memory, by handle, and an index for C_FindObjects.
 
 use crate::error::Result;
-use crate::object::{AttributeType, Attributes, Handle, Object, Value, template};
+use crate::object::{AttributeType, Attributes, Handle, Object};
 use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::ptr;
+use std::slice;
 use std::sync::Arc;
 
 /// Where an object lives.
@@ -20,7 +21,7 @@ pub enum Home {
     Stored(ObjectId, Revision),
 }
 
-struct Entry {
+struct Resident {
     object: Arc<Object>,
     home: Home,
 }
@@ -28,7 +29,7 @@ struct Entry {
 /// All objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
-    entries: BTreeMap<Handle, Entry>,
+    entries: BTreeMap<Handle, Resident>,
     stored: HashMap<ObjectId, Handle>,
     of_sessions: BTreeSet<(CK_SESSION_HANDLE, Handle)>,
     index: Index,
@@ -37,6 +38,12 @@ pub struct Objects {
 }
 
 impl Objects {
+    /// Makes room for so many stored ones more.
+    pub fn reserve(&mut self, objects: usize) {
+        self.stored.reserve(objects);
+        self.index.reserve(objects);
+    }
+
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
         let handle = object.handle();
         self.index.add(&object);
@@ -48,7 +55,7 @@ impl Objects {
                 self.of_sessions.insert((session, handle));
             }
         }
-        self.entries.insert(handle, Entry { object, home });
+        self.entries.insert(handle, Resident { object, home });
     }
 
     pub fn get(&self, handle: Handle) -> Option<(&Arc<Object>, Home)> {
@@ -111,7 +118,7 @@ impl Objects {
 
     /// The handles of all objects that match and that `visible` lets through, in ascending order.
     pub fn find(&self, template: &Attributes, visible: impl Fn(&Object) -> bool) -> Vec<Handle> {
-        let fits = |object: &Object| visible(object) && template::matches(object.attributes(), template);
+        let fits = |object: &Object| object.matches(template) && visible(object);
         match self.index.candidates(template) {
             Some(handles) => {
                 let objects = handles.iter().filter_map(|handle| self.get(*handle));
@@ -131,49 +138,90 @@ impl Objects {
 #[derive(Default)]
 struct Index {
     hasher: RandomState,
-    handles: HashMap<u64, Vec<Handle>>,
+    /// The only handle of a key; CK_INVALID_HANDLE if it has several.
+    single: HashMap<u64, Handle, BuildHasherDefault<Hashed>>,
+    several: HashMap<u64, Vec<Handle>, BuildHasherDefault<Hashed>>,
+}
+
+/// A key that is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 const INDEXED: [AttributeType; 4] = [CKA_UNIQUE_ID, CKA_LABEL, CKA_ID, CKA_MODULUS];
 
 impl Index {
-    fn key(&self, attribute: AttributeType, value: &Value) -> Option<u64> {
-        let bytes = value.as_bytes().filter(|bytes| !bytes.is_empty())?;
-        Some(self.hasher.hash_one((attribute, bytes)))
+    fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<u64> {
+        bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| self.hasher.hash_one((attribute, bytes)))
     }
 
-    fn keys(&self, attributes: &Attributes) -> Vec<u64> {
-        let values = INDEXED.iter().filter_map(|name| Some((*name, attributes.value(*name)?)));
-        values.filter_map(|(name, value)| self.key(name, value)).collect()
+    fn keys(&self, object: &Object) -> [Option<u64>; INDEXED.len()] {
+        INDEXED.map(|name| self.key(name, object.plain_bytes(name)))
+    }
+
+    fn reserve(&mut self, objects: usize) {
+        self.single.reserve(objects.saturating_mul(3));
     }
 
     fn add(&mut self, object: &Object) {
-        for key in self.keys(object.attributes()) {
-            let handles = self.handles.entry(key).or_default();
-            if let Err(at) = handles.binary_search(&object.handle()) {
-                handles.insert(at, object.handle());
+        let handle = object.handle();
+        for key in self.keys(object).into_iter().flatten() {
+            let single = match self.single.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(handle);
+                    continue;
+                }
+                Entry::Occupied(place) => place.into_mut(),
+            };
+            let handles = match std::mem::replace(single, CK_INVALID_HANDLE) {
+                CK_INVALID_HANDLE => self.several.entry(key).or_default(),
+                other => self.several.entry(key).or_insert(vec![other]),
+            };
+            if let Err(at) = handles.binary_search(&handle) {
+                handles.insert(at, handle);
             }
         }
     }
 
     fn drop(&mut self, object: &Object) {
-        for key in self.keys(object.attributes()) {
-            if let Some(handles) = self.handles.get_mut(&key) {
-                if let Ok(at) = handles.binary_search(&object.handle()) {
+        let handle = object.handle();
+        for key in self.keys(object).into_iter().flatten() {
+            if self.single.get(&key) == Some(&handle) {
+                self.single.remove(&key);
+            } else if let Some(handles) = self.several.get_mut(&key) {
+                if let Ok(at) = handles.binary_search(&handle) {
                     handles.remove(at);
                 }
-                if handles.is_empty() {
-                    self.handles.remove(&key);
+                if let [last] = handles[..] {
+                    self.several.remove(&key);
+                    self.single.insert(key, last);
                 }
             }
         }
     }
 
-    /// The handles that can match; `None` if the template names nothing indexed.
+    /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
     fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
-        let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.value(*name)?));
-        keys.map(|key| self.handles.get(&key).map_or(&[][..], Vec::as_slice))
-            .min_by_key(|handles| handles.len())
+        let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.bytes(*name)));
+        let handles = |key| match self.single.get(&key) {
+            None => &[][..],
+            Some(&CK_INVALID_HANDLE) => self.several.get(&key).map_or(&[][..], Vec::as_slice),
+            Some(single) => slice::from_ref(single),
+        };
+        keys.map(handles).min_by_key(|handles| handles.len())
     }
 }
 

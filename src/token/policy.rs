@@ -209,6 +209,11 @@ impl Rules {
         self.profile != Profile::CloudHsm
     }
 
+    /// Whether the token's profiles and mechanisms are objects as well.
+    pub fn has_built_in_objects(&self) -> bool {
+        self.profile != Profile::CloudHsm
+    }
+
     /// The rules for templates.
     pub fn for_templates(&self, by_so: bool) -> template::Rules {
         let defaults = match self.profile {

@@ -1,5 +1,6 @@
 //! One token: who is logged in, and its objects, kept in step with the storage.
 
+use super::built_in::BuiltIn;
 use super::cloudhsm;
 use super::config::{Config, Mode, Policy, Profile};
 use super::objects::Objects;
@@ -56,6 +57,7 @@ pub struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
     pub(super) rules: Rules,
     pub(super) audit: OnceCell<Arc<Log>>,
+    pub(super) built_in: BuiltIn,
 }
 
 impl Opened {
@@ -169,7 +171,7 @@ impl Token {
     fn open(&self) -> Result<Opened> {
         let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
         let rules = self.rules_of(&sealed.info()?.meta);
-        Ok(Opened { sealed: Arc::new(sealed), rules, audit: OnceCell::new() })
+        Ok(Opened { sealed: Arc::new(sealed), rules, audit: OnceCell::new(), built_in: BuiltIn::default() })
     }
 
     fn rules_of(&self, meta: &Meta) -> Rules {

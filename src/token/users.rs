@@ -6,6 +6,7 @@ use super::config::Profile;
 use super::pin::{self, FOUNDER, Form, Pin};
 use super::token::{Login, Opened, Token, User};
 use crate::error::Result;
+use crate::storage::Revision;
 use crate::storage::keyring::Role;
 use crate::storage::sealed::{Alteration, Keys, PinState, UserInfo};
 use std::sync::Arc;
@@ -90,11 +91,11 @@ impl Token {
             fail!(SessionReadOnlyExists);
         }
         let pin = pin?;
-        let (keys, loaded) = opened.sealed.login(role(user), &pin.name, pin.secret)?;
+        let keys = Arc::new(opened.sealed.unlock(role(user), &pin.name, pin.secret)?);
+        let new = Login { user, keys };
+        let loaded = self.load(opened, Revision(0), Some(&new))?;
         let mut login = self.login.write();
         self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
-        let keys = Arc::new(keys);
-        let new = Login { user, keys };
         let applied = self.apply(&mut self.objects.write(), opened, loaded, Some(&new));
         *login = Some(new);
         drop(login);

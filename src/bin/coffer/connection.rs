@@ -91,8 +91,9 @@ impl Connection {
         Ok(Connection { module, slot, label, session, user: None, mechanisms })
     }
 
-    /// [`open`](Connection::open), then logs in as the environment or the prompt says.
-    pub fn open_logged_in(target: &Target) -> Result<Connection, String> {
+    /// [`open`](Connection::open), then logs in as the environment or the prompt says. A PIN in the variable `own`
+    /// is this token's alone.
+    pub fn open_logged_in(target: &Target, own: Option<&str>) -> Result<Connection, String> {
         let mut connection = Connection::open(target)?;
         let role = match variable("ROLE")? {
             None => Role::CryptoUser,
@@ -101,6 +102,9 @@ impl Connection {
         };
         let what = if role == Role::Admin { "SO PIN" } else { "user PIN" };
         let pin = match pin_variable() {
+            _ if own.is_some_and(|own| env::var_os(own).is_some()) => {
+                pin::obtain(what, None, own.unwrap_or_default(), false)?
+            }
             Some(name) if target.pin_file.is_none() => pin::obtain(what, None, name, false)?,
             _ => pin::obtain(what, target.pin_file.as_deref(), "COFFER_PIN", false)?,
         };
@@ -150,7 +154,7 @@ impl Connection {
     }
 
     /// Whether Coffer's own interface lists such a user.
-    fn has_user(&self, kind: CK_USER_TYPE, name: &str) -> bool {
+    pub fn has_user(&self, kind: CK_USER_TYPE, name: &str) -> bool {
         let users = self.session.users().unwrap_or_default();
         users.iter().any(|user| user.kind == kind && user.name() == name.to_lowercase())
     }

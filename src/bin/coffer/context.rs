@@ -34,7 +34,7 @@ impl Context {
                 return Err("nobody is logged in: set COFFER_PIN (or CLOUDHSM_PIN), give --pin-file, or run on a terminal".into());
             }
             self.connection = None;
-            let connection = Connection::open_logged_in(&self.target)?;
+            let connection = Connection::open_logged_in(&self.target, None)?;
             self.module = Some(connection.module);
             self.connection = Some(connection);
         }
@@ -63,13 +63,15 @@ impl Context {
         self.connection = None;
     }
 
-    /// Two tokens of the module, both logged in to with the same PIN.
+    /// Two tokens of the module, both logged in to with the same PIN, unless COFFER_TO_PIN has the second one's.
     pub fn pair(&mut self, from: &str, to: &str) -> Result<(Connection, Connection), String> {
         self.connection = None;
-        let open = |token: &str| {
-            Connection::open_logged_in(&Target { token: Some(token.into()), ..self.target.clone() })
-        };
-        let (from, to) = (open(from)?, open(to)?);
+        let target = |token: &str| Target { token: Some(token.into()), ..self.target.clone() };
+        let from = Connection::open_logged_in(&target(from), None)?;
+        if Connection::open(&target(to))?.slot == from.slot {
+            return Err(format!("source and destination are both the token {:?}", from.label));
+        }
+        let to = Connection::open_logged_in(&target(to), Some("COFFER_TO_PIN"))?;
         self.module = Some(from.module);
         Ok((from, to))
     }

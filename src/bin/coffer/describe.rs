@@ -22,7 +22,12 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
     let values = read(connection, key, &kinds)?;
     let mut attributes = Map::new();
     let mut specific = false;
+    let length = length(|attribute| value_of(&values, attribute));
     for (name, value) in ATTRIBUTES.iter().zip(&values) {
+        if name.attribute == CKA_VALUE_LEN {
+            attributes.extend(length.map(|length| (name.name.into(), json!(length))));
+            continue;
+        }
         // CloudHSM's names are always there, the others where the key has them.
         let said = value.as_ref().is_some_and(|value| !value.is_empty() && value[..] != [0]);
         if !specific || (said && !SHOWN_OTHERWISE.contains(&name.attribute)) {
@@ -30,21 +35,13 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
         }
         specific |= name.name == LAST_COMMON;
     }
-    let of = |attribute| {
-        let at = ATTRIBUTES.iter().position(|name| name.attribute == attribute)?;
-        values[at].as_deref()
-    };
+    let of = |attribute| value_of(&values, attribute);
     let number = |attribute| Some(CK_ULONG::from_ne_bytes(of(attribute)?.try_into().ok()?));
-    if number(CKA_KEY_TYPE) == Some(CKK_DES3) {
-        attributes.insert("key-length-bytes".into(), json!(24));
-    }
     if let Some(modulus) = of(CKA_MODULUS) {
         attributes.insert("modulus-size-bits".into(), json!(bits(modulus)));
     }
     if let Some(point) = of(CKA_EC_POINT) {
-        let point = bare(point);
-        attributes.insert("key-length-bytes".into(), json!(point.len()));
-        attributes.insert("ec-point".into(), json!(names::to_hex(point)));
+        attributes.insert("ec-point".into(), json!(names::to_hex(bare(point))));
     }
     if let Some(params) = of(CKA_EC_PARAMS) {
         let curve = names::CURVES.iter().find(|(_, der)| *der == params).map(|(word, _)| *word);
@@ -68,6 +65,58 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
     }))
 }
 
+/// What was read of an attribute, when all of [`ATTRIBUTES`] were.
+fn value_of(values: &[Option<Vec<u8>>], attribute: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+    let at = ATTRIBUTES.iter().position(|name| name.attribute == attribute)?;
+    values[at].as_deref()
+}
+
+/// `key-length-bytes` as CloudHSM counts: of a secret key its value, of a public one its modulus or point, of a
+/// private one its PKCS #8. That of an RSA key depends on its secret numbers by a few bytes; this is the most.
+fn length<'a>(of: impl Fn(CK_ATTRIBUTE_TYPE) -> Option<&'a [u8]>) -> Option<usize> {
+    let number = |attribute| Some(CK_ULONG::from_ne_bytes(of(attribute)?.try_into().ok()?));
+    match (number(CKA_CLASS)?, number(CKA_KEY_TYPE)?) {
+        (CKO_SECRET_KEY, CKK_DES3) => Some(24),
+        (CKO_SECRET_KEY, _) => number(CKA_VALUE_LEN).map(|len| len as usize),
+        (CKO_PUBLIC_KEY, CKK_RSA) => of(CKA_MODULUS).map(|modulus| bits(modulus).div_ceil(8)),
+        (CKO_PUBLIC_KEY, _) => of(CKA_EC_POINT).map(|point| bare(point).len()),
+        (CKO_PRIVATE_KEY, CKK_RSA) => {
+            let modulus = bits(of(CKA_MODULUS)?).div_ceil(8);
+            // Top bits may be set, and then a zero goes before: RSAPrivateKey of RFC 8017, appendix A.1.2.
+            let integers = [modulus, of(CKA_PUBLIC_EXPONENT)?.len() - 1, modulus - 1];
+            let halves = [modulus.div_ceil(2); 5];
+            let inner = 3 + integers.iter().chain(&halves).map(|len| node(len + 1)).sum::<usize>();
+            Some(pkcs8(13, node(inner)))
+        }
+        (CKO_PRIVATE_KEY, CKK_EC) => {
+            let params = of(CKA_EC_PARAMS)?;
+            let (_, field) = names::FIELDS
+                .iter()
+                .find(|(curve, _)| names::CURVES.iter().any(|(word, der)| word == curve && *der == params))?;
+            // ECPrivateKey of RFC 5915 with the public key and without the curve, which the algorithm names.
+            let inner = 3 + node(*field) + node(node(1 + 1 + 2 * field));
+            Some(pkcs8(9 + params.len(), node(inner)))
+        }
+        // RFC 8410, section 7.
+        (CKO_PRIVATE_KEY, CKK_EC_EDWARDS | CKK_EC_MONTGOMERY) => Some(pkcs8(5, node(32))),
+        _ => None,
+    }
+}
+
+/// Bytes of a DER value with its tag and length.
+fn node(len: usize) -> usize {
+    len + match len {
+        0..128 => 2,
+        128..256 => 3,
+        _ => 4,
+    }
+}
+
+/// Bytes of a PKCS #8 (RFC 5208, section 5) by those of the algorithm's fields and of the key.
+fn pkcs8(algorithm: usize, key: usize) -> usize {
+    node(3 + node(algorithm) + node(key))
+}
+
 /// The owner's name and with whom the key is shared: as Coffer tells it, and on another module the one user there is.
 fn access(connection: &Connection, key: CK_OBJECT_HANDLE) -> (String, Vec<Value>) {
     let Ok((owner, shared)) = connection.session.access(key) else {
@@ -80,6 +129,11 @@ fn access(connection: &Connection, key: CK_OBJECT_HANDLE) -> (String, Vec<Value>
     let owner = owner.as_ref().map_or_else(|| connection.username().to_owned(), shown);
     let shared = shared.iter().map(|user| json!({ "username": shown(user), "key-coverage": "full" }));
     (owner, shared.collect())
+}
+
+/// The owner's name.
+pub fn owner(connection: &Connection, key: CK_OBJECT_HANDLE) -> String {
+    access(connection, key).0
 }
 
 /// What `key list` says of one key without --verbose.

@@ -1,5 +1,6 @@
 //! `coffer`: the operator's command.
 
+mod cluster;
 mod connection;
 mod context;
 mod crypto;
@@ -71,7 +72,7 @@ enum Command {
     #[command(subcommand)]
     Crypto(crypto::Command),
     /// Log in, for the rest of an interactive session.
-    Login(user::Who),
+    Login(user::Login),
     /// Log out.
     Logout,
     /// The token's users.
@@ -79,7 +80,7 @@ enum Command {
     User(user::Command),
     /// The token, as CloudHSM speaks of clusters.
     #[command(subcommand)]
-    Cluster(user::Cluster),
+    Cluster(cluster::Command),
     /// Approvals by several users.
     #[command(subcommand)]
     Quorum(quorum::Command),
@@ -125,7 +126,7 @@ fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Login(who) => user::login(context, who),
         Command::Logout => user::logout(context),
         Command::User(command) => user::run(context, command),
-        Command::Cluster(command) => user::cluster(context, command),
+        Command::Cluster(command) => cluster::run(context, command),
         Command::Quorum(command) => quorum::run(command),
         Command::Interactive => Err("this is the prompt already".into()),
     }

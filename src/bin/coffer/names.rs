@@ -209,6 +209,10 @@ pub const CURVES: &[(&str, &[u8])] = &[
     ("x25519", b"\x06\x03\x2b\x65\x6e"),
 ];
 
+/// Bytes of a number of the curve's field.
+pub const FIELDS: &[(&str, usize)] =
+    &[("secp224r1", 28), ("secp256r1", 32), ("secp384r1", 48), ("secp521r1", 66), ("secp256k1", 32)];
+
 /// The number of a word.
 ///
 /// # Errors

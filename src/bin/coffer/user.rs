@@ -1,12 +1,12 @@
-//! `coffer login|logout|user ...`, and what clusters have and tokens have not.
+//! `coffer login|logout|user ...`.
 
 use crate::connection::Role;
 use crate::context::Context;
 use crate::output::{Outcome, Report, table};
 use crate::pin;
 use clap::{Args, Subcommand};
+use pkcs11_client::Rv;
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::{Rv, text};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -25,28 +25,86 @@ pub struct Who {
     password: Option<String>,
 }
 
+/// Where a new password comes from.
+#[derive(Args)]
+pub struct NewPassword {
+    /// A file with the new password (else COFFER_NEW_PIN, else a prompt).
+    #[arg(long, value_name = "FILE")]
+    new_pin_file: Option<PathBuf>,
+}
+
+/// A user who is there.
+#[derive(Args)]
+pub struct Named {
+    /// The user's name.
+    #[arg(long)]
+    username: String,
+    /// admin or crypto-user.
+    #[arg(long, value_enum)]
+    role: Role,
+}
+
+impl Named {
+    fn report(&self) -> Report {
+        Report::of(json!({ "username": self.username, "role": self.role.name() }))
+    }
+}
+
+/// A login.
+#[derive(Args)]
+pub struct Login {
+    #[command(flatten)]
+    who: Who,
+    /// CloudHSM's `mfa-token-sign --token FILE`.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    factors: Vec<String>,
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Change the password (PIN) of a user, or as admin set it anew and so unlock it.
     ChangePassword {
         #[command(flatten)]
         who: Who,
-        /// A file with the new password.
-        #[arg(long, value_name = "FILE")]
-        new_pin_file: Option<PathBuf>,
+        #[command(flatten)]
+        new: NewPassword,
     },
     /// List the users.
     List,
     /// Make a user.
-    Create(Who),
-    /// Delete a user.
-    Delete {
-        #[arg(long)]
-        username: String,
-        #[arg(long, value_enum)]
-        role: Role,
+    Create {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        new: NewPassword,
+    },
+    /// Delete a user, with the private keys it owns.
+    Delete(Named),
+    /// Give a locked user its tries back; the password stays.
+    Unlock(Named),
+    /// Make a user of one token in another one too, with a password of its own there.
+    Replicate {
+        #[command(flatten)]
+        who: Named,
+        /// The token that has the user.
+        #[arg(long, visible_alias = "source-token", value_name = "NAME")]
+        source_cluster_id: String,
+        /// The token that is to have it too.
+        #[arg(long, visible_alias = "destination-token", value_name = "NAME")]
+        destination_cluster_id: String,
+        #[command(flatten)]
+        new: NewPassword,
+    },
+    /// A second factor at the login, which tokens do not ask for.
+    #[command(disable_help_subcommand = true)]
+    ChangeMfa {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _arguments: Vec<String>,
     },
 }
+
+const NO_MFA: &str = "a login to a token takes the password and no second factor; \
+                      approvals by several users are `coffer quorum`";
 
 /// A password that was given as an option: where others can see the command line, that is said.
 fn given(context: &Context, who: &Who) -> Option<Zeroizing<String>> {
@@ -58,7 +116,10 @@ fn given(context: &Context, who: &Who) -> Option<Zeroizing<String>> {
 }
 
 /// Logs in for the rest of the interactive session; alone, shows that the login works.
-pub fn login(context: &mut Context, who: Who) -> Outcome {
+pub fn login(context: &mut Context, Login { who, factors }: Login) -> Outcome {
+    if let Some(factor) = factors.first() {
+        return Err(format!("{factor}: {NO_MFA}"));
+    }
     context.disconnect();
     let prompt = format!("password of {}", who.username);
     let secret = match given(context, &who) {
@@ -85,14 +146,42 @@ pub fn logout(context: &mut Context) -> Outcome {
 pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::List => list(context),
-        Command::ChangePassword { who, new_pin_file } => change(context, &who, new_pin_file),
-        Command::Create(who) => create(context, &who),
-        Command::Delete { username, role } => {
+        Command::ChangePassword { who, new } => change(context, &who, &new),
+        Command::Create { who, new } => create(context, &who, &new),
+        Command::Delete(who) => {
             let session = &context.connect()?.session;
-            session.delete_user(role.kind(), bare(role, &username)).map_err(|rv| refused(rv, &username))?;
-            Ok(Report::of(json!({ "username": username, "role": role.name() })))
+            let deleted = session.delete_user(who.role.kind(), bare(who.role, &who.username));
+            deleted.map_err(|rv| refused(rv, &who.username)).map(|()| who.report())
         }
+        Command::Unlock(who) => {
+            let session = &context.connect()?.session;
+            let unlocked = session.unlock_user(who.role.kind(), bare(who.role, &who.username));
+            unlocked.map_err(|rv| refused(rv, &who.username)).map(|()| who.report())
+        }
+        Command::Replicate { who, source_cluster_id, destination_cluster_id, new } => {
+            replicate(context, &who, &source_cluster_id, &destination_cluster_id, &new)
+        }
+        Command::ChangeMfa { .. } => Err(format!("user change-mfa: {NO_MFA}")),
     }
+}
+
+/// A password cannot be carried over: neither token knows it. So the new one is asked for.
+fn replicate(context: &mut Context, who: &Named, from: &str, to: &str, new: &NewPassword) -> Outcome {
+    let (from, to) = context.pair(from, to)?;
+    let (name, kind) = (bare(who.role, &who.username), who.role.kind());
+    if !from.has_user(kind, name) {
+        return Err(format!("token {:?} has no {} {:?}", from.label, who.role.name(), who.username));
+    }
+    let what = format!("password of {} in token {:?}", who.username, to.label);
+    let password = pin::obtain(&what, new.new_pin_file.as_deref(), "COFFER_NEW_PIN", true)?;
+    let created = match name {
+        "" => to.session.init_pin(&password),
+        name => to.session.create_user(kind, name, &password),
+    };
+    created.map_err(|rv| refused(rv, &who.username))?;
+    Ok(Report::of(json!({
+        "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
+    })))
 }
 
 /// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.
@@ -123,16 +212,16 @@ fn refused(rv: Rv, name: &str) -> String {
 }
 
 /// A new password: from the command line if it must be, a file, the environment or a prompt.
-fn new_password(context: &Context, who: &Who, file: Option<PathBuf>) -> Result<Zeroizing<String>, String> {
+fn new_password(context: &Context, who: &Who, new: &NewPassword) -> Result<Zeroizing<String>, String> {
     match given(context, who) {
         Some(password) => Ok(password),
-        None => pin::obtain("new password", file.as_deref(), "COFFER_NEW_PIN", true),
+        None => pin::obtain("new password", new.new_pin_file.as_deref(), "COFFER_NEW_PIN", true),
     }
 }
 
-fn create(context: &mut Context, who: &Who) -> Outcome {
+fn create(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
     context.connect()?;
-    let password = new_password(context, who, None)?;
+    let password = new_password(context, who, new)?;
     let connection = context.connect()?;
     let created = connection.session.create_user(who.role.kind(), &who.username, &password);
     created.map_err(|rv| refused(rv, &who.username))?;
@@ -178,14 +267,14 @@ fn list(context: &mut Context) -> Outcome {
 }
 
 /// One's own by the old one; another's as admin.
-fn change(context: &mut Context, who: &Who, file: Option<PathBuf>) -> Outcome {
+fn change(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
     let me = context.connect()?.user.clone();
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     let mine = me.as_ref().is_some_and(|(me, role)| {
         *role == who.role
             && (me == name || (me.is_empty() && name == "admin") || me == &who.username.to_lowercase())
     });
-    let new = new_password(context, who, file)?;
+    let new = new_password(context, who, new)?;
     let old = match mine {
         true => Some(pin::obtain("old password", context.target.pin_file.as_deref(), "COFFER_PIN", false)?),
         false => None,
@@ -205,54 +294,4 @@ fn change(context: &mut Context, who: &Who, file: Option<PathBuf>) -> Outcome {
     };
     changed.map_err(|rv| refused(rv, &who.username))?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
-}
-
-#[derive(Subcommand)]
-pub enum Cluster {
-    /// Tell about the token: what CloudHSM tells about the HSMs of a cluster.
-    HsmInfo,
-    /// Activate a new cluster: a token is active from `coffer token init` on.
-    Activate {
-        #[arg(long, hide = true)]
-        password: Option<String>,
-    },
-    /// Mutual TLS with a cluster: a token is a file, and no connection needs it.
-    #[command(disable_help_subcommand = true)]
-    Mtls {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        _arguments: Vec<String>,
-    },
-}
-
-pub fn cluster(context: &mut Context, command: Cluster) -> Outcome {
-    match command {
-        Cluster::HsmInfo => {
-            let connection = context.public()?;
-            let info = connection
-                .module
-                .token_info(connection.slot)
-                .map_err(|rv| format!("C_GetTokenInfo: {rv}"))?;
-            let (major, minor) = (info.firmwareVersion.major, info.firmwareVersion.minor);
-            Ok(Report::of(json!({ "hsms": [{
-                "vendor": text(&info.manufacturerID),
-                "model": text(&info.model),
-                "serial-number": text(&info.serialNumber),
-                "label": text(&info.label),
-                "slot": connection.slot,
-                "firmware-version-major": major.to_string(),
-                "firmware-version-minor": minor.to_string(),
-                "fips-state": match text(&info.model).as_str() {
-                    "fips" => json!("FIPS mode"),
-                    "non-fips" => json!("non-FIPS mode"),
-                    _ => json!(null),
-                },
-            }] })))
-        }
-        Cluster::Activate { .. } => {
-            Err("cluster activate: a token is active from `coffer token init` on".into())
-        }
-        Cluster::Mtls { .. } => {
-            Err("cluster mtls: a token is a file of this machine; there is no connection to secure".into())
-        }
-    }
 }

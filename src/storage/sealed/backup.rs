@@ -46,7 +46,7 @@ pub fn restore<S: Storage + ?Sized>(
 
 /// That these are all the records of the token and each is what was written.
 fn authentic(token: &TokenKeys, changes: &Changes) -> Result<Meta> {
-    Verified::default().take(token, changes)?;
+    Verified::default().take_all(token, changes)?;
     let mut meta = None;
     for record in &changes.records {
         match record.key.first() {

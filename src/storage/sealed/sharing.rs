@@ -58,7 +58,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             secrets: secrets.expose(),
         };
         let mut author = Author::new(view, &keys.token)?;
-        let body = content.body(&keys.token.id, author.revision, &keys.opener.key)?;
+        let body = content.body(&keys.token.id, author.revision, &keys.opener.own)?;
         author.put(object_record(&object.id), body)?;
         author.finish()
     }
@@ -71,7 +71,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         let mut object = None;
         self.storage.read(&mut |view| {
             let Some(record) = view.record(&object_record(id))? else { fail!(ObjectHandleInvalid) };
-            object = Some(Stored::parse(*id, record.revision, set::body(&record, None)?)?);
+            object = Some(Stored::parse(*id, record.revision, set::body(&record, None)?)?.into_owned());
             Ok(())
         })?;
         let object = object.ok_or(Rv::GeneralError)?;

@@ -147,7 +147,7 @@ fn write_one(
             let owner = old.filter(|old| !old.private && !private).map_or(keys.user(), |old| old.owner);
             let (id, private, class, friends) = (*id, *private, *class, &friends);
             let content = Content { id, private, class, owner, friends, attributes, secrets };
-            author.put(object_record(&id), content.body(&keys.token.id, author.revision, &keys.opener.key)?)
+            author.put(object_record(&id), content.body(&keys.token.id, author.revision, &keys.opener.own)?)
         }
     }
 }

@@ -137,6 +137,7 @@ impl Import {
         template.extend(made_of);
         let connection = context.connect()?;
         let key = connection.session.create_object(&template).map_err(refused)?;
+        new.shared.share(connection, &[key])?;
         Ok(Report::of(
             json!({ "key": describe::full(connection, key)?, "message": "Successfully imported key" }),
         ))

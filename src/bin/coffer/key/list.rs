@@ -16,7 +16,7 @@ pub struct List {
     /// The most keys to show at once.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_items: u64,
-    /// Where to go on: `next_token` of the answer before.
+    /// Where to go on: `next_token` of the answer before, or how many to leave out.
     #[arg(long, value_name = "TOKEN")]
     starting_token: Option<String>,
     /// Show all that match, however many.
@@ -71,6 +71,9 @@ fn position(
     keys: &[CK_OBJECT_HANDLE],
     reference: impl Fn(CK_OBJECT_HANDLE) -> String,
 ) -> Result<usize, String> {
+    if let Ok(skipped) = token.parse::<usize>() {
+        return Ok(skipped.min(keys.len()));
+    }
     let found = keys.iter().position(|key| reference(*key) == token);
     found.ok_or_else(|| {
         format!("--starting-token {token}: there is no such key among those that match; begin anew")

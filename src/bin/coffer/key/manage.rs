@@ -125,11 +125,34 @@ impl Replicate {
         let filter = self.selection.parse()?;
         let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
         let key = select::one(&from, &filter, "key")?;
+        let owner = describe::owner(&from, key);
+        if to.username() != owner {
+            return Err(format!(
+                "the key is {owner}'s: {owner} is to log in to both tokens, and so own it in both; \
+                 `user replicate` makes a user there"
+            ));
+        }
         let moved = crate::migrate::replicate(&from, &to, key)?;
-        Ok(Report::of(
-            json!({ "key": describe::full(&to, moved)?, "message": "Successfully replicated key" }),
-        ))
+        let mut json = json!({ "key": null, "message": "Successfully replicated key" });
+        let strangers = share_alike(&from, key, &to, moved);
+        if !strangers.is_empty() {
+            json["not-shared-with"] = json!(strangers);
+        }
+        json["key"] = describe::full(&to, moved)?;
+        Ok(Report::of(json))
     }
+}
+
+/// Shares a copy with those who use the original; the names of those whom the other token does not know.
+fn share_alike(
+    from: &Connection,
+    key: CK_OBJECT_HANDLE,
+    to: &Connection,
+    copy: CK_OBJECT_HANDLE,
+) -> Vec<String> {
+    let friends = from.session.access(key).map(|(_, friends)| friends).unwrap_or_default();
+    let names = friends.iter().map(pkcs11_client::CofferUser::name);
+    names.filter(|name| to.session.share(copy, name).is_err()).collect()
 }
 
 /// `{"message": ...}`.

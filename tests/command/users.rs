@@ -1,0 +1,153 @@
+//! `coffer user ...|cluster ...`: users of several tokens, limited-write mode, and what tokens have not.
+
+use super::*;
+
+const AES: &[&str] = &["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--label"];
+
+/// A command by a user: `admin`, or one whose password is the name and `-password`.
+fn by(place: &Place, user: &str, arguments: &[&str]) -> (i32, Value) {
+    let mut command = place.coffer(arguments);
+    match user {
+        "admin" => command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN),
+        name => command.env("COFFER_PIN", format!("{name}:{name}-password")),
+    };
+    answer(&run(&mut command))
+}
+
+/// A user of a token, made by the admin.
+fn make(place: &Place, token: &str, name: &str) {
+    let mut command =
+        place.coffer(&["--token", token, "user", "create", "--username", name, "--role", "crypto-user"]);
+    command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN);
+    command.env("COFFER_NEW_PIN", format!("{name}-password"));
+    assert_eq!(answer(&run(&mut command)).0, 0);
+}
+
+#[test]
+fn a_locked_user_is_unlocked_and_keeps_the_password() {
+    let place = Place::with_token("one");
+    make(&place, "one", "alice");
+    let guess = || answer(&run(place.coffer(&["key", "list"]).env("COFFER_PIN", "alice:a-wrong-one")));
+    for _ in 0..10 {
+        refused(guess(), &["CKR_PIN_INCORRECT"]);
+    }
+    refused(guess(), &["CKR_PIN_LOCKED", "security officer"]);
+    refused(by(&place, "alice", &["key", "list"]), &["CKR_PIN_LOCKED"]);
+    let unlock = ["user", "unlock", "--username", "alice", "--role", "crypto-user"];
+    refused(by(&place, "user", &unlock), &["CKR_PIN_INCORRECT"]);
+    place.fails(&unlock, &["the admin's to do"]);
+    assert_eq!(by(&place, "admin", &unlock).1["data"], json!({ "username": "alice", "role": "crypto-user" }));
+    assert_eq!(by(&place, "alice", &["key", "list"]).0, 0);
+    let nobody = ["user", "unlock", "--username", "nobody", "--role", "crypto-user"];
+    refused(by(&place, "admin", &nobody), &["no such user", "nobody"]);
+}
+
+#[test]
+fn a_user_goes_to_another_token_and_its_keys_after_it() {
+    let place = Place::with_token("blue");
+    place.done(&["token", "init", "--label", "green"]);
+    make(&place, "blue", "alice");
+    make(&place, "blue", "bob");
+    let there = ["--source-cluster-id", "blue", "--destination-cluster-id", "green"];
+    let user = |name: &str| {
+        let mut command = place.coffer(
+            &[&["user", "replicate", "--username", name, "--role", "crypto-user"][..], &there].concat(),
+        );
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN);
+        answer(&run(command.env("COFFER_NEW_PIN", format!("{name}-password"))))
+    };
+    let key = |name: &str, label: &str| {
+        let filter = format!("attr.label={label}");
+        by(&place, name, &[&["key", "replicate", "--filter", &filter][..], &there].concat())
+    };
+    let shared = [AES, &["shared", "--share-crypto-users", "bob", "--cluster-id", "blue"]].concat();
+    assert_eq!(by(&place, "alice", &shared).0, 0);
+    refused(key("alice", "shared"), &["login to token \"green\"", "CKR_PIN_INCORRECT"]);
+    refused(user("nobody"), &["\"blue\" has no crypto-user \"nobody\""]);
+    assert_eq!(user("alice").1["data"]["message"], "Successfully replicated user");
+    refused(user("alice"), &["is there already"]);
+
+    // Whom the other token does not know is told, and the key is there all the same.
+    let moved = key("alice", "shared");
+    assert_eq!(moved.1["data"]["not-shared-with"], json!(["bob"]), "{}", moved.1);
+    assert_eq!(user("bob").0, 0);
+    assert_eq!(
+        by(&place, "alice", &[AES, &["both", "--share-crypto-users", "bob", "--token", "blue"]].concat()).0,
+        0
+    );
+    let moved = key("alice", "both").1["data"].clone();
+    assert_eq!(moved["not-shared-with"], Value::Null);
+    let info = &moved["key"]["key-info"];
+    assert_eq!(info["key-owners"][0]["username"], "alice");
+    assert_eq!(info["shared-users"], json!([{ "username": "bob", "key-coverage": "full" }]));
+    refused(key("bob", "both"), &["the key is alice's"]);
+    let same = ["--source-cluster-id", "blue", "--destination-cluster-id", "blue"];
+    let to_itself = [&["key", "replicate", "--filter", "attr.label=both"][..], &same].concat();
+    refused(by(&place, "alice", &to_itself), &["both the token \"blue\""]);
+}
+
+/// Tokens whose users have other passwords: the second one's is in a variable of its own.
+#[test]
+fn two_tokens_with_two_passwords() {
+    let place = Place::with_token("blue");
+    let mut init = place.coffer(&["token", "init", "--label", "green"]);
+    init.env("COFFER_SO_PIN", SO_PIN).env("COFFER_PIN", "another-user-pin");
+    assert_eq!(answer(&run(&mut init)).0, 0);
+    place.done(&[AES, &["k", "--token", "blue"]].concat());
+    let there = ["--source-cluster-id", "blue", "--destination-cluster-id", "green"];
+    let replicate = [&["key", "replicate", "--filter", "attr.label=k"][..], &there].concat();
+    place.fails(&replicate, &["green", "CKR_PIN_INCORRECT"]);
+    let mut command = place.coffer(&replicate);
+    command.env("COFFER_PIN", USER_PIN).env("COFFER_TO_PIN", "another-user-pin");
+    assert_eq!(answer(&run(&mut command)).0, 0);
+}
+
+#[test]
+fn limited_write_mode() {
+    let place = Place::with_token("one");
+    place.done(&[AES, &["k"]].concat());
+    let set = |value: &str| by(&place, "admin", &["cluster", "set-limited-write", "--value", value]);
+    place.fails(&["cluster", "set-limited-write", "--value", "true"], &["the admin's to do"]);
+    assert_eq!(set("true").0, 0);
+    assert_eq!(place.done(&["cluster", "hsm-info"])["hsms"][0]["write-protected"], json!(true));
+    place.fails(&[AES, &["late"]].concat(), &["write protected", "CKR_TOKEN_WRITE_PROTECTED"]);
+    place.fails(&["key", "delete", "--filter", "attr.label=k"], &["CKR_TOKEN_WRITE_PROTECTED"]);
+    let mac = ["crypto", "sign", "hmac", "--key-filter", "attr.label=k", "--data", "AA==", "--hash-function"];
+    place.fails(&[&mac[..], &["sha256"]].concat(), &["CKR_KEY_TYPE_INCONSISTENT"]);
+    assert_eq!(place.count(&["attr.label=k"]), 1, "it can be read");
+    assert_eq!(set("false").0, 0);
+    place.done(&["key", "delete", "--filter", "attr.label=k"]);
+    let output = run(&mut place.coffer(&["cluster", "set-limited-write", "--value", "perhaps"]));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_blue_green_script() {
+    let place = Place::new("");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Path::new(env!("CARGO_BIN_EXE_coffer")).parent().expect("a directory");
+    let mut command = Command::new("sh");
+    command.arg(root.join("scripts/blue_green.sh")).arg(place.path().join("bg")).arg(built);
+    for variable in ["COFFER_PIN", "COFFER_TO_PIN", "COFFER_NEW_PIN", "COFFER_ROLE"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().expect("sh runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("Both tokens hold the same 5 keys"), "{said}");
+}
+
+/// CloudHSM's second factor is not there, and that is said plainly whichever way it is asked for.
+#[test]
+fn no_second_factor() {
+    let place = Place::with_token("one");
+    let said = ["password and no second factor"];
+    let token = ["--token", "file"];
+    place.fails(
+        &[&["user", "change-mfa", "token-sign", "--username", "user", "--role", "crypto-user"][..], &token]
+            .concat(),
+        &said,
+    );
+    let login = ["login", "--username", "user", "--role", "crypto-user", "mfa-token-sign"];
+    place.fails(&[&login[..], &token].concat(), &said);
+}
