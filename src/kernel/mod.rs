@@ -1,17 +1,19 @@
-//! What has to be written below Rust: SIMD kernels AWS-LC does not have, shared memory, and what
-//! keeps threads apart.
+//! What has to be written below Rust: SIMD kernels AWS-LC does not have, shared memory, locking, and what keeps threads
+//! apart.
 //!
 //! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
 //! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a
 //! secret.
 
 pub mod aes;
+pub mod barrier;
 #[cfg(test)]
 pub mod constant_time;
 pub mod cpu;
 pub mod des;
 pub mod fork;
 mod in_out;
+pub mod lock;
 #[cfg(test)]
 mod numbers;
 pub mod primes;

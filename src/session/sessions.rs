@@ -8,9 +8,9 @@
 use super::SessionHandle;
 use super::session::Session;
 use crate::error::{Error, Result, Rv};
+use crate::kernel::lock::{MappedMutexGuard, Mutex, MutexGuard};
 use crate::kernel::shard::{Apart, SHARDS, next_number, shard};
 use once_cell::sync::OnceCell;
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Bits of a handle that number the place; the others count sessions.
