@@ -132,7 +132,7 @@ impl Token {
 /// IV and ciphertext as plaintext.
 fn unsealed(key: &aes::Key, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (iv, sealed) = bytes.split_first_chunk::<16>()?;
-    if sealed.is_empty() || sealed.len() % 16 != 0 {
+    if sealed.is_empty() || !sealed.len().is_multiple_of(16) {
         return None;
     }
     let mut opened = Zeroizing::new(sealed.to_vec());
