@@ -4,10 +4,12 @@
     scripts/many-keys.py COFFER [COUNT ...]
 
 COFFER is the command, built for release; COUNT how many AES keys (16,666 and 100,000 unless given). Everything happens in a
-temporary directory. Other work of the machine shows in the seconds of the clock, less so in those of the processor; memory
+temporary directory, below TMPDIR. Other work of the machine shows in the seconds of the clock, less so in those of the processor; memory
 is the largest resident set of the process.
 """
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +17,12 @@ import tempfile
 import time
 
 SO, USER = "so-secret-4711", "user-secret-0815"
+# The command reads no file of more than 4 MiB.
+AT_ONCE = 25_000
+
+
+def secret():
+    return base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
 
 
 def main(coffer, counts):
@@ -32,14 +40,11 @@ def measure(coffer, count, place):
         "COFFER_SO_PIN": SO, "COFFER_PIN": USER, "COFFER_FROM_PIN": USER, "COFFER_TO_PIN": USER,
     }
 
-    def run(what, *arguments, lines=None):
+    def run(what, *arguments):
         out = os.path.join(place, "out")
         begin = time.monotonic()
         with open(out, "wb") as file:
-            process = subprocess.Popen([coffer, *arguments], env=environment, stdin=subprocess.PIPE, stdout=file)
-            for line in lines or ():
-                process.stdin.write(line)
-            process.stdin.close()
+            process = subprocess.Popen([coffer, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=file)
             _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - begin
         if status != 0:
@@ -48,13 +53,16 @@ def measure(coffer, count, place):
         if what:
             print(f"| {count:,} | {what} | {seconds:.2f} | {usage.ru_utime + usage.ru_stime:.2f} | {usage.ru_maxrss / 1024:.0f} |", flush=True)
 
-    def commands():
-        for number in range(count):
-            yield b"key generate-symmetric aes --key-length-bytes 32 --label key-%06d --attributes id=0x%08x\n" % (number, number)
-
     for label in "from", "to":
         run(None, "token", "init", "--label", label)
-    run("`key generate-symmetric` in one `interactive`", "--token", "from", "interactive", lines=commands())
+    for first in range(0, count, AT_ONCE):
+        numbers = range(first, min(first + AT_ONCE, count))
+        keys = [{"kty": "oct", "k": secret(), "kid": f"key-{number:06d}"} for number in numbers]
+        path = os.path.join(place, "keys.json")
+        with open(path, "w") as file:
+            json.dump({"keys": keys}, file)
+        run(f"`import` of {len(keys):,} from a set of JWKs", "import", "--token", "from", "--path", path,
+            "--key-type-class", "aes", "--attributes", "extractable=true", "encrypt=true", "decrypt=true")
     one = f"attr.label=key-{count // 2:06d}"
     at = ["--token", "from"]
     run("`key list`, the first 10", "key", "list", *at)
