@@ -72,7 +72,8 @@ typedef CK_COFFER_ML_KEM_PARAMS *CK_COFFER_ML_KEM_PARAMS_PTR;
  * Return codes, beside the standard's general ones:
  *   CKR_USER_NOT_LOGGED_IN   it takes an SO, or the owner of the object
  *   CKR_ARGUMENTS_BAD        there is no such user
- *   CKR_FUNCTION_REJECTED    there is a user of this name; the founding SO, or oneself; a user made without escrow
+ *   CKR_FUNCTION_REJECTED    there is a user of this name; the founding SO, or oneself; a user made without escrow; the
+ *                            approvals that this takes are missing (for the functions of PKCS#11 as well)
  *   CKR_ACTION_PROHIBITED    not the caller's object, not private, or not a token object
  *   CKR_PIN_LEN_RANGE, CKR_PIN_INVALID (a name that cannot be), CKR_TOKEN_WRITE_PROTECTED, CKR_DEVICE_ERROR */
 #define CK_COFFER_INTERFACE "Vendor Coffer"
@@ -80,6 +81,19 @@ typedef CK_COFFER_ML_KEM_PARAMS *CK_COFFER_ML_KEM_PARAMS_PTR;
 /* CK_COFFER_USER.flags */
 #define CKF_COFFER_USER_LOCKED    0x00000001UL
 #define CKF_COFFER_USER_COUNT_LOW 0x00000002UL
+#define CKF_COFFER_USER_APPROVER  0x00000004UL  /* has registered a key to approve with */
+
+/* What approvals are for. */
+#define CK_COFFER_SERVICE_REGISTRATION   0UL  /* registering a key to approve with: signed with that key */
+#define CK_COFFER_SERVICE_USER           1UL  /* an SO's changes to users */
+#define CK_COFFER_SERVICE_QUORUM         2UL  /* an SO's changes to these values */
+#define CK_COFFER_SERVICE_KEY_MANAGEMENT 3UL  /* wrapping, unwrapping with, sharing and changing a key */
+#define CK_COFFER_SERVICE_KEY_USAGE      4UL  /* any other use of a key */
+
+/* How many of the users who can use a private or secret key must approve the two: 0 to 8, 0 and 1 for none. Given when
+ * the key is made, and never changed. Managing takes no fewer than use. From 2 on the key is to be a private, sensitive token key. */
+#define CKA_COFFER_MANAGE_QUORUM (CKA_VENDOR_DEFINED | 0x434F4601UL)
+#define CKA_COFFER_USE_QUORUM    (CKA_VENDOR_DEFINED | 0x434F4602UL)
 
 typedef struct CK_COFFER_USER {
   CK_UTF8CHAR  name[64];   /* zeros after it */
@@ -108,6 +122,16 @@ typedef struct CK_COFFER_AUDIT_VERDICT {
   CK_ULONG ulFaults;
 } CK_COFFER_AUDIT_VERDICT;
 typedef CK_COFFER_AUDIT_VERDICT *CK_COFFER_AUDIT_VERDICT_PTR;
+
+/* What waits for approval. */
+typedef struct CK_COFFER_APPROVAL {
+  CK_COFFER_USER user;        /* who asked */
+  CK_ULONG       ulService;
+  CK_ULONG       ulRequired;
+  CK_ULONG       ulGiven;     /* to this login */
+  CK_ULONG       ulSeconds;   /* left */
+} CK_COFFER_APPROVAL;
+typedef CK_COFFER_APPROVAL *CK_COFFER_APPROVAL_PTR;
 
 typedef struct CK_COFFER_FUNCTION_LIST {
   CK_VERSION version;
@@ -161,6 +185,28 @@ typedef struct CK_COFFER_FUNCTION_LIST {
    * bFaultsOnly only what is wrong with it. A token without a log has none of either. */
   CK_RV (*VerifyAudit)(CK_SESSION_HANDLE hSession, CK_BBOOL bFaultsOnly, CK_COFFER_NOTIFY fNotify,
                        CK_VOID_PTR pContext, CK_COFFER_AUDIT_VERDICT_PTR pVerdict);
+
+  /* Approvals. Whoever is logged in asks for one (hObject: the key, of the services of keys; else
+   * CK_INVALID_HANDLE) and is told what is to be signed: by RSASSA-PKCS1-v1_5 with SHA-256, outside of the token, by
+   * users who have registered a key of at least 2048 bits. It waits ten minutes. The same login shows each signature by
+   * AddApproval, and then does once what was approved. Only SOs approve what SOs do; only who can use a key, what is
+   * done with it. */
+  CK_RV (*RequestApproval)(CK_SESSION_HANDLE hSession, CK_ULONG ulService, CK_OBJECT_HANDLE hObject,
+                           CK_BYTE_PTR pApproval, CK_ULONG_PTR pulApprovalLen);
+  /* CKR_SIGNATURE_INVALID, CKR_ACTION_PROHIBITED (has no say in it, or no key). */
+  CK_RV (*AddApproval)(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pApproval, CK_ULONG ulApprovalLen,
+                       CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen, CK_BYTE_PTR pSignature,
+                       CK_ULONG ulSignatureLen);
+  /* A SubjectPublicKeyInfo, and a signature with its private key over a request of the service REGISTRATION. */
+  CK_RV (*RegisterApprover)(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPublicKey, CK_ULONG ulPublicKeyLen,
+                            CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen);
+  /* As C_GetSlotList. */
+  CK_RV (*ListApprovals)(CK_SESSION_HANDLE hSession, CK_COFFER_APPROVAL_PTR pApprovals, CK_ULONG_PTR pulCount);
+  /* One's own requests; with bAll and by an SO, all. */
+  CK_RV (*DeleteApprovals)(CK_SESSION_HANDLE hSession, CK_BBOOL bAll);
+  /* Of the services USER and QUORUM: 1 (none) to 8, by an SO. */
+  CK_RV (*SetQuorumValue)(CK_SESSION_HANDLE hSession, CK_ULONG ulService, CK_ULONG ulValue);
+  CK_RV (*GetQuorumValue)(CK_SESSION_HANDLE hSession, CK_ULONG ulService, CK_ULONG_PTR pulValue);
 } CK_COFFER_FUNCTION_LIST;
 typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 

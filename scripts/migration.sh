@@ -4,6 +4,9 @@
 # configuration and a crypto user of its own.
 #
 #   scripts/migration.sh DIR [BUILT]    BUILT: where the library and the command are; target/release unless given
+#
+# TARGET_MODE=fips in the environment makes the target a cluster in FIPS mode: it takes the key and decrypts with it, and
+# encrypts nothing with it. The other way round there is nothing to move, since a fips cluster makes no such key.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: $0 DIR [BUILT]" >&2; exit 2; }
@@ -25,11 +28,13 @@ on() {
 coffer() { "$built/coffer" "$@"; }
 step() { echo "== $*"; }
 
-# Two clusters in mode non-fips, since triple DES is refused by the other.
+# The source in mode non-fips, since a key for triple DES is made in no other.
 for cluster in source target; do
     rm -rf "${dir:?}/$cluster"
     mkdir "$dir/$cluster"
-    printf 'profile = "cloudhsm"\nmode = "non-fips"\ntoken_dir = "tokens"\nlog_file = "log"\n' >"$dir/$cluster/coffer.toml"
+    mode=non-fips
+    [ $cluster = source ] || mode=${TARGET_MODE:-non-fips}
+    printf 'profile = "cloudhsm"\nmode = "%s"\ntoken_dir = "tokens"\nlog_file = "log"\n' $mode >"$dir/$cluster/coffer.toml"
     COFFER_CONF="$dir/$cluster/coffer.toml" COFFER_SO_PIN="$cluster-so-password" \
         COFFER_PIN="${cluster}_user:$cluster-password" coffer token init --label "$cluster" >/dev/null
 done
@@ -85,6 +90,10 @@ program() { on "$1" "$programs/des_ecb_key" --library "$library" --pin "${1}_use
 ciphertext=$(program source --encrypt "$plaintext")
 [ "$ciphertext" != "$plaintext" ]
 [ "$(program target --decrypt "$ciphertext")" = "$plaintext" ]
+if [ "${TARGET_MODE:-}" = fips ] && program target --encrypt "$plaintext" 2>/dev/null; then
+    echo "a fips cluster encrypted with triple DES" >&2
+    exit 1
+fi
 on target coffer key list --filter attr.key-type=3des --verbose >"$dir/after.json"
 [ "$(grep check-value "$dir/before.json")" = "$(grep check-value "$dir/after.json")" ]
 echo "The key is the same on both sides: $ciphertext"

@@ -3,10 +3,13 @@
 
 mod common;
 
-use coffer_pkcs11::crypto::Secret;
+use coffer_pkcs11::crypto::encoding::{Algorithm, Der, public_key_info, tag};
+use coffer_pkcs11::crypto::rsa::{Primes, PrivateKey};
+use coffer_pkcs11::crypto::{Hash, Secret, digest};
 use coffer_pkcs11::error::Rv as Code;
 use coffer_pkcs11::storage::keyring::{Kdf, Role};
 use coffer_pkcs11::storage::place::Place;
+use coffer_pkcs11::storage::quorum::{Guarded, Service};
 use coffer_pkcs11::storage::record::{ObjectId, Stored, object_id};
 use coffer_pkcs11::storage::sealed::{Change, Commit, Keys, NewSecrets, NewToken, Sealed};
 use coffer_pkcs11::storage::sqlite::Sqlite;
@@ -126,6 +129,69 @@ fn one_users_pin_opens_nothing_of_anothers() {
         let (rescued, left, wrong) = token.rescue(Role::User, "bob", b"bob").unwrap();
         assert!(wrong.is_some() && left.stored.iter().all(|object| !opens(&token, &rescued, object)));
     }
+}
+
+/// A key to approve with, as SubjectPublicKeyInfo and as what signs.
+fn approver() -> (Vec<u8>, PrivateKey) {
+    let key = PrivateKey::generate(2048, &[1, 0, 1], Primes::Random).unwrap();
+    let algorithm = Algorithm { oid: b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", parameters: &[5, 0] };
+    let (modulus, exponent) = (key.modulus(), key.exponent());
+    let numbers = [Der::Unsigned(&modulus), Der::Unsigned(&exponent)];
+    (public_key_info(algorithm, Der::BitsOf(&Der::Node(tag::SEQUENCE, &numbers))), key)
+}
+
+fn sign(key: &PrivateKey, message: &[u8]) -> Vec<u8> {
+    let mut signature = vec![0; key.size()];
+    key.sign_digest(Hash::Sha256, &digest::digest(Hash::Sha256, message), &mut signature).unwrap();
+    signature
+}
+
+/// Two logins of one user, as two processes have them, that both hold the approvals: one of them spends them.
+#[test]
+fn an_approval_is_good_once_whoever_is_faster() {
+    let dir = tempfile::tempdir().unwrap();
+    let (token, so, alice, id) = token(dir.path());
+    token.share(&alice, &id, "bob", true).unwrap();
+    let (bob, _) = token.login(Role::User, "bob", b"bob").unwrap();
+    let keys = [&alice, &bob].map(|keys| {
+        let (info, key) = approver();
+        let asked = token.request_approval(keys, Service::Registration, None).unwrap();
+        token.register_approver(keys, &info, &sign(&key, &asked)).unwrap();
+        key
+    });
+    let asked = token.request_approval(&alice, Service::KeyUsage, Some((id, 2))).unwrap();
+    let elsewhere = open(dir.path());
+    let (also_alice, _) = elsewhere.login(Role::User, "alice", b"alice").unwrap();
+    let what = Guarded { service: Service::KeyUsage, object: Some(id), need: 2 };
+    for (token, alice) in [(&token, &alice), (&elsewhere, &also_alice)] {
+        for (name, key) in [("alice", &keys[0]), ("bob", &keys[1])] {
+            token.add_approval(alice, &asked, Role::User, name, &sign(key, &asked)).unwrap();
+        }
+    }
+    let spent: Vec<bool> = std::thread::scope(|scope| {
+        let tries = [(&token, &alice), (&elsewhere, &also_alice)];
+        let tries = tries.map(|(token, alice)| scope.spawn(|| token.spend(alice, &what).is_ok()));
+        tries.map(|one| one.join().unwrap()).into()
+    });
+    assert_eq!(spent.iter().filter(|spent| **spent).count(), 1, "{spent:?}");
+
+    // Who was removed has no say any more, though the approval was shown before.
+    let asked = token.request_approval(&alice, Service::KeyUsage, Some((id, 2))).unwrap();
+    for (name, key) in [("alice", &keys[0]), ("bob", &keys[1])] {
+        token.add_approval(&alice, &asked, Role::User, name, &sign(key, &asked)).unwrap();
+    }
+    token.remove_user(&so, Role::User, "bob").unwrap();
+    assert_eq!(token.spend(&alice, &what).unwrap_err().rv(), Code::FunctionRejected);
+    // A request that was made need no approval behind the token's back is a forged record.
+    let storage = Place::open(dir.path()).unwrap().token(0).unwrap();
+    let mut request = None;
+    storage.read(&mut |view| Ok(request = view.records(b"q\x02")?.pop())).unwrap();
+    let request = request.unwrap();
+    let mut value = request.value.unwrap();
+    value[2] = 1;
+    let write = || Batch { clear: false, writes: vec![(request.key.clone(), Some(value.clone()))] };
+    storage.transact(&mut |_| Ok(write())).unwrap();
+    assert_eq!(token.spend(&alice, &what).unwrap_err().rv(), Code::DeviceError);
 }
 
 /// `bytes` with every `from` made `to`.

@@ -11,7 +11,7 @@
 
 use crate::error::{Error, Result, Rv};
 use crate::kernel::fork::ForkMark;
-use std::cell::Cell;
+use crate::kernel::shard::{Apart, SHARDS, shard};
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -19,11 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-const SHARDS: usize = 64;
-
-/// Threads inside, on a cache line (and the line fetched along with it) of their own.
-#[repr(align(128))]
-struct Shard(AtomicUsize);
+/// Threads inside.
+type Shard = Apart<AtomicUsize>;
 
 /// What one process has of the value. Never freed, so whoever has read its address may use it.
 struct Process<T> {
@@ -38,7 +35,7 @@ impl<T> Process<T> {
     fn new() -> Process<T> {
         Process {
             mark: ForkMark::new(),
-            inside: [const { Shard(AtomicUsize::new(0)) }; SHARDS],
+            inside: [const { Apart(AtomicUsize::new(0)) }; SHARDS],
             value: AtomicPtr::new(ptr::null_mut()),
             turning: Mutex::new(()),
         }
@@ -169,22 +166,6 @@ impl<T> Drop for Inside<T> {
     fn drop(&mut self) {
         self.shard.0.fetch_sub(1, Ordering::Release);
     }
-}
-
-/// This thread's shard. A plain number without a destructor, so it can be asked for at any time, also when
-/// the thread's other locals are gone.
-#[inline]
-fn shard() -> usize {
-    thread_local! { static SHARD: Cell<usize> = const { Cell::new(usize::MAX) } }
-    SHARD.with(|shard| match shard.get() {
-        usize::MAX => {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let next = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            shard.set(next);
-            next
-        }
-        known => known,
-    })
 }
 
 #[cfg(test)]

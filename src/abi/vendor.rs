@@ -72,6 +72,16 @@ pub struct CK_COFFER_AUDIT_VERDICT {
 pub type CK_COFFER_AUDIT_VERDICT_PTR = *mut CK_COFFER_AUDIT_VERDICT;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
+pub struct CK_COFFER_APPROVAL {
+    pub user: CK_COFFER_USER,
+    pub ulService: CK_ULONG,
+    pub ulRequired: CK_ULONG,
+    pub ulGiven: CK_ULONG,
+    pub ulSeconds: CK_ULONG,
+}
+pub type CK_COFFER_APPROVAL_PTR = *mut CK_COFFER_APPROVAL;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct CK_COFFER_FUNCTION_LIST {
     pub version: CK_VERSION,
     pub CreateUser: ::std::option::Option<
@@ -201,6 +211,55 @@ pub struct CK_COFFER_FUNCTION_LIST {
             fNotify: CK_COFFER_NOTIFY,
             pContext: CK_VOID_PTR,
             pVerdict: CK_COFFER_AUDIT_VERDICT_PTR,
+        ) -> CK_RV,
+    >,
+    pub RequestApproval: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            ulService: CK_ULONG,
+            hObject: CK_OBJECT_HANDLE,
+            pApproval: CK_BYTE_PTR,
+            pulApprovalLen: CK_ULONG_PTR,
+        ) -> CK_RV,
+    >,
+    pub AddApproval: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pApproval: CK_BYTE_PTR,
+            ulApprovalLen: CK_ULONG,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pSignature: CK_BYTE_PTR,
+            ulSignatureLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub RegisterApprover: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pPublicKey: CK_BYTE_PTR,
+            ulPublicKeyLen: CK_ULONG,
+            pSignature: CK_BYTE_PTR,
+            ulSignatureLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
+    pub ListApprovals: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pApprovals: CK_COFFER_APPROVAL_PTR,
+            pulCount: CK_ULONG_PTR,
+        ) -> CK_RV,
+    >,
+    pub DeleteApprovals:
+        ::std::option::Option<unsafe extern "C" fn(hSession: CK_SESSION_HANDLE, bAll: CK_BBOOL) -> CK_RV>,
+    pub SetQuorumValue: ::std::option::Option<
+        unsafe extern "C" fn(hSession: CK_SESSION_HANDLE, ulService: CK_ULONG, ulValue: CK_ULONG) -> CK_RV,
+    >,
+    pub GetQuorumValue: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            ulService: CK_ULONG,
+            pulValue: CK_ULONG_PTR,
         ) -> CK_RV,
     >,
 }

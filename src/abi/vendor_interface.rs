@@ -2,12 +2,16 @@
 
 use super::buffer::Caller;
 use super::vendor::{
-    CK_COFFER_AUDIT_VERDICT, CK_COFFER_AUDIT_VERDICT_PTR, CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY,
-    CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT, CK_COFFER_VERDICT_PTR,
+    CK_COFFER_APPROVAL, CK_COFFER_APPROVAL_PTR, CK_COFFER_AUDIT_VERDICT, CK_COFFER_AUDIT_VERDICT_PTR,
+    CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY, CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT,
+    CK_COFFER_VERDICT_PTR,
 };
 use crate::error::{Result, Rv};
-use crate::mechanism::vendor::{CK_COFFER_INTERFACE, CKF_COFFER_USER_COUNT_LOW, CKF_COFFER_USER_LOCKED};
-use crate::token::{User, UserEntry};
+use crate::mechanism::vendor::{
+    CK_COFFER_INTERFACE, CKF_COFFER_USER_APPROVER, CKF_COFFER_USER_COUNT_LOW, CKF_COFFER_USER_LOCKED,
+};
+use crate::session::Answer;
+use crate::token::{Service, User, UserEntry, quorum};
 use cryptoki_sys::*;
 use std::path::Path;
 use std::ptr;
@@ -35,6 +39,13 @@ pub static V1_0: CK_COFFER_FUNCTION_LIST = CK_COFFER_FUNCTION_LIST {
     RestoreToken: Some(RestoreToken),
     VerifyToken: Some(VerifyToken),
     VerifyAudit: Some(VerifyAudit),
+    RequestApproval: Some(RequestApproval),
+    AddApproval: Some(AddApproval),
+    RegisterApprover: Some(RegisterApprover),
+    ListApprovals: Some(ListApprovals),
+    DeleteApprovals: Some(DeleteApprovals),
+    SetQuorumValue: Some(SetQuorumValue),
+    GetQuorumValue: Some(GetQuorumValue),
 };
 
 entry! {
@@ -176,7 +187,7 @@ entry! {
 
     /// Writes a backup to a new file.
     vendor fn BackupToken(call, session: CK_SESSION_HANDLE, path: CK_UTF8CHAR_PTR, path_len: CK_ULONG) {
-        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?))
+        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?), None)
     }
 
     /// Makes a token out of a backup.
@@ -236,6 +247,98 @@ entry! {
         });
         Ok(())
     }
+
+    /// Asks for approval.
+    vendor fn RequestApproval(
+        call,
+        session: CK_SESSION_HANDLE,
+        service: CK_ULONG,
+        object: CK_OBJECT_HANDLE,
+        approval: CK_BYTE_PTR,
+        approval_len: CK_ULONG_PTR,
+    ) {
+        let (session, service) = (call.session(session)?, Service::of(service)?);
+        let object = (object != CK_INVALID_HANDLE).then_some(object);
+        call.output_of(approval, approval_len, |out| match out {
+            None => Ok(Answer::Query(quorum::MESSAGE)),
+            Some(out) if out.len() < quorum::MESSAGE => Ok(Answer::TooSmall(quorum::MESSAGE)),
+            Some(out) => {
+                out[..quorum::MESSAGE].copy_from_slice(&session.request_approval(service, object)?);
+                Ok(Answer::Done(quorum::MESSAGE))
+            }
+        })
+    }
+
+    /// Takes in one user's approval.
+    vendor fn AddApproval(
+        call,
+        session: CK_SESSION_HANDLE,
+        approval: CK_BYTE_PTR,
+        approval_len: CK_ULONG,
+        user_type: CK_USER_TYPE,
+        name: CK_UTF8CHAR_PTR,
+        name_len: CK_ULONG,
+        signature: CK_BYTE_PTR,
+        signature_len: CK_ULONG,
+    ) {
+        let (approval, name) = (call.input(approval, approval_len)?, call.input(name, name_len)?);
+        let signature = call.input(signature, signature_len)?;
+        call.session(session)?.add_approval(approval, user(user_type)?, name, signature)
+    }
+
+    /// Registers the key that a user approves with.
+    vendor fn RegisterApprover(
+        call,
+        session: CK_SESSION_HANDLE,
+        key: CK_BYTE_PTR,
+        key_len: CK_ULONG,
+        signature: CK_BYTE_PTR,
+        signature_len: CK_ULONG,
+    ) {
+        let (key, signature) = (call.input(key, key_len)?, call.input(signature, signature_len)?);
+        call.session(session)?.register_approver(key, signature)
+    }
+
+    /// Lists what waits for approval.
+    vendor fn ListApprovals(
+        call,
+        session: CK_SESSION_HANDLE,
+        approvals: CK_COFFER_APPROVAL_PTR,
+        count: CK_ULONG_PTR,
+    ) {
+        let waiting = call.session(session)?.approvals()?;
+        let rows = waiting.iter().map(|waiting| CK_COFFER_APPROVAL {
+            user: waiting.by.as_ref().map_or(NOBODY, row),
+            ulService: waiting.service as CK_ULONG,
+            ulRequired: waiting.need.into(),
+            ulGiven: waiting.given.into(),
+            ulSeconds: waiting.left as CK_ULONG,
+        });
+        call.list(approvals, count, &rows.collect::<Vec<_>>())
+    }
+
+    /// Forgets what waits for approval.
+    vendor fn DeleteApprovals(call, session: CK_SESSION_HANDLE, all: CK_BBOOL) {
+        call.session(session)?.delete_approvals(all != CK_FALSE)
+    }
+
+    /// Sets how many approvals a service takes.
+    vendor fn SetQuorumValue(call, session: CK_SESSION_HANDLE, service: CK_ULONG, value: CK_ULONG) {
+        let value = u8::try_from(value).unwrap_or(u8::MAX);
+        call.session(session)?.set_quorum_value(Service::of(service)?, value)
+    }
+
+    /// Tells how many approvals a service takes.
+    vendor fn GetQuorumValue(
+        call,
+        session: CK_SESSION_HANDLE,
+        service: CK_ULONG,
+        value: CK_ULONG_PTR,
+    ) {
+        let out = call.out(value)?;
+        out.set(call.session(session)?.quorum_value(Service::of(service)?)?.into());
+        Ok(())
+    }
 }
 
 /// Tells the application how far the work is.
@@ -286,6 +389,9 @@ fn row(entry: &UserEntry) -> CK_COFFER_USER {
     }
     if entry.pin.wrong > 0 {
         row.flags |= CKF_COFFER_USER_COUNT_LOW;
+    }
+    if entry.approver {
+        row.flags |= CKF_COFFER_USER_APPROVER;
     }
     row
 }

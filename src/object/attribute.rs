@@ -27,6 +27,11 @@ pub enum Kind {
     Template,
 }
 
+/// How many users must approve what is done to a key: wrapping, sharing, changing it (include/coffer.h).
+pub const CKA_COFFER_MANAGE_QUORUM: AttributeType = CKA_VENDOR_DEFINED | 0x434F_4601;
+/// How many users must approve each use of a key.
+pub const CKA_COFFER_USE_QUORUM: AttributeType = CKA_VENDOR_DEFINED | 0x434F_4602;
+
 macro_rules! attributes {
     ($($name:ident $kind:ident;)*) => {
         /// The kind of an attribute's value; `None` for numbers the module does not know.
@@ -151,6 +156,9 @@ attributes! {
     CKA_VALIDATION_CERTIFICATE_URI Text;
     CKA_VALIDATION_VENDOR_URI Text;
     CKA_VALIDATION_PROFILE Text;
+
+    CKA_COFFER_MANAGE_QUORUM Ulong;
+    CKA_COFFER_USE_QUORUM Ulong;
 }
 
 /// An attribute's name, or its number in hexadecimal.

@@ -168,7 +168,8 @@ impl Object {
         }
     }
 
-    fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
+    /// A number among the attributes that are not secret.
+    pub fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
         match self.plain.still_packed() {
             Some(packed) => packed.ulong(attribute),
             None => self.attributes().ulong(attribute),
@@ -269,6 +270,11 @@ impl Object {
     /// Whether the object is gone, so that running operations with it end.
     pub fn is_revoked(&self) -> bool {
         self.revoked.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody holds the object but the caller, nor another version of it.
+    pub fn is_alone(object: &Arc<Object>) -> bool {
+        Arc::strong_count(object) == 1 && Arc::strong_count(&object.revoked) == 1
     }
 
     /// Marks that there is a newer version.

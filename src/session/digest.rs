@@ -77,7 +77,7 @@ impl Session {
     pub fn digest_key(&self, key: Handle) -> Result<()> {
         let mut operations = self.running();
         let Some(digesting) = &mut operations.digest else { fail!(OperationNotInitialized) };
-        let key = self.key(key)?;
+        let key = self.key_beside(key)?;
         if key.class() != CKO_SECRET_KEY {
             fail!(KeyIndigestible, "only secret keys can be digested");
         }

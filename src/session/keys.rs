@@ -8,9 +8,8 @@ use crate::mechanism::vendor::CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN;
 use crate::mechanism::{Derive, Mechanism, Params, Wanted, key};
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object, Value};
-use crate::token::{Use, config::Policy};
+use crate::token::{Service, Use, config::Policy};
 use cryptoki_sys::*;
-use std::sync::Arc;
 
 impl Session {
     /// C_GenerateKey.
@@ -106,6 +105,9 @@ impl Session {
             None => Ok(Answer::Query(len)),
             Some(out) if out.len() < len => Ok(Answer::TooSmall(len)),
             Some(out) => {
+                for part in [&wrapping, &key] {
+                    self.token().spend(Service::KeyManagement, part)?;
+                }
                 let wrapped = wrap.wrap(&wrapping, params, payload.expose())?;
                 out[..wrapped.len()].copy_from_slice(&wrapped);
                 Ok(Answer::Done(wrapped.len()))
@@ -208,7 +210,7 @@ impl Session {
             template::inherit(&mut template, &[base.attributes()])?;
         }
         let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
-        let value = derive.derive(&base, params, wanted, &|handle| Ok(Arc::clone(&*self.key(handle)?)))?;
+        let value = derive.derive(&base, params, wanted, &|handle| self.other(handle))?;
         self.create_secret(Act::Derive, row, attributes, value, Some(&base))
     }
 
@@ -234,7 +236,7 @@ impl Session {
         let mut attributes = template::build(Act::Derive, &template, &Attributes::new(), &self.rules())?;
         self.may_write(&attributes)?;
         let wanted = Wanted { key_type: CKK_GENERIC_SECRET, len };
-        let value = derive.derive(base, params, wanted, &|handle| Ok(Arc::clone(&*self.key(handle)?)))?;
+        let value = derive.derive(base, params, wanted, &|handle| self.other(handle))?;
         attributes.set(CKA_VALUE, value.expose());
         template::settle(&mut attributes)?;
         self.token().create(self.owner(), attributes)

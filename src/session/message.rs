@@ -60,7 +60,7 @@ impl Session {
             Direction::Encrypt => Use::Encrypt,
             Direction::Decrypt => Use::Decrypt,
         };
-        let key = self.key_for(usage, row, &Params::None, key)?;
+        let key = self.key_for_messages(usage, row, &Params::None, key)?;
         *slot = Some(Operation::new(key, SmallBox::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
         Ok(())
     }

@@ -13,6 +13,7 @@ mod message;
 mod module;
 mod objects;
 mod operation;
+mod quorum;
 mod recent;
 #[allow(clippy::module_inception)]
 mod session;

@@ -6,7 +6,7 @@ use crate::crypto::Secret;
 use crate::error::{Result, Rv};
 use crate::mechanism::{InPlace, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
-use crate::token::Use;
+use crate::token::{Use, quorum};
 use cryptoki_sys::*;
 
 /// The outcome of a function that fills a buffer of the caller's (section 5.2).
@@ -115,7 +115,8 @@ impl Session {
     ///
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
-    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE.
+    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE; CKR_FUNCTION_REJECTED without the
+    /// approvals that the key takes.
     pub(super) fn key_for(
         &self,
         usage: Use,
@@ -123,8 +124,16 @@ impl Session {
         params: &Params,
         handle: Handle,
     ) -> Result<Kept> {
-        let key = self.fit_key(usage, mechanism, handle, |key| judge(self, usage, mechanism, key))?;
+        let mut guarded = false;
+        let key = self.fit_key(usage, mechanism, handle, |key| {
+            // An approval is for one use.
+            guarded = quorum::is_guarded(key);
+            Ok(judge(self, usage, mechanism, key)? && !guarded)
+        })?;
         self.policy().judge_parameter(usage, mechanism, params)?;
+        if guarded {
+            self.spend(usage, &key)?;
+        }
         if self.token().audits_uses() {
             self.token().record_use(usage.row().verb, mechanism.name, &key)?;
         }

@@ -76,7 +76,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not sign", row.name) };
-        let key = self.key_for(Use::Sign, row, &params, key)?;
+        let key = self.key_for_messages(Use::Sign, row, &params, key)?;
         let messages = Signing { sign, params, open: None, in_parts: false };
         // What the parameter is wrong by is told now, not with the first message.
         sign.sign(&key, messages.params()?)?;
@@ -169,7 +169,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not verify", row.name) };
-        let key = self.key_for(Use::Verify, row, &params, key)?;
+        let key = self.key_for_messages(Use::Verify, row, &params, key)?;
         let messages = Signing { sign, params, open: None, in_parts: false };
         sign.verify(&key, messages.params()?)?;
         operations.message_verify = Some(Operation::new(key, SmallBox::new(messages)));

@@ -11,15 +11,17 @@
 //! docs/storage-format.md has every byte.
 
 pub mod audit;
-mod backup;
+pub mod backup;
 pub mod codec;
 mod connection;
+pub mod escrow;
 mod grant;
 mod group;
 pub mod keyring;
 pub mod memory;
 pub mod meta;
 pub mod place;
+pub mod quorum;
 pub mod record;
 pub mod sealed;
 pub mod set;

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod loading;
 mod pins;
+mod quorum;
 mod sharing;
 mod users;
 mod writing;
@@ -21,11 +22,12 @@ use super::{Batch, Changes, Record, Revision, Stamp, Storage, View};
 use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
-pub use backup::restore;
+pub use backup::{restore, restore_by_escrow};
 pub use loading::Loaded;
 use parking_lot::Mutex;
 use pins::Opened;
-use std::collections::HashSet;
+pub use quorum::Waiting;
+use std::collections::{HashMap, HashSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use users::UserInfo;
@@ -101,6 +103,10 @@ pub struct Keys {
     admin: Option<Secret>,
     token: TokenKeys,
     verified: Mutex<Verified>,
+    /// Who has approved which of its requests.
+    approvals: Mutex<HashMap<[u8; 16], HashSet<UserId>>>,
+    /// Objects that take approvals and were made by this login, which is still setting them up.
+    made: Mutex<HashSet<ObjectId>>,
     /// The token is damaged and was opened to save what is there.
     rescue: bool,
 }
@@ -124,6 +130,12 @@ impl Keys {
     /// Whether they open an object: a public one, or one that their user has a grant to.
     pub fn open(&self, object: &Stored) -> bool {
         object.opens_for(&self.opener.user)
+    }
+
+    /// Notes that the user has just made an object that takes approvals: until the logout it shares that without any,
+    /// since it could have made it without any.
+    pub fn made(&self, object: ObjectId) {
+        self.made.lock().insert(object);
     }
 
     fn opener(&self) -> Option<&Opener> {
@@ -374,7 +386,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
         Ok((keys, loaded, wrong))
     }
 
-    /// Declares the records that are there to be the token: the operator's decision, after a rescue.
+    /// Declares the records that are there to be the token, without the objects that are damaged or forged, which go:
+    /// the operator's decision, after a rescue.
     pub fn accept(&self, keys: &Keys) -> Result<()> {
         loop {
             let changes = self.storage.load(Revision(0))?;
@@ -385,7 +398,15 @@ impl<S: Storage + ?Sized> Sealed<S> {
                     return Ok(Batch::default());
                 }
                 let mut author = Author::recount(view, &keys.token);
-                changes.records.iter().for_each(|record| author.keep(record));
+                for record in &changes.records {
+                    match object_of(&record.key) {
+                        Some(_) if set::body(record, Some(&keys.token)).is_err() => {
+                            // It was not counted, so there is nothing to take out.
+                            author.delete_plain(record.key.clone());
+                        }
+                        _ => author.keep(record),
+                    }
+                }
                 author.finish()
             })?;
             if !stale {
@@ -410,6 +431,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
             admin,
             token,
             verified: Mutex::default(),
+            approvals: Mutex::default(),
+            made: Mutex::default(),
             rescue: false,
         })
     }
@@ -454,12 +477,23 @@ impl<S: Storage + ?Sized> Sealed<S> {
         .map(drop)
     }
 
-    /// Writes the token in today's format: a hook for the operator, since nothing needs it to be used.
+    /// Writes what an SO can write, the token's own record and its users, in today's format. Nothing needs it to be
+    /// used; objects follow when their owners next write them.
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's.
     pub fn upgrade(&self, so: &Keys) -> Result<()> {
-        self.alter(so, &Alteration::default())
+        so.admin()?;
+        self.write(so, &mut |author, view| {
+            author.put(meta::RECORD.into(), load_meta(view)?.body())?;
+            for role in [Role::So, Role::User] {
+                for user in load_users(view, role, Some(&so.token))? {
+                    author.put(user_record(role, &user.name), user.body())?;
+                }
+            }
+            Ok(())
+        })
+        .map(drop)
     }
 
     /// The attributes of an object: for a private one, by the keys of its owner.

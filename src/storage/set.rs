@@ -97,6 +97,7 @@ pub(super) fn name(key: &[u8]) -> String {
         [b'c', _, name @ ..] => {
             return format!("the PIN counter of user '{}'", String::from_utf8_lossy(name));
         }
+        [b'q', ..] => return "a record of approvals".into(),
         [b'o', id @ ..] => return format!("object {}", hex(id)),
         other => hex(other),
     };

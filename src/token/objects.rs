@@ -1,4 +1,4 @@
-//! The objects of a token in memory, by handle, and an index for C_FindObjects.
+//! The stored objects of a token in memory, by handle, and an index for C_FindObjects.
 
 use crate::error::Result;
 use crate::object::{AttributeType, Attributes, Handle, Object};
@@ -6,7 +6,7 @@ use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
 use std::collections::hash_map::{Entry, RandomState};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::num::NonZero;
 use std::ptr;
@@ -16,8 +16,6 @@ use std::sync::Arc;
 /// Where an object lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Home {
-    /// In the session that made it.
-    Session(CK_SESSION_HANDLE),
     /// In the storage, under this name, as this commit wrote it.
     Stored(ObjectId, Revision),
 }
@@ -27,14 +25,13 @@ struct Resident {
     home: Home,
 }
 
-/// All objects of a token that this process knows, whoever may see them.
+/// All stored objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
     entries: BTreeMap<Handle, Resident>,
     stored: HashMap<ObjectId, Handle>,
-    of_sessions: BTreeSet<(CK_SESSION_HANDLE, Handle)>,
     index: Index,
-    /// The commit up to which the stored objects are here; `Revision(0)` before the first load.
+    /// The commit up to which they are here; `Revision(0)` before the first load.
     pub revision: Revision,
 }
 
@@ -58,15 +55,9 @@ impl Objects {
     /// The same with keys that [`Objects::indexer`] has computed.
     pub fn insert_by(&mut self, object: Arc<Object>, home: Home, keys: IndexKeys) {
         let handle = object.handle();
-        self.index.add(handle, keys);
-        match home {
-            Home::Stored(id, _) => {
-                self.stored.insert(id, handle);
-            }
-            Home::Session(session) => {
-                self.of_sessions.insert((session, handle));
-            }
-        }
+        self.index.add_by(handle, keys);
+        let Home::Stored(id, _) = home;
+        self.stored.insert(id, handle);
         self.entries.insert(handle, Resident { object, home });
     }
 
@@ -94,7 +85,7 @@ impl Objects {
         if let Some(entry) = self.entries.get_mut(&object.handle()) {
             self.index.drop(&entry.object);
             entry.object.supersede();
-            self.index.add(object.handle(), self.index.indexer.keys(object.plain_bytes(INDEXED)));
+            self.index.add(&object);
             (entry.object, entry.home) = (object, home);
         }
     }
@@ -103,23 +94,10 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            match entry.home {
-                Home::Stored(id, _) => {
-                    self.stored.remove(&id);
-                }
-                Home::Session(session) => {
-                    self.of_sessions.remove(&(session, handle));
-                }
-            }
+            let Home::Stored(id, _) = entry.home;
+            self.stored.remove(&id);
             entry.object.revoke();
         }
-    }
-
-    /// Takes out the objects of a session.
-    pub fn remove_session(&mut self, session: CK_SESSION_HANDLE) {
-        let range = (session, Handle::MIN)..=(session, Handle::MAX);
-        let ended: Vec<Handle> = self.of_sessions.range(range).map(|(_, handle)| *handle).collect();
-        ended.into_iter().for_each(|handle| self.remove(handle));
     }
 
     /// Takes out all that `choose` says.
@@ -153,7 +131,7 @@ impl Objects {
 
 /// Handles by the value of the attributes that searches name most. Keyed by a hash: `find` compares anyway.
 #[derive(Default)]
-struct Index {
+pub(super) struct Index {
     indexer: Indexer,
     /// The only handle of a key; CK_INVALID_HANDLE if it has several.
     single: HashMap<u64, Handle, BuildHasherDefault<Hashed>>,
@@ -205,7 +183,12 @@ impl Index {
         self.single.reserve(objects.saturating_mul(3));
     }
 
-    fn add(&mut self, handle: Handle, keys: IndexKeys) {
+    pub(super) fn add(&mut self, object: &Object) {
+        let keys = self.indexer.keys(object.plain_bytes(INDEXED));
+        self.add_by(object.handle(), keys);
+    }
+
+    fn add_by(&mut self, handle: Handle, keys: IndexKeys) {
         for key in keys.into_iter().flatten().map(NonZero::get) {
             let single = match self.single.entry(key) {
                 Entry::Vacant(place) => {
@@ -224,7 +207,7 @@ impl Index {
         }
     }
 
-    fn drop(&mut self, object: &Object) {
+    pub(super) fn drop(&mut self, object: &Object) {
         let handle = object.handle();
         let keys = self.indexer.keys(object.plain_bytes(INDEXED));
         for key in keys.into_iter().flatten().map(NonZero::get) {
@@ -243,7 +226,7 @@ impl Index {
     }
 
     /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
-    fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
+    pub(super) fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
         let keys = INDEXED.iter().filter_map(|name| self.indexer.key(*name, template.bytes(*name)));
         let keys = keys.map(NonZero::get);
         let handles = |key| match self.single.get(&key) {

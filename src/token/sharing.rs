@@ -4,6 +4,8 @@ use super::User;
 use super::audit::unique;
 use super::objects::{Home, present};
 use super::pin;
+use super::quorum::{self, Service};
+use super::session_objects::SessionObjects;
 use super::token::Token;
 use super::users::UserEntry;
 use crate::error::Result;
@@ -26,7 +28,8 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN; CKR_ACTION_PROHIBITED unless it is the caller's, private and a token object;
-    /// CKR_ARGUMENTS_BAD if there is no such user; CKR_TOKEN_WRITE_PROTECTED.
+    /// CKR_ARGUMENTS_BAD if there is no such user; CKR_TOKEN_WRITE_PROTECTED; CKR_FUNCTION_REJECTED without the
+    /// approvals that managing the key takes.
     pub fn share(&self, object: &Object, name: &[u8], shared: bool) -> Result<()> {
         let name = pin::canonical(User::Normal, name)?;
         let act = || {
@@ -35,7 +38,8 @@ impl Token {
             let Some(id) = self.stored(object)? else {
                 fail!(ActionProhibited, "only token objects are shared")
             };
-            self.initialised()?.sealed.share(&login.keys, &id, &name, shared).map(drop)
+            let need = quorum::need(object, Service::KeyManagement);
+            self.initialised()?.sealed.share_guarded(&login.keys, &id, &name, shared, need).map(drop)
         };
         let event = if shared { "share" } else { "unshare" };
         self.audited(event, || format!("{} {name}", unique(object)), act)
@@ -53,12 +57,11 @@ impl Token {
     }
 
     /// Its name in the storage, if it has one.
-    fn stored(&self, object: &Object) -> Result<Option<ObjectId>> {
+    pub(super) fn stored(&self, object: &Object) -> Result<Option<ObjectId>> {
+        if SessionObjects::is_one(object.handle()) {
+            return Ok(None);
+        }
         let objects = self.objects.read();
-        let (_, home) = present(objects.get(object.handle()), object.handle())?;
-        Ok(match home {
-            Home::Stored(id, _) => Some(id),
-            Home::Session(_) => None,
-        })
+        present(objects.get(object.handle()), object.handle()).map(|(_, Home::Stored(id, _))| Some(id))
     }
 }

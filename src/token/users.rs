@@ -6,6 +6,7 @@ use super::config::Profile;
 use super::pin::{self, FOUNDER, Form, Pin};
 use super::token::{Login, Opened, Token, User};
 use crate::error::Result;
+use crate::object::Object;
 use crate::storage::Revision;
 use crate::storage::keyring::Role;
 use crate::storage::sealed::{Alteration, Keys, PinState, UserInfo};
@@ -21,12 +22,14 @@ pub struct UserEntry {
     pub name: String,
     /// The tries at the PIN.
     pub pin: PinState,
+    /// Has registered a key to approve with.
+    pub approver: bool,
 }
 
 impl From<UserInfo> for UserEntry {
     fn from(info: UserInfo) -> UserEntry {
         let user = if info.role == Role::So { User::So } else { User::Normal };
-        UserEntry { user, name: shown(user, &info.name), pin: info.pin }
+        UserEntry { user, name: shown(user, &info.name), pin: info.pin, approver: info.approver }
     }
 }
 
@@ -77,7 +80,8 @@ impl Token {
     }
 
     fn log_in(&self, opened: &Arc<Opened>, user: User, pin: Result<Pin<'_>>) -> Result<()> {
-        let sessions = self.sessions.lock();
+        // Nobody opens a session while it is decided whether one may log in.
+        let sessions = self.sessions.turn();
         if let Some(login) = &*self.login.read() {
             match pin {
                 Ok(pin) if login.user == user && login.keys.name() != pin.name => {
@@ -87,7 +91,7 @@ impl Token {
                 _ => fail!(UserAnotherAlreadyLoggedIn),
             }
         }
-        if user == User::So && sessions.read_only > 0 {
+        if user == User::So && sessions.counts().0 > 0 {
             fail!(SessionReadOnlyExists);
         }
         let pin = pin?;
@@ -119,12 +123,14 @@ impl Token {
         if login.take().is_none() {
             fail!(UserNotLoggedIn, "nobody is logged in");
         }
-        self.user.store(0, Ordering::Release);
+        // Sequentially consistent with who makes a private session object: he sees this, or is seen below.
+        self.user.store(0, Ordering::SeqCst);
         // What was loaded with the keys is loaded anew without them.
         self.seen.store(super::token::UNSEEN, Ordering::Release);
         // Private session objects end with the login, and the handles of the stored ones for good.
+        self.session_objects.remove_where(Object::is_private);
         self.objects.write().remove_where(|object, _| object.is_private());
-        self.revocations.fetch_add(1, Ordering::Release);
+        self.announce_revocation();
         Ok(())
     }
 

@@ -44,6 +44,23 @@ fn a_script_of_commands() {
     );
 }
 
+/// Long commands are pasted as CloudHSM's documents have them, a backslash at the end of each line but the last.
+#[test]
+fn commands_of_several_lines() {
+    let place = Place::with_token("one");
+    let (code, said) = piped(
+        &place,
+        "key generate-symmetric aes \\\n    --label long \\\n    --key-length-bytes 32\nkey list --filter attr.label=long\n",
+    );
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(place.count(&["attr.label=long"]), 1, "{said}");
+    let (code, said) = piped(&place, "key generate-symmetric aes --label cut --key-length-bytes \\\n");
+    assert_eq!(code, 1, "{said}");
+    let (code, said) = piped(&place, "key list \\");
+    assert_eq!((code, said.contains("the line ends with a backslash")), (1, true), "{said}");
+    assert_eq!(place.count(&[]), 1);
+}
+
 /// A terminal of tmux with the prompt in it.
 struct Tmux {
     socket: String,

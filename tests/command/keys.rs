@@ -290,7 +290,10 @@ fn logins() {
     let users = place.done(&["user", "list"]);
     assert_eq!(
         users["users"][1],
-        json!({ "username": "user", "role": "crypto-user", "locked": "true", "mfa": [], "cluster-coverage": "full" })
+        json!({
+            "username": "user", "role": "crypto-user", "locked": "true", "mfa": [], "quorum": [],
+            "cluster-coverage": "full",
+        })
     );
     let mut unlock =
         place.coffer(&["user", "change-password", "--username", "user", "--role", "crypto-user"]);
@@ -398,7 +401,7 @@ fn what_has_no_meaning_is_said() {
     let place = Place::with_token("one");
     place.fails(&["cluster", "activate"], &["coffer token init"]);
     place.fails(&["cluster", "mtls", "register-trust-anchor", "--path", "x"], &["no connection"]);
-    place.fails(&["quorum", "token-sign", "generate", "--service", "user", "--token", "x"], &["approval"]);
+    place.fails(&["quorum", "token-sign", "generate", "--service", "cluster", "--token", "x"], &["cluster"]);
     assert_eq!(place.done(&["quorum", "token-sign", "list"])["tokens"], json!([]));
     assert_eq!(place.done(&["cluster", "hsm-info"])["hsms"][0]["fips-state"], "non-FIPS mode");
 }

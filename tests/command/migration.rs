@@ -11,13 +11,58 @@ fn built() -> PathBuf {
 /// The commands with which keys are moved between two clusters of CloudHSM, one by one.
 #[test]
 fn the_seven_steps() {
+    seven_steps("non-fips");
+}
+
+/// A cluster in FIPS mode takes such a key, for what was encrypted before.
+#[test]
+fn the_seven_steps_to_a_fips_cluster() {
+    seven_steps("fips");
+    let place = Place::new("profile = \"cloudhsm\"\nmode = \"fips\"\n");
+    let pin = format!("user:{USER_PIN}");
+    let coffer = |arguments: &[&str]| {
+        answer(&run(place.coffer(arguments).env("COFFER_SO_PIN", SO_PIN).env("COFFER_PIN", &pin)))
+    };
+    assert_eq!(coffer(&["token", "init", "--label", "hsm"]).0, 0);
+    refused(coffer(&["key", "generate-symmetric", "3des", "--label", "k"]), &["no mechanism"]);
+}
+
+/// The post's listing of the third step lacks the backslashes that make one command of its lines. Typed like that
+/// each line fails, says what is missing, and leaves nothing half-made.
+#[test]
+fn the_third_step_without_its_backslashes() {
+    let place = Place::with_token("one");
+    let path = place.file("public.pem");
+    let pair = ["key", "generate-asymmetric-pair", "rsa", "--public-label", "p", "--private-label", "s"];
+    place.done(&pair);
+    let filter = ["--filter", "attr.label=p", "--encoding", "pem", "--path", &path];
+    place.done(&[&["key", "generate-file"][..], &filter].concat());
+    for (line, word) in [
+        (&["key", "import", "pem", "--path", &path][..], "--label"),
+        (&["--label", "imported"], "--label"),
+        (&["--key-type-class", "rsa-public", "--attributes", "wrap=true"], "--key-type-class"),
+    ] {
+        let output = run(&mut place.coffer(line));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.contains(word)), (Some(2), true), "{said}");
+    }
+    assert_eq!(place.count(&[]), 2);
+    let whole = ["--label", "imported", "--key-type-class", "rsa-public", "--attributes", "wrap=true"];
+    place.done(&[&["key", "import", "pem", "--path", &path][..], &whole].concat());
+}
+
+fn seven_steps(target: &str) {
     let place = Place::new("");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("sh")
         .arg(root.join("scripts/migration.sh"))
         .args([place.path().join("migration"), built()])
         .env("COFFER_MODULE", library())
-        .env("C_EXAMPLES", Path::new(env!("CARGO_TARGET_TMPDIR")).join("migration-examples"))
+        .env("TARGET_MODE", target)
+        .env(
+            "C_EXAMPLES",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("migration-examples-{target}")),
+        )
         .env_remove("MAKEFLAGS")
         .output()
         .expect("sh runs");

@@ -315,9 +315,11 @@ pub fn vendor() -> Vec<Structure> { structures! {
     CK_COFFER_USER { name ulNameLen userType ulTriesLeft flags }
     CK_COFFER_AUDIT_VERDICT { ulLines ulSigned ulFaults }
     CK_COFFER_VERDICT { ulObjects ulOpened ulFaults }
+    CK_COFFER_APPROVAL { user ulService ulRequired ulGiven ulSeconds }
     CK_COFFER_FUNCTION_LIST {
         version CreateUser DeleteUser SetUserPIN SetUserType UnlockUser ListUsers GetLogin ShareObject
         UnshareObject ListAccess SetLimitedWrite RenameToken DestroyToken BackupToken RestoreToken VerifyToken
-        VerifyAudit
+        VerifyAudit RequestApproval AddApproval RegisterApprover ListApprovals DeleteApprovals SetQuorumValue
+        GetQuorumValue
     }
 } }

@@ -1,6 +1,7 @@
 //! Coffer's own interface, "Vendor Coffer" 1.0: named users, sharing, and the token's state (include/coffer.h).
 
 use super::{
+    buffer::two_call,
     call, input,
     module::Module,
     rv::{Result, Rv},
@@ -34,6 +35,26 @@ impl CofferUser {
     pub fn locked(&self) -> bool {
         self.flags & 1 != 0
     }
+    /// Whether the user has registered a key to approve with.
+    pub fn approver(&self) -> bool {
+        self.flags & 4 != 0
+    }
+}
+
+/// What waits for approval: CK_COFFER_APPROVAL.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CofferApproval {
+    /// Who asked.
+    pub user: CofferUser,
+    /// What for.
+    pub service: CK_ULONG,
+    /// How many approvals it takes.
+    pub required: CK_ULONG,
+    /// How many this login has shown.
+    pub given: CK_ULONG,
+    /// Seconds left.
+    pub seconds: CK_ULONG,
 }
 
 type Session_ = CK_SESSION_HANDLE;
@@ -65,6 +86,21 @@ pub(crate) struct CofferList {
     >,
     SetLimitedWrite: Option<unsafe extern "C" fn(Session_, CK_BBOOL) -> CK_RV>,
     RenameToken: Option<unsafe extern "C" fn(Session_, Text, CK_ULONG) -> CK_RV>,
+    DestroyToken: Option<unsafe extern "C" fn()>,
+    BackupToken: Option<unsafe extern "C" fn()>,
+    RestoreToken: Option<unsafe extern "C" fn()>,
+    VerifyToken: Option<unsafe extern "C" fn()>,
+    VerifyAudit: Option<unsafe extern "C" fn()>,
+    RequestApproval:
+        Option<unsafe extern "C" fn(Session_, CK_ULONG, CK_OBJECT_HANDLE, Text, *mut CK_ULONG) -> CK_RV>,
+    AddApproval: Option<
+        unsafe extern "C" fn(Session_, Text, CK_ULONG, CK_USER_TYPE, Text, CK_ULONG, Text, CK_ULONG) -> CK_RV,
+    >,
+    RegisterApprover: Option<unsafe extern "C" fn(Session_, Text, CK_ULONG, Text, CK_ULONG) -> CK_RV>,
+    ListApprovals: Option<unsafe extern "C" fn(Session_, *mut CofferApproval, *mut CK_ULONG) -> CK_RV>,
+    DeleteApprovals: Option<unsafe extern "C" fn(Session_, CK_BBOOL) -> CK_RV>,
+    SetQuorumValue: Option<unsafe extern "C" fn(Session_, CK_ULONG, CK_ULONG) -> CK_RV>,
+    GetQuorumValue: Option<unsafe extern "C" fn(Session_, CK_ULONG, *mut CK_ULONG) -> CK_RV>,
 }
 
 fn text(text: &str) -> (Text, CK_ULONG) {
@@ -75,14 +111,18 @@ fn text(text: &str) -> (Text, CK_ULONG) {
 const MOST_USERS: CK_ULONG = 1 << 16;
 
 /// A list of users, as C_GetSlotList: NULL asks how many.
-fn users(mut ask: impl FnMut(*mut CofferUser, *mut CK_ULONG) -> Rv) -> Result<Vec<CofferUser>> {
+fn users(ask: impl FnMut(*mut CofferUser, *mut CK_ULONG) -> Rv) -> Result<Vec<CofferUser>> {
+    list(CofferUser::NOBODY, ask)
+}
+
+fn list<T: Copy>(blank: T, mut ask: impl FnMut(*mut T, *mut CK_ULONG) -> Rv) -> Result<Vec<T>> {
     let mut count = 0;
     ask(ptr::null_mut(), &raw mut count).ok()?;
-    let mut users = vec![CofferUser::NOBODY; count.min(MOST_USERS) as usize];
-    count = users.len() as CK_ULONG;
-    ask(users.as_mut_ptr(), &raw mut count).ok()?;
-    users.truncate(count as usize);
-    Ok(users)
+    let mut items = vec![blank; count.min(MOST_USERS) as usize];
+    count = items.len() as CK_ULONG;
+    ask(items.as_mut_ptr(), &raw mut count).ok()?;
+    items.truncate(count as usize);
+    Ok(items)
 }
 
 /// All of them say [`Rv::ABSENT`] where the module is not Coffer.
@@ -146,6 +186,54 @@ impl Session {
     pub fn rename_token(&self, label: &str) -> Result<()> {
         let (label, length) = text(label);
         call!(self.coffer()?, RenameToken(self.handle(), label, length)).ok()
+    }
+    /// Asks for approval of what a service does, with a key or 0 for none; what approvers sign.
+    pub fn request_approval(&self, service: CK_ULONG, object: CK_OBJECT_HANDLE) -> Result<Vec<u8>> {
+        let list = self.coffer()?;
+        two_call(|out, length| call!(list, RequestApproval(self.handle(), service, object, out, length)))
+    }
+    /// Shows one user's approval.
+    pub fn add_approval(
+        &self,
+        approval: &[u8],
+        kind: CK_USER_TYPE,
+        name: &str,
+        signature: &[u8],
+    ) -> Result<()> {
+        let (name, name_length) = text(name);
+        let lengths = (approval.len() as CK_ULONG, signature.len() as CK_ULONG);
+        let (approval, signature) = (input(approval), input(signature));
+        call!(
+            self.coffer()?,
+            AddApproval(self.handle(), approval, lengths.0, kind, name, name_length, signature, lengths.1)
+        )
+        .ok()
+    }
+    /// Registers the key to approve with.
+    pub fn register_approver(&self, key: &[u8], signature: &[u8]) -> Result<()> {
+        let lengths = (key.len() as CK_ULONG, signature.len() as CK_ULONG);
+        let (key, signature) = (input(key), input(signature));
+        call!(self.coffer()?, RegisterApprover(self.handle(), key, lengths.0, signature, lengths.1)).ok()
+    }
+    /// What waits for approval.
+    pub fn approvals(&self) -> Result<Vec<CofferApproval>> {
+        let coffer = self.coffer()?;
+        let blank =
+            CofferApproval { user: CofferUser::NOBODY, service: 0, required: 0, given: 0, seconds: 0 };
+        list(blank, |at, count| call!(coffer, ListApprovals(self.handle(), at, count)))
+    }
+    /// Forgets one's own requests, or all.
+    pub fn delete_approvals(&self, all: bool) -> Result<()> {
+        call!(self.coffer()?, DeleteApprovals(self.handle(), all.into())).ok()
+    }
+    /// How many approvals a service takes.
+    pub fn quorum_value(&self, service: CK_ULONG) -> Result<CK_ULONG> {
+        let mut value = 0;
+        call!(self.coffer()?, GetQuorumValue(self.handle(), service, &raw mut value)).ok().map(|()| value)
+    }
+    /// Sets it.
+    pub fn set_quorum_value(&self, service: CK_ULONG, value: CK_ULONG) -> Result<()> {
+        call!(self.coffer()?, SetQuorumValue(self.handle(), service, value)).ok()
     }
 }
 

@@ -197,8 +197,8 @@ impl Connection {
     /// The user's name for people and for JSON: "user" where the token knows only one.
     pub fn username(&self) -> &str {
         match &self.user {
-            Some((_, Role::Admin)) => "admin",
             Some((name, _)) if !name.is_empty() => name,
+            Some((_, Role::Admin)) => "admin",
             _ => "user",
         }
     }
@@ -245,6 +245,14 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
             _ => {}
         }
     }
+    pick(&tokens, wanted)
+}
+
+/// The slot and label, of those with their serial numbers, that this name means.
+pub fn pick(
+    tokens: &[(CK_SLOT_ID, String, String)],
+    wanted: Option<&str>,
+) -> Result<(CK_SLOT_ID, String), String> {
     let all = tokens.iter().map(|(slot, label, _)| format!("{label:?} in slot {slot}")).collect::<Vec<_>>();
     if let Some(wanted) = wanted {
         let bare = wanted.strip_prefix("cluster-").unwrap_or(wanted);
@@ -271,7 +279,7 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
             all => format!("there is no token {wanted:?}; there are: {}", all.join(", ")),
         });
     }
-    match &tokens[..] {
+    match tokens {
         [] => Err("there is no token; `coffer token init --label NAME` makes one".into()),
         [(slot, label, _)] => Ok((*slot, label.clone())),
         _ => Err(format!("which token? say --token NAME: {}", all.join(", "))),
@@ -279,7 +287,7 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
 }
 
 /// COFFER_name, else CLOUDHSM_name.
-fn variable(name: &str) -> Result<Option<String>, String> {
+pub fn variable(name: &str) -> Result<Option<String>, String> {
     for name in [format!("COFFER_{name}"), format!("CLOUDHSM_{name}")] {
         match env::var(&name) {
             Ok(value) => return Ok(Some(value)),

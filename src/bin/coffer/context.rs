@@ -10,13 +10,15 @@ pub struct Context {
     pub target: Target,
     /// Whether commands come from the prompt.
     pub interactive: bool,
+    /// The report of the command tells of something wrong, so it ends with exit code 1.
+    pub found_wrong: bool,
     connection: Option<Connection>,
     module: Option<Module>,
 }
 
 impl Context {
     pub fn new(target: Target, interactive: bool) -> Context {
-        Context { target, interactive, connection: None, module: None }
+        Context { target, interactive, found_wrong: false, connection: None, module: None }
     }
 
     /// The connection, logged in.

@@ -4,6 +4,7 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::files;
 use crate::output::{Outcome, Report};
+use crate::quorum::{self, Approval};
 use crate::select::{self, Filter};
 use base64ct::{Base64, Encoding};
 use clap::{Args, Subcommand, ValueEnum};
@@ -63,8 +64,8 @@ pub struct Operation {
     /// The mask of PSS, mgf1-sha1 to mgf1-sha512; of the same hash unless given.
     #[arg(long)]
     mgf: Option<String>,
-    #[arg(long, hide = true)]
-    approval: Option<PathBuf>,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,6 +147,9 @@ pub fn run(context: &mut Context, command: Command) -> Outcome {
 
 fn refused(rv: CK_RV, what: &str) -> String {
     let code = pkcs11_client::Rv(rv);
+    if let Some(wanted) = quorum::wanted(code) {
+        return wanted;
+    }
     match rv {
         CKR_KEY_FUNCTION_NOT_PERMITTED => format!("the key's {what} is false ({code})"),
         CKR_KEY_TYPE_INCONSISTENT => {
@@ -178,6 +182,7 @@ impl Operation {
         let connection = context.connect()?;
         let (mechanism, data) = self.mechanism(connection, data)?;
         let key = select::one(connection, &filter, "key")?;
+        self.approval.show(connection)?;
         Ok((connection, key, mechanism, data))
     }
 

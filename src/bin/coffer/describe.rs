@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::names::{self, ATTRIBUTES};
 use crate::select::reference;
+use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use pkcs11_client::CofferUser;
 use pkcs11_client::cryptoki_sys::*;
 use serde_json::{Map, Value, json};
@@ -50,6 +51,11 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
     if let Some(set) = parameter_set(connection, key, number(CKA_KEY_TYPE)) {
         attributes.insert("parameter-set".into(), json!(set));
     }
+    // Public keys have none, and other modules do not know the attributes.
+    let value = |attribute| match number(CKA_CLASS) {
+        Some(CKO_PUBLIC_KEY) => 0,
+        _ => self::number(connection, key, attribute).unwrap_or(0),
+    };
     let token = of(CKA_TOKEN) == Some(&[1]);
     let (owner, shared) = access(connection, key);
     let coverage = if token { "full" } else { "session" };
@@ -58,7 +64,10 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
         "key-info": {
             "key-owners": [{ "username": owner, "key-coverage": coverage }],
             "shared-users": shared,
-            "key-quorum-values": { "manage-key-quorum-value": 0, "use-key-quorum-value": 0 },
+            "key-quorum-values": {
+                "manage-key-quorum-value": value(CKA_COFFER_MANAGE_QUORUM),
+                "use-key-quorum-value": value(CKA_COFFER_USE_QUORUM),
+            },
             "cluster-coverage": coverage,
         },
         "attributes": attributes,

@@ -46,6 +46,11 @@ pub fn run_all(target: Target, json: bool) -> Result<bool, String> {
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(format!("reading the command: {error}")),
         };
+        let line = match whole(line, || editor.readline(if terminal { "> " } else { "" })) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(error) => return Err(format!("reading the command: {error}")),
+        };
         match split(&line) {
             Err(why) => {
                 eprintln!("coffer: {why}");
@@ -69,6 +74,22 @@ pub fn run_all(target: Target, json: bool) -> Result<bool, String> {
     Ok(good)
 }
 
+/// A command that goes on after each line that a backslash ends, as CloudHSM's documents write the long ones. What the
+/// end of the input cuts off is judged as it is.
+fn whole(mut line: String, mut more: impl FnMut() -> rustyline::Result<String>) -> rustyline::Result<String> {
+    while (line.len() - line.trim_end_matches('\\').len()) % 2 == 1 {
+        match more() {
+            Ok(next) => {
+                line.pop();
+                line += &next;
+            }
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(line)
+}
+
 /// [`run_all`] as a program's end.
 pub fn run_to_exit(target: Target, json: bool) -> ExitCode {
     match run_all(target, json) {
@@ -84,7 +105,10 @@ pub fn run_to_exit(target: Target, json: bool) -> ExitCode {
 /// One command; whether it succeeded.
 fn one(context: &mut Context, words: Vec<String>, json: bool) -> Result<bool, String> {
     let cli = match Cli::try_parse_from(std::iter::once("coffer".to_owned()).chain(words)) {
-        Ok(cli) => cli,
+        Ok(mut cli) => {
+            cli.settle();
+            cli
+        }
         Err(error) => {
             let _ = error.print();
             return Ok(!error.use_stderr());
@@ -102,7 +126,8 @@ fn one(context: &mut Context, words: Vec<String>, json: bool) -> Result<bool, St
         Command::Interactive => Err("this is the prompt already".into()),
         command => run(context, command),
     };
-    print(outcome, json).map_err(|error| format!("standard output: {error}"))
+    print(outcome, std::mem::take(&mut context.found_wrong), json)
+        .map_err(|error| format!("standard output: {error}"))
 }
 
 /// Whether a line goes into the history: a password given with a command does not, nor one typed at the wrong prompt.

@@ -1,5 +1,7 @@
 //! `coffer`: the operator's command.
 
+mod audit;
+mod bench;
 mod cluster;
 mod connection;
 mod context;
@@ -11,6 +13,7 @@ mod interactive;
 mod key;
 mod mechanisms;
 mod migrate;
+mod moment;
 mod names;
 mod output;
 mod pages;
@@ -56,7 +59,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make and list tokens.
+    /// Make, list, back up, restore, verify and repair tokens.
     #[command(subcommand)]
     Token(token::Command),
     /// Generate, list, wrap, change and destroy keys.
@@ -84,7 +87,11 @@ enum Command {
     /// Approvals by several users.
     #[command(subcommand)]
     Quorum(quorum::Command),
+    /// The token's audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     Mechanisms(mechanisms::Mechanisms),
+    Bench(bench::Bench),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     GeneratePages(pages::Pages),
@@ -92,8 +99,20 @@ enum Command {
     Interactive,
 }
 
+impl Cli {
+    /// One command has an option of the same name as a general one, and another meaning.
+    fn settle(&mut self) {
+        if let Command::Quorum(command) = &mut self.command
+            && let Some(token) = command.cluster_id()
+        {
+            self.target.token = token;
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
+    cli.settle();
     if let Some(file) = cli.target.config.take() {
         Config::name(file);
     }
@@ -101,8 +120,9 @@ fn main() -> ExitCode {
         return interactive::run_to_exit(cli.target, cli.json);
     }
     let json = cli.json || !(cli.text || io::stdout().is_terminal());
-    let outcome = run(&mut Context::new(cli.target, false), cli.command);
-    match print(outcome, json) {
+    let mut context = Context::new(cli.target, false);
+    let outcome = run(&mut context, cli.command);
+    match print(outcome, context.found_wrong, json) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -114,7 +134,9 @@ fn main() -> ExitCode {
 
 fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
-        Command::Token(command) => token::run(command),
+        Command::Token(command) => token::run(context, command),
+        Command::Audit(command) => audit::run(context, command),
+        Command::Bench(bench) => bench.run(context),
         Command::Key(command) => key::run(context, command),
         Command::Migrate(migrate) => migrate.run(context),
         Command::Import(import) => import.run(context),
@@ -127,16 +149,16 @@ fn run(context: &mut Context, command: Command) -> Outcome {
         Command::Logout => user::logout(context),
         Command::User(command) => user::run(context, command),
         Command::Cluster(command) => cluster::run(context, command),
-        Command::Quorum(command) => quorum::run(command),
+        Command::Quorum(command) => quorum::run(context, command),
         Command::Interactive => Err("this is the prompt already".into()),
     }
 }
 
-/// Says it; whether it was good news.
-fn print(outcome: Outcome, json: bool) -> io::Result<bool> {
-    let good = outcome.is_ok();
+/// Says it; whether it was good news: a report can also tell that something was found wrong.
+fn print(outcome: Outcome, found_wrong: bool, json: bool) -> io::Result<bool> {
+    let good = outcome.is_ok() && !found_wrong;
     let said = match (outcome, json) {
-        (Ok(report), true) => say(&pretty(&json!({ "error_code": 0, "data": report.json }))),
+        (Ok(report), true) => say(&pretty(&json!({ "error_code": i32::from(!good), "data": report.json }))),
         (Ok(report), false) => say(&report.text),
         (Err(message), true) => say(&pretty(&json!({ "error_code": 1, "data": message }))),
         (Err(message), false) => {

@@ -1,12 +1,14 @@
 //! `coffer login|logout|user ...`.
 
-use crate::connection::Role;
+use crate::connection::{Connection, Role};
 use crate::context::Context;
 use crate::output::{Outcome, Report, table};
 use crate::pin;
+use crate::quorum::{self, Approval, ChangeQuorum};
 use clap::{Args, Subcommand};
-use pkcs11_client::Rv;
+use coffer_pkcs11::mechanism::vendor::CK_COFFER_SERVICE_USER;
 use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{CofferUser, Rv};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -68,6 +70,8 @@ pub enum Command {
         who: Who,
         #[command(flatten)]
         new: NewPassword,
+        #[command(flatten)]
+        approval: Approval,
     },
     /// List the users.
     List,
@@ -77,11 +81,23 @@ pub enum Command {
         who: Who,
         #[command(flatten)]
         new: NewPassword,
+        #[command(flatten)]
+        approval: Approval,
     },
     /// Delete a user, with the private keys it owns.
-    Delete(Named),
+    Delete {
+        #[command(flatten)]
+        who: Named,
+        #[command(flatten)]
+        approval: Approval,
+    },
     /// Give a locked user its tries back; the password stays.
-    Unlock(Named),
+    Unlock {
+        #[command(flatten)]
+        who: Named,
+        #[command(flatten)]
+        approval: Approval,
+    },
     /// Make a user of one token in another one too, with a password of its own there.
     Replicate {
         #[command(flatten)]
@@ -95,6 +111,9 @@ pub enum Command {
         #[command(flatten)]
         new: NewPassword,
     },
+    /// Who approves what several users must approve.
+    #[command(subcommand)]
+    ChangeQuorum(ChangeQuorum),
     /// A second factor at the login, which tokens do not ask for.
     #[command(disable_help_subcommand = true)]
     ChangeMfa {
@@ -146,21 +165,24 @@ pub fn logout(context: &mut Context) -> Outcome {
 pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::List => list(context),
-        Command::ChangePassword { who, new } => change(context, &who, &new),
-        Command::Create { who, new } => create(context, &who, &new),
-        Command::Delete(who) => {
-            let session = &context.connect()?.session;
-            let deleted = session.delete_user(who.role.kind(), bare(who.role, &who.username));
-            deleted.map_err(|rv| refused(rv, &who.username)).map(|()| who.report())
+        Command::ChangePassword { who, new, approval } => change(context, &who, &new, &approval),
+        Command::Create { who, new, approval } => create(context, &who, &new, &approval),
+        Command::Delete { who, approval } => {
+            let connection = context.connect()?;
+            approval.show(connection)?;
+            let deleted = connection.session.delete_user(who.role.kind(), bare(who.role, &who.username));
+            deleted.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
         }
-        Command::Unlock(who) => {
-            let session = &context.connect()?.session;
-            let unlocked = session.unlock_user(who.role.kind(), bare(who.role, &who.username));
-            unlocked.map_err(|rv| refused(rv, &who.username)).map(|()| who.report())
+        Command::Unlock { who, approval } => {
+            let connection = context.connect()?;
+            approval.show(connection)?;
+            let unlocked = connection.session.unlock_user(who.role.kind(), bare(who.role, &who.username));
+            unlocked.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
         }
         Command::Replicate { who, source_cluster_id, destination_cluster_id, new } => {
             replicate(context, &who, &source_cluster_id, &destination_cluster_id, &new)
         }
+        Command::ChangeQuorum(command) => quorum::change(context, command),
         Command::ChangeMfa { .. } => Err(format!("user change-mfa: {NO_MFA}")),
     }
 }
@@ -178,17 +200,26 @@ fn replicate(context: &mut Context, who: &Named, from: &str, to: &str, new: &New
         "" => to.session.init_pin(&password),
         name => to.session.create_user(kind, name, &password),
     };
-    created.map_err(|rv| refused(rv, &who.username))?;
+    created.map_err(|rv| refused_by(&to, rv, &who.username))?;
     Ok(Report::of(json!({
         "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
     })))
 }
 
 /// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.
-fn bare(role: Role, name: &str) -> &str {
+pub fn bare(role: Role, name: &str) -> &str {
     match (role, name) {
         (Role::CryptoUser, "user" | "crypto-user" | "crypto_user") => "",
         (_, name) => name,
+    }
+}
+
+/// [`refused`], where approvals may be what is missing.
+fn refused_by(connection: &Connection, rv: Rv, name: &str) -> String {
+    let takes = connection.session.quorum_value(CK_COFFER_SERVICE_USER).is_ok_and(|value| value > 1);
+    match quorum::wanted(rv) {
+        Some(wanted) if takes => format!("{wanted}; or {}", refused(rv, name)),
+        _ => refused(rv, name),
     }
 }
 
@@ -219,30 +250,33 @@ fn new_password(context: &Context, who: &Who, new: &NewPassword) -> Result<Zeroi
     }
 }
 
-fn create(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
+fn create(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
     context.connect()?;
     let password = new_password(context, who, new)?;
     let connection = context.connect()?;
+    approval.show(connection)?;
     let created = connection.session.create_user(who.role.kind(), &who.username, &password);
-    created.map_err(|rv| refused(rv, &who.username))?;
+    created.map_err(|rv| refused_by(connection, rv, &who.username))?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
 }
 
-/// Name, role and whether it is locked.
-fn users(context: &mut Context) -> Result<Vec<(String, Role, bool)>, String> {
+/// Name, role, whether it is locked, and whether it has a key to approve with.
+fn users(context: &mut Context) -> Result<Vec<(String, Role, bool, bool)>, String> {
     let connection = context.public()?;
     let role = |kind| if kind == CKU_SO { Role::Admin } else { Role::CryptoUser };
     match connection.session.users() {
         Ok(users) => {
             let name = |name: String| if name.is_empty() { "user".into() } else { name };
-            Ok(users.iter().map(|user| (name(user.name()), role(user.kind), user.locked())).collect())
+            let entry =
+                |user: &CofferUser| (name(user.name()), role(user.kind), user.locked(), user.approver());
+            Ok(users.iter().map(entry).collect())
         }
         Err(rv) if rv == Rv::ABSENT => {
             let info = connection.module.token_info(connection.slot);
             let flags = info.map_err(|rv| format!("C_GetTokenInfo: {rv}"))?.flags;
-            let mut users = vec![("admin".into(), Role::Admin, flags & CKF_SO_PIN_LOCKED != 0)];
+            let mut users = vec![("admin".into(), Role::Admin, flags & CKF_SO_PIN_LOCKED != 0, false)];
             if flags & CKF_USER_PIN_INITIALIZED != 0 {
-                users.push(("user".into(), Role::CryptoUser, flags & CKF_USER_PIN_LOCKED != 0));
+                users.push(("user".into(), Role::CryptoUser, flags & CKF_USER_PIN_LOCKED != 0, false));
             }
             Ok(users)
         }
@@ -254,20 +288,24 @@ fn list(context: &mut Context) -> Outcome {
     let users = users(context)?;
     let rows: Vec<_> = users
         .iter()
-        .map(|(name, role, locked)| vec![name.clone(), role.name().into(), locked.to_string()])
+        .map(|(name, role, locked, approver)| {
+            vec![name.clone(), role.name().into(), locked.to_string(), approver.to_string()]
+        })
         .collect();
-    let entry = |(name, role, locked): &(String, Role, bool)| {
+    let entry = |(name, role, locked, approver): &(String, Role, bool, bool)| {
+        let strategy = json!({ "strategy": "token-sign", "status": "enabled" });
+        let quorum = if *approver { vec![strategy] } else { vec![] };
         json!({
-            "username": name, "role": role.name(), "locked": locked.to_string(), "mfa": [],
+            "username": name, "role": role.name(), "locked": locked.to_string(), "mfa": [], "quorum": quorum,
             "cluster-coverage": "full",
         })
     };
     let json = json!({ "users": users.iter().map(entry).collect::<Vec<_>>() });
-    Ok(Report { text: table(&["USER", "ROLE", "LOCKED"], &rows), json })
+    Ok(Report { text: table(&["USER", "ROLE", "LOCKED", "APPROVES"], &rows), json })
 }
 
 /// One's own by the old one; another's as admin.
-fn change(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
+fn change(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
     let me = context.connect()?.user.clone();
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     let mine = me.as_ref().is_some_and(|(me, role)| {
@@ -279,7 +317,9 @@ fn change(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
         true => Some(pin::obtain("old password", context.target.pin_file.as_deref(), "COFFER_PIN", false)?),
         false => None,
     };
-    let session = &context.connect()?.session;
+    let connection = context.connect()?;
+    approval.show(connection)?;
+    let session = &connection.session;
     let changed = match (old, me) {
         // The name in front of an old PIN said who logs in, and is no part of it.
         (Some(old), Some((me, _))) => {
@@ -292,6 +332,6 @@ fn change(context: &mut Context, who: &Who, new: &NewPassword) -> Outcome {
         },
         _ => return Err("a crypto-user can change its own password only".into()),
     };
-    changed.map_err(|rv| refused(rv, &who.username))?;
+    changed.map_err(|rv| refused_by(connection, rv, &who.username))?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
 }

@@ -60,7 +60,7 @@ impl<T> Part<T> {
             }
             (None, Some(_)) => {
                 let sound = match row.key.first() {
-                    Some(b'm' | b'u' | b'a') => set::body(row, token).map(drop),
+                    Some(b'm' | b'u' | b'a' | b'q') => set::body(row, token).map(drop),
                     Some(b's' | b'c') => set::plain_body(row).map(drop),
                     _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(row.key)))),
                 };

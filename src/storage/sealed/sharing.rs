@@ -1,7 +1,9 @@
 //! Sharing: an owner seals its object's data key to others, or seals the object anew without them.
 
+use super::quorum::spend;
 use super::writing::{friends, same_token};
 use super::*;
+use crate::storage::quorum::{Guarded, Service};
 
 impl<S: Storage + ?Sized> Sealed<S> {
     /// Lets a user open a private object, or lets it no more. Either way the object is written anew under another
@@ -12,6 +14,22 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// no such user, or it is the owner; CKR_OBJECT_HANDLE_INVALID if the object is gone;
     /// CKR_TOKEN_WRITE_PROTECTED.
     pub fn share(&self, keys: &Keys, id: &ObjectId, name: &str, shared: bool) -> Result<bool> {
+        self.share_guarded(keys, id, name, shared, 0)
+    }
+
+    /// [`Sealed::share`] of an object that `need` users have a say in. Who has made it shares it without approval until
+    /// the logout ([`Keys::made`]); no fewer users than `need` are left.
+    ///
+    /// # Errors
+    /// As [`Sealed::share`]; CKR_FUNCTION_REJECTED without their approval; CKR_ACTION_PROHIBITED if too few were left.
+    pub fn share_guarded(
+        &self,
+        keys: &Keys,
+        id: &ObjectId,
+        name: &str,
+        shared: bool,
+        need: u8,
+    ) -> Result<bool> {
         if keys.rescue {
             fail!(TokenWriteProtected, "the token is damaged and open for rescue only");
         }
@@ -36,16 +54,29 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 return Ok(Batch::default());
             }
             let mut friends = friends(view, keys, &object)?;
+            let able = 1 + friends.len();
+            if !shared && able <= need.into() {
+                fail!(ActionProhibited, "{need} users are to have a say in the object, and it has {able}");
+            }
+            let need = if shared && keys.made.lock().contains(id) { 0 } else { need };
             friends.retain(|(id, _)| *id != user.id);
             if shared {
                 friends.push((user.id, user.public));
             }
-            self.seal_anew(view, keys, &object, &friends)
+            let what = Guarded { service: Service::KeyManagement, object: Some(*id), need };
+            self.seal_anew(view, keys, &object, &friends, &what)
         })?;
         Ok(changed)
     }
 
-    fn seal_anew(&self, view: &dyn View, keys: &Keys, object: &Stored, friends: &[Friend]) -> Result<Batch> {
+    fn seal_anew(
+        &self,
+        view: &dyn View,
+        keys: &Keys,
+        object: &Stored,
+        friends: &[Friend],
+        what: &Guarded,
+    ) -> Result<Batch> {
         let attributes = object.open_attributes(&keys.token.id, keys.opener())?;
         let secrets = object.open_secrets(&keys.token.id, keys.opener())?;
         let content = Content {
@@ -58,6 +89,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             secrets: secrets.expose(),
         };
         let mut author = Author::new(view, &keys.token)?;
+        spend(&mut author, view, keys, what)?;
         let body = content.body(&keys.token.id, author.revision, &keys.opener.own)?;
         author.put(object_record(&object.id), body)?;
         author.finish()

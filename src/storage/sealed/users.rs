@@ -1,7 +1,9 @@
 //! Users, as the SO makes, changes and removes them.
 
+use super::quorum::spend_service;
 use super::writing::same_token;
 use super::*;
+use crate::storage::quorum::{Service, approver_record};
 
 /// What can be told of a user without a PIN.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub struct UserInfo {
     pub id: UserId,
     /// Tries left.
     pub pin: PinState,
+    /// Has registered a key to approve with.
+    pub approver: bool,
 }
 
 /// Whether a user must be there before its PIN is set.
@@ -33,7 +37,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_FUNCTION_REJECTED if the user was made without
-    /// escrow, as the objects would be lost.
+    /// escrow, as the objects would be lost, and without the approvals that changes to users take.
     pub fn init_pin(&self, so: &Keys, name: &str, pin: &[u8]) -> Result<()> {
         self.place(so, Role::User, name, pin, Presence::Either)
     }
@@ -84,6 +88,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             if view.record(&user_record(other(role), name))?.is_some() && !name.is_empty() {
                 fail!(FunctionRejected, "there is a user '{name}' of the other role");
             }
+            spend_service(author, view, so, Service::User)?;
             author.put(user_record(role, name), user.body())?;
             author.put_plain(tries_record(role, name), Tries::default().body());
             Ok(())
@@ -118,6 +123,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             if objects.iter().any(|object| object.private && object.owner == user.id) {
                 fail!(FunctionRejected, "'{name}' owns private objects");
             }
+            spend_service(author, view, so, Service::User)?;
             author.delete(user_record(from, name))?;
             author.put(user_record(role, name), user.body())?;
             author.delete_plain(tries_record(from, name));
@@ -137,6 +143,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             if load_user(view, role, name, Some(&so.token))?.is_none() {
                 fail!(ArgumentsBad, "there is no user '{name}'");
             }
+            spend_service(author, view, so, Service::User)?;
             author.put_plain(tries_record(role, name), Tries::default().body());
             Ok(())
         })
@@ -161,7 +168,11 @@ impl<S: Storage + ?Sized> Sealed<S> {
             let Some((user, _)) = load_user(view, role, name, Some(&so.token))? else {
                 fail!(ArgumentsBad, "there is no user '{name}'");
             };
+            spend_service(author, view, so, Service::User)?;
             author.delete(user_record(role, name))?;
+            if view.record(&approver_record(&user.id))?.is_some() {
+                author.delete(approver_record(&user.id))?;
+            }
             for object in objects.iter().filter(|object| object.private && object.owner == user.id) {
                 author.delete(object_record(&object.id))?;
             }
@@ -179,7 +190,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
             for role in [Role::So, Role::User] {
                 for User { name, id, .. } in load_users(view, role, None)? {
                     let pin = pin_state(view, &meta, role, &name);
-                    users.push(UserInfo { role, name, id, pin });
+                    let approver = view.record(&approver_record(&id))?.is_some();
+                    users.push(UserInfo { role, name, id, pin, approver });
                 }
             }
             Ok(())

@@ -1,6 +1,8 @@
 //! Authenticated writing: objects in transactions, and the anchor against rollback.
 
+use super::quorum::spend;
 use super::*;
+use crate::storage::quorum::Guarded;
 
 impl<S: Storage + ?Sized> Sealed<S> {
     /// Writes all of `changes`, or nothing.
@@ -10,6 +12,14 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// private one of the SO's;
     /// CKR_DEVICE_REMOVED if the token was initialised again; [`Storage`]'s.
     pub fn commit(&self, keys: &Keys, changes: &[Change]) -> Result<Commit> {
+        self.commit_guarded(keys, changes, None)
+    }
+
+    /// [`Sealed::commit`] of what is done only if enough users approve.
+    ///
+    /// # Errors
+    /// As [`Sealed::commit`]; CKR_FUNCTION_REJECTED without their approval.
+    pub fn commit_guarded(&self, keys: &Keys, changes: &[Change], what: Option<&Guarded>) -> Result<Commit> {
         let mut ids = HashSet::new();
         for change in changes {
             let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
@@ -40,6 +50,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 }
                 write_one(&mut author, view, keys, change, record)?;
             }
+            what.map_or(Ok(()), |what| spend(&mut author, view, keys, what))?;
             author.finish()
         })?;
         Ok(stale.map_or(Commit::Done(revision), Commit::Stale))

@@ -65,6 +65,7 @@ impl Symmetric {
             Symmetric::Des3 { new } => (new, CKM_DES3_KEY_GEN, None, true),
         };
         let mut template = new.shared.template(&new.label, &new.attributes)?;
+        template.extend(new.shared.approvals()?);
         if ciphers && !names_a_use(&template) {
             template.extend([Attr::bool(CKA_ENCRYPT, true), Attr::bool(CKA_DECRYPT, true)]);
         }
@@ -233,6 +234,7 @@ impl NewPair {
     ) -> Outcome {
         let mut public = self.shared.template(&self.public_label, &self.public_attributes)?;
         let mut private = self.shared.template(&self.private_label, &self.private_attributes)?;
+        private.extend(self.shared.approvals()?);
         if !names_a_use(&public) && !names_a_use(&private) {
             public.extend(uses.0.iter().map(|attribute| Attr::bool(*attribute, true)));
             private.extend(uses.1.iter().map(|attribute| Attr::bool(*attribute, true)));

@@ -4,6 +4,7 @@ use super::Selection;
 use crate::connection::{Connection, Role};
 use crate::context::Context;
 use crate::output::{Outcome, Report};
+use crate::quorum::{self, Approval};
 use crate::{describe, names, select};
 use clap::Args;
 use pkcs11_client::Rv;
@@ -20,6 +21,8 @@ pub struct SetAttribute {
     /// Its new value.
     #[arg(long)]
     value: String,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 impl SetAttribute {
@@ -28,6 +31,7 @@ impl SetAttribute {
         let attr = names::attribute(&self.name)?.parse(&self.value)?;
         let connection = context.connect()?;
         let key = select::one(connection, &filter, "key")?;
+        self.approval.show(connection)?;
         connection.session.set(key, &[attr]).map_err(|rv| {
             let (name, value) = (&self.name, &self.value);
             match rv.0 {
@@ -38,7 +42,7 @@ impl SetAttribute {
                 }
                 CKR_ACTION_PROHIBITED => format!("the key is not modifiable ({rv})"),
                 CKR_USER_NOT_LOGGED_IN => format!("the other role may do that: log in as admin ({rv})"),
-                _ => format!("{name}={value}: {rv}"),
+                _ => quorum::wanted(rv).unwrap_or_else(|| format!("{name}={value}: {rv}")),
             }
         })?;
         Ok(message("Attribute set successfully"))
@@ -74,6 +78,8 @@ pub struct Share {
     /// The other user's role.
     #[arg(long, value_enum, default_value = "crypto-user")]
     role: Role,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 impl Share {
@@ -84,6 +90,7 @@ impl Share {
         }
         let connection = context.connect()?;
         let key = select::one(connection, &filter, "key")?;
+        self.approval.show(connection)?;
         change(connection, key, &self.username, shares)?;
         Ok(message(if shares { "Key shared successfully" } else { "Key unshared successfully" }))
     }
@@ -102,9 +109,11 @@ pub fn change(
     let outcome = if shares { session.share(key, bare) } else { session.unshare(key, bare) };
     outcome.map_err(|rv| match rv.0 {
         CKR_ARGUMENTS_BAD => format!("there is no crypto-user {name:?} ({rv})"),
-        CKR_ACTION_PROHIBITED => format!("only the owner of a private token key shares it ({rv})"),
+        CKR_ACTION_PROHIBITED => format!(
+            "only the owner of a private token key shares it, and leaves as many users as must approve ({rv})"
+        ),
         _ if rv == Rv::ABSENT => format!("this module has one user only; there is no {name:?}"),
-        _ => format!("sharing with {name:?}: {rv}"),
+        _ => quorum::wanted(rv).unwrap_or_else(|| format!("sharing with {name:?}: {rv}")),
     })
 }
 

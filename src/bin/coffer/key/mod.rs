@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::output::Outcome;
 use crate::select::{self, Filter};
 use clap::{Args, Subcommand};
+use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
 
@@ -87,11 +88,11 @@ pub struct Shared {
     /// Users that may use the key too.
     #[arg(long, num_args = 1.., value_name = "USER")]
     pub share_crypto_users: Vec<String>,
-    /// How many users must approve a change of the key.
-    #[arg(long, value_name = "N", hide = true)]
+    /// How many of its users must approve wrapping, sharing or changing the key, for life; at most 8.
+    #[arg(long, value_name = "N")]
     pub manage_key_quorum_value: Option<u8>,
-    /// How many users must approve a use of the key.
-    #[arg(long, value_name = "N", hide = true)]
+    /// How many of its users must approve each use of the key, for life; at most 8.
+    #[arg(long, value_name = "N")]
     pub use_key_quorum_value: Option<u8>,
 }
 
@@ -113,15 +114,41 @@ impl Shared {
         Ok(())
     }
 
+    /// What a private or secret key's template says of approvals.
+    ///
+    /// # Errors
+    /// A sentence: more than can be, or than the key has users.
+    pub fn approvals(&self) -> Result<Vec<Attr>, String> {
+        let values = [
+            (CKA_COFFER_MANAGE_QUORUM, self.manage_key_quorum_value),
+            (CKA_COFFER_USE_QUORUM, self.use_key_quorum_value),
+        ];
+        let mut template = Vec::new();
+        for (attribute, value) in values {
+            let Some(value) = value.filter(|value| *value > 1) else { continue };
+            if self.session {
+                return Err("session keys take no approvals".into());
+            }
+            if value > 8 {
+                return Err(format!("a quorum value of {value}: at most 8 users approve"));
+            }
+            let users = 1 + self.share_crypto_users.len();
+            if usize::from(value) > users {
+                return Err(format!(
+                    "a quorum value of {value} takes {value} users of the key, and it has {users}: the owner and \
+                     --share-crypto-users"
+                ));
+            }
+            template.push(Attr::ulong(attribute, value.into()));
+        }
+        Ok(template)
+    }
+
     /// The template that label and `--session` make; `terms` may say more.
     ///
     /// # Errors
     /// A sentence: a wrong attribute, a label that is too long, or an option that has no meaning for this token.
     pub fn template(&self, label: &str, terms: &[String]) -> Result<Vec<Attr>, String> {
-        if [self.manage_key_quorum_value, self.use_key_quorum_value].iter().flatten().any(|value| *value > 0)
-        {
-            return Err("a quorum of approvals is not supported on this token".into());
-        }
         if label.len() > 127 {
             return Err(format!("a label has at most 127 bytes, and this one has {}", label.len()));
         }

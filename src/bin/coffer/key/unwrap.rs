@@ -5,6 +5,7 @@ use super::{NewKey, Selection};
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
+use crate::quorum::{self, Approval};
 use crate::select::{self, put, put_default};
 use crate::{describe, files, names};
 use base64ct::{Base64, Encoding};
@@ -30,8 +31,8 @@ pub struct Operands {
     /// A binary file with the wrapped key.
     #[arg(long, value_name = "FILE")]
     data_path: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    approval: Option<PathBuf>,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 #[derive(Subcommand)]
@@ -122,6 +123,7 @@ impl Operands {
         let template = template(&self.new, &self.key_type_class)?;
         let unwrapping = select::one(connection, &self.selection.parse()?, "unwrapping key")?;
         let mechanism = method.mechanism(connection)?;
+        self.approval.show(connection)?;
         let key = connection.session.unwrap(&mechanism, unwrapping, &wrapped, &template);
         let key = key.map_err(|rv| match rv.0 {
             CKR_WRAPPED_KEY_INVALID
@@ -141,7 +143,7 @@ impl Operands {
             CKR_TEMPLATE_INCONSISTENT => {
                 format!("the attributes contradict each other or the unwrapping key's template ({rv})")
             }
-            _ => format!("C_UnwrapKey: {rv}"),
+            _ => quorum::wanted(rv).unwrap_or_else(|| format!("C_UnwrapKey: {rv}")),
         })?;
         self.new.shared.share(connection, &[key])?;
         Ok(Report::of(json!({ "key": describe::full(connection, key)? })))
@@ -155,6 +157,7 @@ fn template(new: &NewKey, key_type_class: &str) -> Result<Vec<Attr>, String> {
         return Err(format!("{key_type_class}: public keys are not wrapped; `key import pem` takes them"));
     }
     let mut template = new.shared.template(&new.label, &new.attributes)?;
+    template.extend(new.shared.approvals()?);
     put(&mut template, Attr::class(class));
     put(&mut template, Attr::key_type(key_type));
     for attribute in [CKA_PRIVATE, CKA_SENSITIVE, CKA_EXTRACTABLE] {

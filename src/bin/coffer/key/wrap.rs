@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::select::{self, Filter};
-use crate::{files, names};
+use crate::{files, names, quorum};
 use base64ct::{Base64, Encoding};
 use clap::{Args, Subcommand};
 use coffer_pkcs11::mechanism::vendor::*;
@@ -25,9 +25,11 @@ pub struct Operands {
     /// A binary file for the wrapped key, which otherwise is printed as base64.
     #[arg(long)]
     path: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    /// Approvals for wrapping with the key, where that is needed.
+    #[arg(long, value_name = "FILE")]
     wrapping_approval: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    /// Approvals for wrapping the payload, where that is needed.
+    #[arg(long, value_name = "FILE")]
     payload_approval: Option<PathBuf>,
 }
 
@@ -124,6 +126,9 @@ impl Wrap {
         };
         let payload = select::one(connection, &Filter::parse(&operands.payload_filter)?, "payload")?;
         let wrapping = select::one(connection, &Filter::parse(&operands.wrapping_filter)?, "wrapping key")?;
+        for approval in [&operands.payload_approval, &operands.wrapping_approval] {
+            quorum::show_file(connection, approval.as_deref())?;
+        }
         let (wrapped, iv) = wrap(connection, method, wrapping, payload)?;
         let mut data = Map::new();
         data.insert("payload_key_reference".into(), json!(select::reference(connection, payload)));
@@ -243,7 +248,7 @@ pub fn wrap(
             format!("the wrapping key is of another type than this way of wrapping wants ({rv})")
         }
         CKR_KEY_SIZE_RANGE => format!("the payload's length does not fit this way of wrapping ({rv})"),
-        _ => format!("C_WrapKey: {rv}"),
+        _ => quorum::wanted(rv).unwrap_or_else(|| format!("C_WrapKey: {rv}")),
     };
     let Method::Gcm { aad, bits, .. } = method else {
         return Ok((session.wrap(&method.mechanism(connection)?, wrapping, payload).map_err(refused)?, None));
