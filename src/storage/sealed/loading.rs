@@ -149,7 +149,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             Err(error) if !keys.rescue => {
                 // The next look starts over instead of building on this.
                 verified.upto = Revision(0);
-                return Err(error);
+                Err(error)
             }
             _ => Ok(part.loaded(upto)),
         }
