@@ -21,7 +21,7 @@ COMMAND := $(BUILT)/coffer
 # Where rustup puts cargo, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all build setup setup-clients demo test test-long lint bench bench-quick bench-instructions install uninstall clean
+.PHONY: all build setup setup-clients demo test test-long test-aarch64 lint bench bench-quick bench-instructions install uninstall clean
 
 all: build
 
@@ -52,6 +52,11 @@ test-long: setup-clients
 	sh scripts/valgrind.sh
 	sh scripts/asan.sh
 	sh scripts/constant-time.sh
+
+# For aarch64, cross-built and run by qemu; COFFER_LONG=1 takes every vector.
+test-aarch64:
+	sh scripts/setup.sh aarch64
+	sh scripts/aarch64.sh
 
 lint:
 	$(CARGO) fmt --all --check

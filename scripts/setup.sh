@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh           a C compiler and make, for `make test` and `make demo`
 #   scripts/setup.sh clients   also the real clients of tests/clients
+#   scripts/setup.sh aarch64   also a cross compiler, an emulator, and Rust's standard library for aarch64
 #
 # Rust itself comes from rustup. Running it again costs one package query.
 set -eu
@@ -18,8 +19,11 @@ case "${1:-}" in
         command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages="$packages nginx-light"
         command -v javac >/dev/null || packages="$packages default-jdk-headless"
         ;;
+    aarch64)
+        packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+        ;;
     *)
-        echo "usage: $0 [clients]" >&2
+        echo "usage: $0 [clients | aarch64]" >&2
         exit 2
         ;;
 esac
@@ -61,6 +65,14 @@ fi
 if ! command -v cargo >/dev/null && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
     echo "cargo is missing: install Rust with rustup" >&2
     exit 1
+fi
+
+if [ "${1:-}" = aarch64 ]; then
+    PATH=$PATH:$HOME/.cargo/bin
+    target=aarch64-unknown-linux-gnu
+    if [ ! -d "$(rustc --print target-libdir --target $target)" ]; then
+        rustup target add $target
+    fi
 fi
 
 if [ "${1:-}" = clients ]; then

@@ -85,7 +85,11 @@ fn one_shot_operations_on_a_warm_session_allocate_nothing() {
         ulParameterLen: len as CK_ULONG,
     };
 
-    for (number, parameter) in [(CKM_AES_ECB, none), (CKM_AES_CBC, iv), (CKM_AES_GCM, gcm)] {
+    let mut ctr = CK_AES_CTR_PARAMS { ulCounterBits: 128, cb: [9; 16] };
+    let ctr = (ptr::from_mut(&mut ctr).cast(), size_of::<CK_AES_CTR_PARAMS>());
+    for (number, parameter) in
+        [(CKM_AES_ECB, none), (CKM_AES_CBC, iv), (CKM_AES_CTR, ctr), (CKM_AES_GCM, gcm)]
+    {
         let count = allocations(|| {
             let (mut mechanism, mut out) = (mechanism(number, parameter), [0u8; 80]);
             let mut len = out.len() as CK_ULONG;
@@ -98,6 +102,26 @@ fn one_shot_operations_on_a_warm_session_allocate_nothing() {
         });
         assert_eq!(count, 0, "encryption by {number:#x}");
     }
+    let sealed = {
+        let (mut mechanism, mut out) = (mechanism(CKM_AES_GCM, gcm), [0u8; 80]);
+        let mut len = out.len() as CK_ULONG;
+        // SAFETY: as above.
+        unsafe {
+            ok(list.C_EncryptInit.unwrap()(handle, &mut mechanism, aes));
+            ok(list.C_Encrypt.unwrap()(handle, data.as_ptr().cast_mut(), 64, out.as_mut_ptr(), &mut len));
+        }
+        out
+    };
+    let count = allocations(|| {
+        let (mut mechanism, mut out) = (mechanism(CKM_AES_GCM, gcm), [0u8; 64]);
+        let mut len = out.len() as CK_ULONG;
+        // SAFETY: as above.
+        unsafe {
+            ok(list.C_DecryptInit.unwrap()(handle, &mut mechanism, aes));
+            ok(list.C_Decrypt.unwrap()(handle, sealed.as_ptr().cast_mut(), 80, out.as_mut_ptr(), &mut len));
+        }
+    });
+    assert_eq!(count, 0, "decryption");
     for (number, key) in [(CKM_AES_CMAC, aes), (CKM_SHA256_HMAC, secret)] {
         let count = allocations(|| {
             let (mut mechanism, mut out) = (mechanism(number, none), [0u8; 32]);

@@ -6,7 +6,7 @@ use common::coffer::Coffer;
 use common::*;
 use pkcs11_conformance::client::{Attr, Mechanism, Rv};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const ALL: [(&str, &str); 1] = [("COFFER_TEST_MORE", "audit = \"all\"")];
 
@@ -146,11 +146,11 @@ fn processes_write_one_log() {
     let tokens = process().dir.path().join("tokens");
     let children: Vec<_> = (0..4)
         .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
+            this_test()
                 .args(["logs_in_and_out", "--exact", "--include-ignored", "--test-threads=1"])
                 .env("COFFER_TEST_LABEL", &token.label)
                 .env("COFFER_TEST_TOKEN_DIR", &tokens)
-                .env("COFFER_TEST_MORE", "audit = \"management\"")
+                .env("COFFER_TEST_MORE", "audit = \"management\"\naudit_file_size = 2000")
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap()
@@ -159,6 +159,9 @@ fn processes_write_one_log() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
+    let files = std::fs::read_dir(&tokens).expect("the tokens").map(|entry| entry.unwrap().file_name());
+    let full = files.filter(|name| name.to_string_lossy().contains(".audit.")).count();
+    assert!(full >= 4, "they went through {full} files, and one more");
     token.session.login(CKU_SO, SO_PIN).expect("C_Login");
     let (lines, _, told) = Coffer::new(&token.session).audit(true).expect("VerifyAudit");
     assert_eq!((lines, told), (4 + 4 * 10 + 1, vec![]), "every one, in one chain");

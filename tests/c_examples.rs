@@ -21,6 +21,7 @@ fn programs() -> &'static Path {
         let output = Command::new("make")
             .arg("-C")
             .arg(root.join("c-examples"))
+            .env("CC", common::c_compiler())
             .arg(format!("BUILD={}", build.display()))
             .arg(format!("INCLUDE={}", root.join("include").display()))
             .output()
@@ -63,7 +64,7 @@ impl Host {
 
     /// The exit code and everything said.
     fn run(&self, program: &str, arguments: &[&str]) -> (i32, String) {
-        let output = Command::new(programs().join(program))
+        let output = common::program(programs().join(program))
             .env(self.environment.0, &self.environment.1)
             .arg("--library")
             .arg(&self.module)
@@ -202,7 +203,7 @@ fn migrate_3des_between_modules() {
     for (source, target) in [(&softhsm, &coffer), (&coffer, &softhsm)] {
         let (from_slot, to_slot) =
             (source.token("source", "from-pin-1"), target.token("target", "to-pin-22"));
-        let output = Command::new(programs().join("migrate_3des"))
+        let output = common::program(programs().join("migrate_3des"))
             .envs([
                 (source.environment.0, &source.environment.1),
                 (target.environment.0, &target.environment.1),

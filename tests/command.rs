@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "command/audit.rs"]
+mod audit;
 #[path = "command/crypto.rs"]
 mod crypto;
 #[path = "command/files.rs"]
@@ -14,6 +16,10 @@ mod keys;
 mod migration;
 #[path = "command/quorum.rs"]
 mod quorum;
+#[path = "command/stores.rs"]
+mod stores;
+#[path = "command/token.rs"]
+mod token;
 #[path = "command/tools.rs"]
 mod tools;
 #[path = "command/users.rs"]
@@ -76,6 +82,14 @@ impl Place {
         refused(self.json(arguments), words);
     }
 
+    /// `data` of a command whose report tells of something wrong.
+    fn finds_wrong(&self, arguments: &[&str]) -> Value {
+        let (code, mut answer) = self.json(arguments);
+        assert_eq!((code, &answer["error_code"]), (1, &json!(1)), "{arguments:?}: {answer}");
+        assert!(answer["data"].is_object(), "{arguments:?}: {answer}");
+        answer["data"].take()
+    }
+
     /// The attributes of the one key with this label and class.
     fn key(&self, label: &str, class: &str) -> Value {
         let (label, class) = (format!("attr.label={label}"), format!("attr.class={class}"));
@@ -102,7 +116,9 @@ impl Place {
             "CLOUDHSM_PIN",
             "CLOUDHSM_ROLE",
             "COFFER_TOKEN",
+            "COFFER_FROM_PIN",
             "COFFER_TO_PIN",
+            "COFFER_INIT_ARGS",
         ] {
             command.env_remove(variable);
         }
@@ -265,6 +281,9 @@ fn a_wrong_configuration_is_named() {
         ("token_dir = \"x", &["coffer.toml", "string"]),
         ("log_level = \"loud\"", &["loud", "error, warn, info, debug, trace"]),
         ("log_file = \"no/such/place/log\"", &["no/such/place/log"]),
+        ("log_to = \"paper\"", &["paper", "stderr", "syslog", "journal"]),
+        ("log_to = \"file\"", &["log_to", "log_file"]),
+        ("log_to = \"journal\"\nlog_socket = \"nobody\"", &["the log", "nobody"]),
     ] {
         place.configure(text);
         refused(place.json(&list), words);

@@ -162,7 +162,8 @@ fn another_module_in_the_global_scope_does_not_take_its_functions_over() {
         .map(|name| format!("unsigned long {name}(void) {{ return 0x99; }}\n"))
         .collect();
     std::fs::write(&source, functions).expect("a source file");
-    let status = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&impostor, &source]).status();
+    let status =
+        Command::new(c_compiler()).args(["-shared", "-fPIC", "-o"]).args([&impostor, &source]).status();
     assert!(status.expect("cc runs").success());
     open(&impostor, libc::RTLD_NOW | libc::RTLD_GLOBAL);
     let module = load().module;
@@ -249,5 +250,7 @@ fn it_can_be_loaded_and_let_go_a_hundred_times() {
     (0..90).for_each(|_| round());
     let after = footprint();
     assert!(after.0 <= before.0 + 8, "{} mappings, then {}", before.0, after.0);
-    assert!(after.1 <= before.1 + (2 << 20), "{} bytes, then {}", before.1, after.1);
+    // An emulator's own memory would be among it.
+    let judged = runner().is_empty();
+    assert!(!judged || after.1 <= before.1 + (2 << 20), "{} bytes, then {}", before.1, after.1);
 }

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use pkcs11_conformance::client::Rv;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// Wrong PINs until the lock, by default.
@@ -40,7 +40,7 @@ fn guesser() {
 }
 
 fn start(token: &TestToken, lifetime: Option<u64>) -> Child {
-    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    let mut command = this_test();
     command.args(["guesser", "--exact", "--nocapture", "--include-ignored", "--test-threads=1"]);
     command.env("COFFER_TEST_LABEL", &token.label);
     command.env("COFFER_TEST_TOKEN_DIR", process().dir.path().join("tokens"));

@@ -139,7 +139,7 @@ fn it_starts_over_twenty_times() {
 
 fn compile(arguments: &[&str], source: &str, out: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new("cc")
+    let output = Command::new(c_compiler())
         .args(["-Wall", "-Wextra", "-Werror", "-I"])
         .arg(root.join("include"))
         .args(["-o"])
@@ -160,6 +160,7 @@ fn calls_from_exit_handlers_and_destructors_come_back() {
     let limit = "60";
     let output = Command::new("timeout")
         .arg(limit)
+        .args(runner())
         .args([&program, &library(), &other])
         .output()
         .expect("timeout runs");

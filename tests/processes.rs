@@ -7,7 +7,7 @@ use common::*;
 use pkcs11_conformance::client::{Attr, Mechanism, Rv, Session};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ const MARK: &str = "other: ";
 
 impl Other {
     fn start(token: &TestToken) -> Other {
-        let mut child = Command::new(std::env::current_exe().expect("this test"))
+        let mut child = this_test()
             .args(["the_other_process", "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
             .env("COFFER_TEST_LABEL", &token.label)
             .env("COFFER_TEST_TOKEN_DIR", process().dir.path().join("tokens"))

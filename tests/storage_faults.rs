@@ -1,6 +1,9 @@
 //! What disks, kills, crowds and forks do to a token file. The test binary runs itself again, under strace
 //! where a fault is wanted at one system call. COFFER_LONG=1 takes every point instead of a sample.
 
+#[path = "storage_faults/crowd.rs"]
+mod crowd;
+
 use coffer_pkcs11::crypto::Secret;
 use coffer_pkcs11::error::{Result, Rv};
 use coffer_pkcs11::storage::keyring::{Kdf, Role};
@@ -11,7 +14,6 @@ use coffer_pkcs11::storage::sqlite::Sqlite;
 use coffer_pkcs11::storage::{Batch, Revision, Storage};
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -108,7 +110,7 @@ fn play(scenario: &str, dir: &Path) -> Result<()> {
     let at = loaded.stored.iter().find(|object| object.id == OLD).map(|object| object.revision);
     let done = match scenario {
         "login" => return Ok(()),
-        "crowd" => return crowd(dir, &token, &user),
+        "crowd" => return crowd::write(dir, &token, &user),
         "create" => put(&token, &user, NEW, true, None, b"new label", b"new secret")?,
         "set" => put(&token, &user, OLD, true, at, b"changed", b"old secret bytes")?,
         "destroy" => token.commit(&user, &[Change::Delete { id: OLD, at: at.unwrap() }])?,
@@ -148,52 +150,6 @@ fn fork_and_leave(dir: &Path) -> Result<()> {
     fs::rename(dir.join("outcome.tmp"), dir.join("outcome")).unwrap();
     // SAFETY: the child's end; the harness's other threads do not exist here.
     unsafe { libc::_exit(0) }
-}
-
-/// Writers of a crowd.
-const CROWD: u8 = 8;
-
-/// Threads that write as fast as they can, and note each object that was acknowledged. The first error of each ends it.
-fn crowd(dir: &Path, token: &Sealed<Sqlite>, user: &Keys) -> Result<()> {
-    let count: usize = std::env::var("COFFER_COUNT").unwrap().parse().unwrap();
-    let notes = dir.join("../acknowledged");
-    let outcomes: Vec<Result<()>> = std::thread::scope(|scope| {
-        let writer = |thread: u8| {
-            let mut notes = fs::OpenOptions::new().append(true).create(true).open(&notes).unwrap();
-            for _ in 0..count {
-                let id = object_id();
-                put(token, user, id, true, None, &[thread], &id)?;
-                notes.write_all(&id).unwrap();
-                // What is no error of the others' is no error of theirs.
-                assert_eq!(put(token, user, id, true, None, b"again", b"")?, Commit::Stale(id));
-            }
-            Ok(())
-        };
-        let threads: Vec<_> = (0..CROWD).map(|thread| scope.spawn(move || writer(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    outcomes.into_iter().collect()
-}
-
-/// Everything a crowd was told is there, is; and what is there is whole.
-fn check_crowd(dir: &Path, point: &str) -> usize {
-    let notes = dir.join("../acknowledged");
-    let acknowledged = fs::read(&notes).unwrap_or_default();
-    let _ = fs::remove_file(notes);
-    let token = open(dir).unwrap();
-    let (keys, loaded) =
-        token.login(Role::User, "", b"1234").unwrap_or_else(|error| panic!("{point}: {error}"));
-    assert!(loaded.refused.is_empty(), "{point}");
-    let all = contents(&token, &keys, &loaded).unwrap();
-    let written: HashSet<ObjectId> =
-        all.iter().filter(|(id, _, secret)| id[..] == secret[..]).map(|(id, ..)| *id).collect();
-    assert_eq!(written.len() + 2, all.len(), "{point}: halves");
-    let (told, _) = acknowledged.as_chunks::<16>();
-    assert!(told.iter().all(|id| written.contains(id)), "{point}: acknowledged and lost");
-    assert!(written.len() <= told.len() + usize::from(CROWD), "{point}");
-    let after = put(&token, &keys, object_id(), true, None, b"after", b"").unwrap();
-    assert!(matches!(after, Commit::Done(_)), "{point}");
-    told.len()
 }
 
 /// In a mount that cannot be written.
@@ -351,44 +307,6 @@ fn faults_at_every_step_leave_the_old_state_or_the_new() {
     }
     eprintln!("{points} points");
     assert!(points > 60);
-}
-
-#[test]
-fn a_crowd_shares_syncs_and_loses_nothing_when_it_dies() {
-    if !strace() {
-        return;
-    }
-    let temp = tempfile::tempdir().unwrap();
-    let (base, work) = (temp.path().join("base"), temp.path().join("work"));
-    make(&base).unwrap();
-    let each = 20;
-    let crowd = |inject: &str| {
-        copy(&base, &work);
-        let this = std::env::current_exe().unwrap();
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o"]).arg(temp.path().join("trace")).args(["-e", inject]).arg(this);
-        strace.args(["--exact", "child", "--nocapture", "--test-threads=1"]);
-        strace.env("COFFER_SCENARIO", "crowd").env("COFFER_DIR", &work).env("COFFER_COUNT", each.to_string());
-        let status = strace.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        let told = check_crowd(&work, inject);
-        fs::remove_dir_all(&work).unwrap();
-        (status.code(), told)
-    };
-    let whole = crowd("trace=fdatasync");
-    assert_eq!(whole, (Some(0), each * usize::from(CROWD)));
-    let trace = fs::read_to_string(temp.path().join("trace")).unwrap();
-    let syncs = trace.lines().filter(|line| line.contains(" fdatasync(")).count();
-    assert!(syncs < whole.1, "{syncs} syncs for {} objects", whole.1);
-    for fault in ["signal=SIGKILL", "error=ENOSPC", "error=EIO"] {
-        for (call, count) in [("fdatasync", syncs), ("pwrite64", 4 * syncs)] {
-            let step = if long() { 1 } else { (count / 3).max(1) };
-            for when in (1..=count).step_by(step) {
-                let (code, told) = crowd(&format!("inject={call}:{fault}:when={when}"));
-                assert!(matches!(code, Some(0 | 7 | 137) | None), "{fault} at {call} {when}: {code:?}");
-                assert!(told <= whole.1);
-            }
-        }
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use coffer_pkcs11::crypto::Secret;
 use coffer_pkcs11::error::Rv;
 use coffer_pkcs11::storage::keyring::{Kdf, Role};
 use coffer_pkcs11::storage::memory::Memory;
-use coffer_pkcs11::storage::record::{ObjectId, object_id};
+use coffer_pkcs11::storage::record::{ObjectId, Stored, object_id};
 use coffer_pkcs11::storage::sealed::{Alteration, Change, Commit, Keys, NewSecrets, NewToken, Sealed};
 use coffer_pkcs11::storage::{Batch, Record, Revision, Storage, View};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -303,4 +303,35 @@ fn a_user_goes_with_its_objects() {
     assert_eq!(rv(token.commit(&alice, &[])), Rv::UserNotLoggedIn);
     assert_eq!(token.load(Revision(0), Some(&user)).unwrap().stored.len(), 1);
     assert_eq!(token.users().unwrap().len(), 2, "the SO and the normal user");
+}
+
+#[test]
+fn any_number_of_threads_loads_the_same_and_refuses_the_same() {
+    let (memory, token, _, user) = token();
+    let label = |n: usize| vec![n as u8; 300 + n];
+    let ids: Vec<ObjectId> =
+        (0..800).map(|n| put(&token, &user, n % 3 != 0, &label(n), b"secret").0).collect();
+    let load = |threads: usize| {
+        let each = |object: Stored<'_>| {
+            (object.revision, object.id, token.open_attributes(&user, &object).unwrap().expose().to_vec())
+        };
+        let loaded = token.take_in(Revision(0), Some(&user), threads, &each)?;
+        let mut stored = loaded.stored;
+        stored.sort();
+        Ok((stored, loaded.refused.iter().map(|(id, _)| *id).collect::<Vec<_>>()))
+    };
+    let one = load(1).unwrap();
+    assert!(one.0.iter().map(|(_, id, _)| *id).eq(ids.iter().copied()));
+    assert!(one.0.iter().enumerate().all(|(n, (.., attributes))| *attributes == label(n)));
+    assert_eq!(load(4).unwrap(), one);
+    // A row that is gone is noticed whichever thread would have had it.
+    let last = record(&memory, &object_key(&ids[799])).value;
+    overwrite(&memory, &object_key(&ids[799]), None);
+    assert_eq!([1, 4].map(|threads| rv(load(threads))), [Rv::DeviceError; 2]);
+    overwrite(&memory, &object_key(&ids[799]), last);
+    assert_eq!(
+        [1, 4].map(|threads| rv(load(threads))),
+        [Rv::DeviceError; 2],
+        "put back, but not by the token"
+    );
 }

@@ -20,7 +20,7 @@ use pkcs11_conformance::client::{Attr, Mechanism, Rv};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 const CHEAP: Kdf = Kdf::Argon2id { memory: 8, passes: 1, lanes: 1 };
@@ -307,7 +307,7 @@ fn a_kill_in_the_middle_leaves_all_or_nothing() {
 }
 
 fn start(test: &str, environment: &[(&str, &std::ffi::OsStr)]) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    this_test()
         .args([test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())

@@ -4,7 +4,6 @@ use super::buffer::{Caller, blank_padded};
 use super::entry::MODULE;
 use super::table;
 use crate::error::Result;
-use crate::log::{self, Level};
 use crate::session::Module;
 use crate::token::Config;
 use cryptoki_sys::*;
@@ -15,8 +14,7 @@ entry! {
         let may_start_threads = initialise_args(&caller, args.cast())?;
         MODULE.start(|| {
             let config = Config { may_start_threads, ..Config::load()? };
-            let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
-            log::configure(level, config.log_file.as_deref())?;
+            config.configure_log()?;
             Module::new(config, MODULE.serial())
         })
     }

@@ -1,15 +1,18 @@
 //! The one static's shape: a value that lives from C_Initialize to C_Finalize, in one process.
 //!
 //! Entering must not make threads meet: each counts itself into a shard of its own, a cache line that no
-//! other thread writes (up to [`SHARDS`] threads; more share). Ending takes the value away first and then
-//! waits until every shard has been seen at zero, so nobody is inside when it is dropped, and every call
-//! either ran on the living value or found none. That costs two uncontended atomic additions a call.
+//! other thread writes. Ending takes the value away first and then waits until every shard has been seen at
+//! zero, so nobody is inside when it is dropped, and every call either ran on the living value or found none.
+//! Whoever ends imposes the barrier between the two on all threads ([`barrier`]), so a call pays a plain
+//! write to come and one to go. Threads beyond [`OWN`] at one time share some more shards, which they count
+//! in atomically.
 //!
 //! A fork ends the value for the child: its [`ForkMark`] falls. The child starts over in a new [`Process`];
 //! the old one, and all that the parent's value holds (open databases, locks that some thread held at that
 //! instant, counts of threads that do not exist here), is neither touched nor dropped.
 
 use crate::error::{Error, Result, Rv};
+use crate::kernel::barrier;
 use crate::kernel::fork::ForkMark;
 use std::cell::Cell;
 use std::ops::Deref;
@@ -19,16 +22,43 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-const SHARDS: usize = 64;
+/// Shards that one thread writes each.
+const OWN: usize = 1024;
+/// Shards that the other threads share.
+const SHARED: usize = 64;
 
 /// Threads inside, on a cache line (and the line fetched along with it) of their own.
+#[derive(Default)]
 #[repr(align(128))]
 struct Shard(AtomicUsize);
+
+impl Shard {
+    /// Counts a call in. What it reads afterwards, or else what [`Process::drained`] reads, is new.
+    #[inline]
+    fn come(&self, seat: Seat) {
+        if seat.is_own() {
+            self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            barrier::light();
+        } else {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Counts it out.
+    #[inline]
+    fn go(&self, seat: Seat) {
+        if seat.is_own() {
+            self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Release);
+        } else {
+            self.0.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
 
 /// What one process has of the value. Never freed, so whoever has read its address may use it.
 struct Process<T> {
     mark: ForkMark,
-    inside: [Shard; SHARDS],
+    inside: Box<[Shard]>,
     value: AtomicPtr<T>,
     /// Held while starting and ending. Of `std`, which keeps no table of waiters that a fork could tear.
     turning: Mutex<()>,
@@ -38,7 +68,7 @@ impl<T> Process<T> {
     fn new() -> Process<T> {
         Process {
             mark: ForkMark::new(),
-            inside: [const { Shard(AtomicUsize::new(0)) }; SHARDS],
+            inside: (0..OWN + SHARED).map(|_| Shard::default()).collect(),
             value: AtomicPtr::new(ptr::null_mut()),
             turning: Mutex::new(()),
         }
@@ -51,6 +81,7 @@ impl<T> Process<T> {
 
     /// Waits until all who may have seen an earlier value have left.
     fn drained(&self) {
+        barrier::heavy();
         let mut pause = Duration::from_micros(10);
         for shard in &self.inside {
             while shard.0.load(Ordering::SeqCst) != 0 {
@@ -99,12 +130,12 @@ impl<T: Send + Sync + 'static> Instance<T> {
     #[inline]
     pub fn enter(&self) -> Option<Inside<T>> {
         let process = self.process()?;
-        let shard = &process.inside[shard()];
-        // Sequentially consistent, as is the exchange in `end`: either that one sees this count, or the load
-        // below sees its null.
-        shard.0.fetch_add(1, Ordering::SeqCst);
+        let seat = Seat::taken();
+        let shard = &process.inside[seat.0];
+        // Either `end` sees this count, or the load below sees its null.
+        shard.come(seat);
         let value = process.value.load(Ordering::SeqCst);
-        let inside = Inside { value, shard };
+        let inside = Inside { value, shard, seat };
         (!value.is_null()).then_some(inside)
     }
 
@@ -152,6 +183,7 @@ impl<T: Send + Sync + 'static> Instance<T> {
 pub struct Inside<T: 'static> {
     value: *const T,
     shard: &'static Shard,
+    seat: Seat,
 }
 
 impl<T> Deref for Inside<T> {
@@ -167,24 +199,45 @@ impl<T> Deref for Inside<T> {
 impl<T> Drop for Inside<T> {
     #[inline]
     fn drop(&mut self) {
-        self.shard.0.fetch_sub(1, Ordering::Release);
+        self.shard.go(self.seat);
     }
 }
 
-/// This thread's shard. A plain number without a destructor, so it can be asked for at any time, also when
-/// the thread's other locals are gone.
-#[inline]
-fn shard() -> usize {
-    thread_local! { static SHARD: Cell<usize> = const { Cell::new(usize::MAX) } }
-    SHARD.with(|shard| match shard.get() {
-        usize::MAX => {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let next = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            shard.set(next);
-            next
-        }
-        known => known,
-    })
+/// The number of a thread's shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Seat(usize);
+
+impl Seat {
+    fn is_own(self) -> bool {
+        self.0 < OWN
+    }
+
+    /// This thread's. A plain number without a destructor, so it can be asked for at any time, also when the
+    /// thread's other locals are gone.
+    #[inline]
+    fn taken() -> Seat {
+        thread_local! { static SEAT: Cell<usize> = const { Cell::new(usize::MAX) } }
+        SEAT.with(|seat| {
+            if seat.get() == usize::MAX {
+                seat.set(Seat::take(ptr::from_ref(seat).addr()).0);
+            }
+            Seat(seat.get())
+        })
+    }
+
+    /// A seat for the thread whose locals are at this address. No two threads that live have them at one, so the
+    /// seat of a thread that is gone falls to the next one with its address, and nobody has to give one back.
+    #[cold]
+    fn take(address: usize) -> Seat {
+        static OWNERS: [AtomicUsize; OWN] = [const { AtomicUsize::new(0) }; OWN];
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let free = |owner: &AtomicUsize| {
+            owner.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        let own = OWNERS.iter().position(|owner| owner.load(Ordering::Relaxed) == address);
+        let own = own.or_else(|| OWNERS.iter().position(free));
+        Seat(own.unwrap_or_else(|| OWN + NEXT.fetch_add(1, Ordering::Relaxed) % SHARED))
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +302,34 @@ mod tests {
             done.store(true, Ordering::Relaxed);
         });
         assert_eq!(drops.load(Ordering::SeqCst), rounds);
+    }
+
+    #[test]
+    fn threads_that_live_have_seats_of_their_own_and_leave_them_to_others() {
+        for _ in 0..3 {
+            let wall = std::sync::Barrier::new(40);
+            let mut seats: Vec<usize> = thread::scope(|scope| {
+                let sit = || {
+                    let seat = Seat::taken();
+                    wall.wait();
+                    assert_eq!(Seat::taken(), seat);
+                    seat.0
+                };
+                let threads: Vec<_> = (0..40).map(|_| scope.spawn(sit)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            seats.sort_unstable();
+            seats.dedup();
+            assert_eq!(seats.len(), 40);
+        }
+        // Far more threads than there are seats, one after another.
+        let last = (0..2 * OWN).map(|_| thread::spawn(|| Seat::taken().0).join().unwrap()).max();
+        assert!(last.is_some_and(|seat| seat < OWN), "{last:?}");
+        // Threads beyond them share, and count all the same.
+        let (shard, shared) = (Shard::default(), Seat(OWN));
+        (0..3).for_each(|_| shard.come(shared));
+        shard.go(shared);
+        assert_eq!(shard.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Caller {
         if row.message.is_none() {
             fail!(MechanismInvalid, "{} takes no associated data", row.name);
         }
-        let message = self.message(mechanism.pParameter, mechanism.ulParameterLen)?;
+        let message = Box::new(self.message(mechanism.pParameter, mechanism.ulParameterLen)?);
         Ok((row, Params::Message { message, aad }))
     }
 }
@@ -68,7 +68,7 @@ impl Parameter<'_> {
         let aad = self.aad(given.pAAD, given.ulAADLen)?;
         let message =
             self.message((given.pIv, given.ulIvLen), given.ulIvFixedBits, given.ivGenerator, tag_len, None)?;
-        Ok(Params::Message { message, aad })
+        Ok(Params::Message { message: Box::new(message), aad })
     }
 
     fn message(

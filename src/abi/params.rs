@@ -121,6 +121,9 @@ impl Parameter<'_> {
     fn short(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Bytes> {
         let slice = self.slice(pointer, len, most)?;
         let mut bytes = Bytes::new();
+        if slice.len() <= bytes.inline_size() {
+            return Ok(Bytes::from_slice(slice));
+        }
         if bytes.try_reserve_exact(slice.len()).is_err() {
             fail!(HostMemory, "a copy of {len} bytes");
         }

@@ -79,15 +79,15 @@ impl Caller {
         count: CK_ULONG,
         depth: usize,
     ) -> Result<Attributes> {
-        let mut attributes = Attributes::new();
-        for attribute in self.array(template, count, MOST_ATTRIBUTES)? {
+        let given = self.array(template, count, MOST_ATTRIBUTES)?;
+        let mut attributes = Attributes::with_capacity(given.len());
+        for attribute in given {
             let number = standard(attribute.type_);
             let value =
                 self.value(number, &attribute, depth).map_err(|e| e.within(attribute::name(number)))?;
-            if attributes.has(number) {
+            if !attributes.insert(number, value) {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
             }
-            attributes.set(number, value);
         }
         Ok(attributes)
     }
@@ -162,6 +162,7 @@ impl Caller {
             Value::Bool(value) => self.give(attribute, &[*value as CK_BBOOL]),
             Value::Ulong(value) => self.give(attribute, &value.to_ne_bytes()),
             Value::Bytes(bytes) => self.give(attribute, bytes),
+            Value::Follows(value) => self.give(attribute, value.bytes()),
             Value::Secret(secret) => self.give(attribute, secret.expose()),
             Value::Mechanisms(list) => {
                 let bytes: Vec<u8> = list.iter().flat_map(|mechanism| mechanism.to_ne_bytes()).collect();

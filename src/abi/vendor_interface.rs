@@ -187,7 +187,7 @@ entry! {
 
     /// Writes a backup to a new file.
     vendor fn BackupToken(call, session: CK_SESSION_HANDLE, path: CK_UTF8CHAR_PTR, path_len: CK_ULONG) {
-        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?))
+        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?), None)
     }
 
     /// Makes a token out of a backup.

@@ -238,8 +238,8 @@ pub struct Counter {
     stream: [u8; BLOCK],
     /// Bytes of `stream` that are used up; 0 means all.
     used: c_uint,
-    /// Blocks that may still be encrypted.
-    left: u128,
+    /// Blocks that may still be encrypted; of 2^64 or more nobody sees the end.
+    left: u64,
 }
 
 impl Counter {
@@ -251,8 +251,7 @@ impl Counter {
         if !(1..=128).contains(&bits) {
             fail!(MechanismParamInvalid, "ulCounterBits: {bits} is not 1 to 128");
         }
-        // 2^128 blocks cannot be counted, nor can they be encrypted.
-        let left = 1u128.checked_shl(bits).unwrap_or(u128::MAX);
+        let left = 1u64.checked_shl(bits).unwrap_or(u64::MAX);
         Ok(Counter { bits, block, stream: [0; BLOCK], used: 0, left })
     }
 
@@ -272,7 +271,7 @@ impl Counter {
 
     /// Books the blocks that `len` bytes need beyond what is left of the key stream.
     fn reserve(&mut self, len: usize) -> Result<()> {
-        let blocks = len.saturating_sub(self.stream_left()).div_ceil(BLOCK) as u128;
+        let blocks = len.saturating_sub(self.stream_left()).div_ceil(BLOCK) as u64;
         match self.left.checked_sub(blocks) {
             Some(left) => self.left = left,
             None => fail!(DataLenRange, "the data is longer than a {}-bit counter lasts", self.bits),

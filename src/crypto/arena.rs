@@ -8,11 +8,10 @@
 //! Chunks are inherited by children (no MADV_WIPEONFORK): a process may be configured to go on using its keys
 //! there, and one that is not starts anew without touching them.
 
+use crate::kernel::shard::{self, Apart};
 use parking_lot::{Mutex, MutexGuard};
-use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Slot sizes in bytes. Larger secrets (RSA private keys, PKCS #8) come from the heap.
 const SIZES: [usize; 5] = [32, 64, 128, 256, 512];
@@ -20,7 +19,8 @@ const SIZES: [usize; 5] = [32, 64, 128, 256, 512];
 /// Bytes mapped at once.
 const CHUNK: usize = 1 << 14;
 
-const SHARDS: usize = 8;
+/// Fewer than threads can have: each keeps chunks of every size that it was asked for.
+const SHARDS: usize = 16;
 
 /// Free slots of each size.
 struct Shard([Vec<Address>; SIZES.len()]);
@@ -31,8 +31,8 @@ struct Address(NonNull<u8>);
 // SAFETY: it is memory, of no thread.
 unsafe impl Send for Address {}
 
-static ARENA: [Mutex<Shard>; SHARDS] =
-    [const { Mutex::new(Shard([const { Vec::new() }; SIZES.len()])) }; SHARDS];
+static ARENA: [Apart<Mutex<Shard>>; SHARDS] =
+    [const { Apart(Mutex::new(Shard([const { Vec::new() }; SIZES.len()]))) }; SHARDS];
 
 /// A slot that its holder alone may use, until it is given back.
 pub(super) struct Slot {
@@ -68,11 +68,8 @@ pub(super) fn give_back(slot: Slot) {
 
 /// The thread's own list, or another if that one is held.
 fn shard() -> Option<MutexGuard<'static, Shard>> {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // No destructor: it works in a thread that is ending, and after main.
-    thread_local!(static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed)));
-    let own = OWN.with(Cell::get);
-    (0..SHARDS).find_map(|i| ARENA[own.wrapping_add(i) % SHARDS].try_lock())
+    let own = shard::shard();
+    (0..SHARDS).find_map(|i| ARENA[(own + i) % SHARDS].0.try_lock())
 }
 
 /// Cuts a chunk into slots.
@@ -116,7 +113,7 @@ mod tests {
 
     #[test]
     fn held_lists_are_not_waited_for() {
-        let held: Vec<_> = ARENA.iter().map(|shard| shard.lock()).collect();
+        let held: Vec<_> = ARENA.iter().map(|shard| shard.0.lock()).collect();
         let mut from_heap = Secret::from_slice(b"no slot to be had");
         from_heap.expose_mut()[0] = b'N';
         drop(from_heap);

@@ -1,7 +1,7 @@
 //! Triple DES (SP 800-67) in ECB and CBC, with two or three keys.
 //!
-//! ECB and CBC decryption of more than a few blocks run bitsliced, in constant time; what is shorter, and CBC
-//! encryption, where every block waits for the one before, by AWS-LC's tables.
+//! ECB and CBC decryption of [`bitsliced::worthwhile`] blocks or more run bitsliced, in constant time; what is shorter,
+//! and CBC encryption and CMAC, where every block waits for the one before, by AWS-LC's tables, which are not.
 
 use super::cmac::{BlockCipher, take_by};
 use super::status::wipe_value;

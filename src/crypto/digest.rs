@@ -1,5 +1,6 @@
 //! Message digests: FIPS 180-4 and FIPS 202.
 
+pub(super) mod sha256;
 pub(super) mod sha512;
 mod state;
 
@@ -107,30 +108,39 @@ impl std::ops::DerefMut for Output {
 /// The digest of `data`.
 pub fn digest(hash: Hash, data: &[u8]) -> Output {
     let mut out = Output::new(hash.output_len());
+    digest_into(hash, data, &mut out);
+    out
+}
+
+/// The digest of `data` in `out`.
+///
+/// # Panics
+/// If `out` is not as long as the digest.
+pub fn digest_into(hash: Hash, data: &[u8], out: &mut [u8]) {
+    assert_eq!(out.len(), hash.output_len());
+    match hash {
+        Hash::Sha256 => return sha256::digest(sha256::SHA256, data, out),
+        Hash::Sha224 => return sha256::digest(sha256::SHA224, data, out),
+        _ => {}
+    }
     if let Some(mut state) = new_sha512(hash) {
         sha512::update(&mut state, data);
-        sha512::finish(&mut state, &mut out);
+        sha512::finish(&mut state, out);
         // SAFETY: a plain structure, not used again.
         unsafe { wipe_value(&mut state) };
-        return out;
+        return;
     }
     let (input, len, to) = (data.as_ptr(), data.len(), out.as_mut_ptr());
-    // SAFETY: `input` is valid for `len`, `to` for MAX_LEN bytes.
+    // SAFETY: `input` is valid for `len`, `to` for the digest's length.
     unsafe {
-        match hash {
-            Hash::Sha1 => ffi::SHA1(input, len, to),
-            Hash::Sha224 => ffi::SHA224(input, len, to),
-            Hash::Sha256 => ffi::SHA256(input, len, to),
-            _ => {
-                let answer =
-                    ffi::EVP_Digest(input.cast(), len, to, ptr::null_mut(), hash.evp_md(), ptr::null_mut());
-                // Its context comes from the heap: an answer of 0 is that the heap is empty.
-                assert_eq!(answer, 1, "EVP_Digest");
-                to
-            }
+        if hash == Hash::Sha1 {
+            ffi::SHA1(input, len, to);
+            return;
         }
-    };
-    out
+        let answer = ffi::EVP_Digest(input.cast(), len, to, ptr::null_mut(), hash.evp_md(), ptr::null_mut());
+        // Its context comes from the heap: an answer of 0 is that the heap is empty.
+        assert_eq!(answer, 1, "EVP_Digest");
+    }
 }
 
 /// A running digest; `clone()` is the state that C_GetOperationState saves and the way to a digest so far.

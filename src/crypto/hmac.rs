@@ -1,6 +1,6 @@
 //! HMAC (FIPS 198-1, RFC 2104) over every [`Hash`].
 
-use super::digest::{Output, sha512};
+use super::digest::{Output, sha256, sha512};
 use super::status::{ok, wipe_value};
 use super::{Hash, equal};
 use crate::error::Result;
@@ -42,16 +42,50 @@ impl Key {
 
     /// The whole MAC of `data`, `hash().output_len()` bytes.
     pub fn mac(&self, data: &[u8]) -> Output {
-        let mut context = self.start();
-        context.update(data);
-        context.finish()
+        let mut out = Output::new(self.hash.output_len());
+        match self.hash.block_len() {
+            sha256::BLOCK if self.hash != Hash::Sha1 => self.mac_by_sha256(data, &mut out),
+            sha512::BLOCK => self.mac_by_sha512(data, &mut out),
+            _ => {
+                let mut context = self.start();
+                context.update(data);
+                return context.finish();
+            }
+        }
+        out
+    }
+
+    /// From the chaining values of the two padded keys, a block each, and not from a copy of the whole context.
+    fn mac_by_sha256(&self, data: &[u8], out: &mut [u8]) {
+        let ffi::HMAC_CTX { i_ctx, o_ctx, .. } = &self.template;
+        // SAFETY: a keyed context of such a hash has that structure in its unions.
+        let [inner, outer] = unsafe { [i_ctx.sha256.h, o_ctx.sha256.h] };
+        sha256::finish(inner, sha256::BLOCK, data, out);
+        let mut digest = [0; 32];
+        let digest = &mut digest[..out.len()];
+        digest.copy_from_slice(out);
+        sha256::finish(outer, sha256::BLOCK, digest, out);
+    }
+
+    /// The same from their states.
+    fn mac_by_sha512(&self, data: &[u8], out: &mut [u8]) {
+        let ffi::HMAC_CTX { i_ctx, o_ctx, .. } = &self.template;
+        // SAFETY: as above.
+        let [mut inner, mut outer] = unsafe { [i_ctx.sha512, o_ctx.sha512] };
+        sha512::update(&mut inner, data);
+        sha512::finish(&mut inner, out);
+        sha512::update(&mut outer, out);
+        sha512::finish(&mut outer, out);
+        // SAFETY: plain structures, not used again.
+        unsafe {
+            wipe_value(&mut inner);
+            wipe_value(&mut outer);
+        }
     }
 
     /// Whether `tag`, the MAC or a shorter front of it, is that of `data`.
     pub fn verify(&self, data: &[u8], tag: &[u8]) -> bool {
-        let mut context = self.start();
-        context.update(data);
-        context.verify(tag)
+        matches(&self.mac(data), tag)
     }
 
     /// A MAC of no bytes yet.
@@ -116,9 +150,12 @@ impl Context {
 
     /// Whether `tag`, the MAC or a shorter front of it, is the MAC of all that was taken.
     pub fn verify(self, tag: &[u8]) -> bool {
-        let mac = self.finish();
-        mac.get(..tag.len()).is_some_and(|front| equal(front, tag))
+        matches(&self.finish(), tag)
     }
+}
+
+fn matches(mac: &[u8], tag: &[u8]) -> bool {
+    mac.get(..tag.len()).is_some_and(|front| equal(front, tag))
 }
 
 impl Drop for Context {

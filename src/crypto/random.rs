@@ -1,9 +1,13 @@
 //! Random bytes: AWS-LC's CTR_DRBG, seeded by the system, one per thread, safe across forks.
 //!
 //! Each call of it costs about 460 ns here, of which 150 are the processor's own generator, 250 the DRBG's new key
-//! and 50 its looks for forks and snapshots. So C_GenerateRandom has small requests served from a [`Store`]. Keys
-//! and IVs are not: should a virtual machine be copied while it runs, both copies would find the same bytes in
-//! their stores, where AWS-LC mixes the processor's randomness into every call of its own.
+//! and 50 its looks for forks and snapshots. So C_GenerateRandom has small requests served from a [`Store`].
+//!
+//! Should a virtual machine be copied while it runs, both copies find the same bytes in their stores, where AWS-LC mixes
+//! the processor's randomness into every call of its own. So a key from the store is XORed with as many bytes of the
+//! processor's own, drawn for it alone: the DRBG's strength if the processor's generator is bad, and a key of each copy's
+//! own if it is good, which is what a call of AWS-LC gives. Where the processor has no generator, and for IVs, it is a
+//! call.
 
 use super::{Secret, wipe};
 use crate::kernel::fork::WipedOnFork;
@@ -19,16 +23,17 @@ pub fn fill(out: &mut [u8]) {
 
 /// Fills `out` for a caller who asked for random bytes: from the thread's store if they are few.
 pub fn draw(out: &mut [u8]) {
-    thread_local!(static STORE: OnceCell<Option<Store>> = const { OnceCell::new() });
-    // A thread that is ending has none any more.
-    let drawn = out.len() <= SMALL
-        && STORE.try_with(|store| match store.get_or_init(Store::new) {
-            Some(store) => store.draw(out),
-            None => false,
-        }) == Ok(true);
-    if !drawn {
+    if out.len() > SMALL || !draw_stored(out) {
         fill(out);
     }
+}
+
+/// Fills the small `out` from the thread's store; false if it has none.
+fn draw_stored(out: &mut [u8]) -> bool {
+    thread_local!(static STORE: OnceCell<Option<Store>> = const { OnceCell::new() });
+    // A thread that is ending has none any more.
+    STORE.try_with(|store| store.get_or_init(Store::new).as_ref().is_some_and(|store| store.draw(out)))
+        == Ok(true)
 }
 
 /// Bytes up to which a request is a small one.
@@ -95,8 +100,48 @@ pub fn array<const N: usize>() -> [u8; N] {
 /// `len` random bytes that are.
 pub fn secret(len: usize) -> Secret {
     let mut out = Secret::zeroed(len);
-    fill(out.expose_mut());
+    if len > KEY || !draw_key(out.expose_mut()) {
+        fill(out.expose_mut());
+    }
     out
+}
+
+/// Bytes up to which a key is quicker drawn than filled.
+const KEY: usize = 32;
+
+/// Fills the small `out` from the thread's store and from the processor's generator; false if there is none, or it fails.
+fn draw_key(out: &mut [u8]) -> bool {
+    if !draw_stored(out) {
+        return false;
+    }
+    for chunk in out.chunks_mut(size_of::<u64>()) {
+        let Some(word) = processor_word() else { return false };
+        chunk.iter_mut().zip(word.to_ne_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+    }
+    true
+}
+
+/// Eight random bytes of the processor's own.
+#[cfg(target_arch = "x86_64")]
+fn processor_word() -> Option<u64> {
+    use std::arch::x86_64::_rdrand64_step;
+
+    #[target_feature(enable = "rdrand")]
+    fn step() -> Option<u64> {
+        let mut word = 0;
+        // Intel's manual: ten failures in a row are a fault of the generator.
+        let drawn = (0..10).any(|_| _rdrand64_step(&mut word) == 1);
+        // What some processors of AMD answer for ever once they have slept.
+        (drawn && word != 0 && word != u64::MAX).then_some(word)
+    }
+
+    // SAFETY: it is called only where the processor has the instruction.
+    if is_x86_feature_detected!("rdrand") { unsafe { step() } } else { None }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn processor_word() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
@@ -132,6 +177,30 @@ mod tests {
                 out.iter().zip(&mut seen).for_each(|(byte, seen)| *seen |= *byte != 0);
             }
             assert!(seen.iter().all(|&seen| seen), "{len}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_whole_and_another_one() {
+        for len in 1..=KEY + 1 {
+            let keys: Vec<Secret> = (0..40).map(|_| secret(len)).collect();
+            assert!(
+                (0..len).all(|at| keys.iter().any(|key| key.expose()[at] != keys[0].expose()[at])),
+                "{len}"
+            );
+        }
+        let key = || *secret(KEY).expose().first_chunk().unwrap();
+        let all: HashSet<[u8; 32]> =
+            (0..10_000).map(|_| key()).chain((0..5).flat_map(|_| [in_child(key), key()])).collect();
+        assert_eq!(all.len(), 10_010);
+    }
+
+    /// Which is what makes copies of a running machine draw keys of their own.
+    #[test]
+    fn the_processor_has_its_part_in_a_key() {
+        if processor_word().is_some() {
+            let words: HashSet<u64> = (0..1000).filter_map(|_| processor_word()).collect();
+            assert!(words.len() > 990);
         }
     }
 
@@ -209,7 +278,8 @@ mod tests {
             (0..1000).for_each(|_| fill(std::hint::black_box(&mut [0; 32])));
             begun.elapsed() / 1000
         };
-        let ways: [(&str, fn(&mut [u8])); 2] = [("fill", fill), ("draw", draw)];
+        let key: fn(&mut [u8]) = |out| assert!(draw_key(out));
+        let ways: [(&str, fn(&mut [u8])); 3] = [("fill", fill), ("draw", draw), ("draw_key", key)];
         for (name, way) in ways {
             println!("{name} of 32 bytes: {:?}", (0..1000).map(|_| window(way)).min().unwrap());
         }

@@ -3,6 +3,7 @@
 //! Fixed algorithms with fixed lengths, apart from the mechanisms, so that no configuration of those can
 //! weaken what lies on disk.
 
+use super::status::wipe_value;
 use super::{Secret, wipe};
 use crate::error::{Result, Rv};
 use aws_lc_sys::*;
@@ -88,42 +89,53 @@ pub fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> 
     check(ok, "PBKDF2 failed")
 }
 
-/// An HMAC-SHA256 key, absorbed once and used by all threads.
-pub struct Hmac(Box<HMAC_CTX>);
-
-// SAFETY: the context is only ever copied from after `new`.
-unsafe impl Send for Hmac {}
-// SAFETY: as above.
-unsafe impl Sync for Hmac {}
+/// An HMAC-SHA256 key (FIPS 198-1), absorbed once and used by all threads: the states of the two hashes after the key.
+pub struct Hmac {
+    inner: Box<SHA256_CTX>,
+    outer: Box<SHA256_CTX>,
+}
 
 impl Hmac {
     /// Takes a key of any length.
     pub fn new(key: &[u8]) -> Hmac {
-        let mut context = Box::new(MaybeUninit::<HMAC_CTX>::uninit());
-        // SAFETY: HMAC_CTX_init makes it a valid value; the key is valid for its length.
-        unsafe {
-            HMAC_CTX_init(context.as_mut_ptr());
-            let ok =
-                HMAC_Init_ex(context.as_mut_ptr(), key.as_ptr().cast(), key.len(), EVP_sha256(), null_mut());
-            assert_eq!(ok, 1, "HMAC-SHA256 takes every key");
-            Hmac(context.assume_init())
+        let mut block = Secret::zeroed(SHA256_CBLOCK as usize);
+        if key.len() > block.len() {
+            let mut hash = sha256(&[key]);
+            block.expose_mut()[..hash.len()].copy_from_slice(&hash);
+            wipe(&mut hash);
+        } else {
+            block.expose_mut()[..key.len()].copy_from_slice(key);
         }
+        let mut absorbed = |pad: u8| {
+            let mut context = Box::new(MaybeUninit::<SHA256_CTX>::uninit());
+            block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
+            // SAFETY: initialised before anything else; the block is valid for its length.
+            let context = unsafe {
+                SHA256_Init(context.as_mut_ptr());
+                SHA256_Update(context.as_mut_ptr(), block.expose().as_ptr().cast(), block.len());
+                context.assume_init()
+            };
+            block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
+            context
+        };
+        Hmac { inner: absorbed(0x36), outer: absorbed(0x5c) }
     }
 
     /// The tag over the concatenation of `parts`; what they are must be told apart by their lengths.
     pub fn tag(&self, parts: &[&[u8]]) -> [u8; KEY] {
-        let mut context = MaybeUninit::<HMAC_CTX>::uninit();
+        let (mut inner, mut outer) = (*self.inner, *self.outer);
         let mut out = [0; KEY];
-        // SAFETY: the copy is initialised before use and cleaned up after; every part is valid for its length.
+        // SAFETY: both are copies of initialised contexts; every part is valid for its length. Zero bytes are a value of
+        // a context, and these are not used again.
         unsafe {
-            HMAC_CTX_init(context.as_mut_ptr());
-            let mut ok = HMAC_CTX_copy_ex(context.as_mut_ptr(), &*self.0);
             for part in parts {
-                ok &= HMAC_Update(context.as_mut_ptr(), part.as_ptr(), part.len());
+                SHA256_Update(&mut inner, part.as_ptr().cast(), part.len());
             }
-            ok &= HMAC_Final(context.as_mut_ptr(), out.as_mut_ptr(), null_mut());
-            HMAC_CTX_cleanup(context.as_mut_ptr());
-            assert_eq!(ok, 1, "HMAC-SHA256 over memory cannot fail");
+            SHA256_Final(out.as_mut_ptr(), &mut inner);
+            SHA256_Update(&mut outer, out.as_ptr().cast(), out.len());
+            SHA256_Final(out.as_mut_ptr(), &mut outer);
+            wipe_value(&mut inner);
+            wipe_value(&mut outer);
         }
         out
     }
@@ -139,8 +151,11 @@ impl Hmac {
 
 impl Drop for Hmac {
     fn drop(&mut self) {
-        // SAFETY: initialised by `new`; cleaning up wipes it.
-        unsafe { HMAC_CTX_cleanup(&mut *self.0) }
+        // SAFETY: zero bytes are a value of a context.
+        unsafe {
+            wipe_value(&mut *self.inner);
+            wipe_value(&mut *self.outer);
+        }
     }
 }
 
@@ -348,6 +363,9 @@ mod tests {
     fn hmac_answers_rfc_4231() {
         let tag = Hmac::new(b"Jefe").tag(&[b"what do ya want ", b"for nothing?"]);
         assert_eq!(hex::encode(tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        // A key longer than a block.
+        let tag = Hmac::new(&[0xaa; 131]).tag(&[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
+        assert_eq!(hex::encode(tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     }
 
     #[test]

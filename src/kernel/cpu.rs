@@ -131,4 +131,11 @@ mod tests {
         assert_eq!(features(), before);
         assert!(std::panic::catch_unwind(|| before.without(&["avx1024"])).is_err());
     }
+
+    /// So have servers and qemu; without them the tests of their kernels would pass unseen.
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn the_processor_has_neon_and_aes() {
+        assert!(Features::detected().neon && Features::detected().aes);
+    }
 }

@@ -1,20 +1,24 @@
-//! What has to be written below Rust: SIMD kernels AWS-LC does not have, and shared memory.
+//! What has to be written below Rust: SIMD kernels AWS-LC does not have, shared memory, locking, and what keeps threads
+//! apart.
 //!
 //! A kernel is a few safe functions over [`InOut`] whose way through the processor is chosen by
 //! [`cpu::features`]; every way gives the same bytes, and none has a branch or an index that depends on a
 //! secret.
 
 pub mod aes;
+pub mod barrier;
 #[cfg(test)]
 pub mod constant_time;
 pub mod cpu;
 pub mod des;
 pub mod fork;
 mod in_out;
+pub mod lock;
 #[cfg(test)]
 mod numbers;
 pub mod primes;
 pub mod sha512;
+pub mod shard;
 pub mod shared;
 pub mod signals;
 
@@ -27,4 +31,32 @@ pub enum Direction {
     Encrypt,
     /// Ciphertext to plaintext.
     Decrypt,
+}
+
+/// What each kernel's choice comes to on this processor, for people.
+pub fn ways() -> [(&'static str, &'static str); 3] {
+    let has = cpu::features();
+    let first = |ways: &[(bool, &'static str)], otherwise| {
+        ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
+    };
+    [
+        ("triple DES", first(&[(has.avx512, "AVX-512"), (has.avx2, "AVX2"), (has.neon, "NEON")], "portable")),
+        (
+            "AES",
+            first(
+                &[
+                    (has.vaes && has.avx2 && has.avx512, "VAES on 512 bits"),
+                    (has.vaes && has.avx2, "VAES on 256 bits"),
+                ],
+                "AWS-LC's",
+            ),
+        ),
+        (
+            "SHA-512",
+            first(
+                &[(has.avx2 && has.bmi && has.avx512, "AVX-512"), (has.avx2 && has.bmi, "AVX2")],
+                "AWS-LC's",
+            ),
+        ),
+    ]
 }

@@ -3,7 +3,7 @@
 use super::blocks::BlockKey;
 use super::params::{Bytes, Gcm as GcmParams};
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, InPlace, Params, Wrap, gcm_message, wrong_shape};
+use super::{Cipher, CipherState, InPlace, Params, Place, Wrap, gcm_message, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::ccm::Ccm as CcmMessage;
 use crate::crypto::gcm::Sealer;
@@ -46,7 +46,7 @@ fn prepare(key: &Object, direction: Direction, params: Params, prefixed: bool) -
     } else if iv.is_empty() {
         fail!(MechanismParamInvalid, "an empty IV");
     }
-    Ok(Message { direction, prefixed, iv, aad, tag_len })
+    Ok(Message { direction, prefixed, iv, aad, tag_len: tag_len as u8 })
 }
 
 impl Cipher for Gcm {
@@ -66,10 +66,15 @@ struct Message {
     prefixed: bool,
     iv: Bytes,
     aad: Bytes,
-    tag_len: usize,
+    /// In a byte, so that an operation's state stays in its place.
+    tag_len: u8,
 }
 
 impl Message {
+    fn tag_len(&self) -> usize {
+        self.tag_len.into()
+    }
+
     /// Bytes before the ciphertext.
     fn prefix(&self) -> usize {
         if self.prefixed { MADE_IV } else { 0 }
@@ -79,21 +84,21 @@ impl Message {
     fn seal(&self, key: &Object, mut io: InOut<'_>) -> Result<usize> {
         let len = io.input_len();
         let mut tag = [0; 16];
-        let tag = &mut tag[..self.tag_len];
-        Key::of(key)?.gcm(self.tag_len)?.seal(&self.iv, &self.aad, io.split_front(len), tag)?;
+        let tag = &mut tag[..self.tag_len()];
+        Key::of(key)?.gcm(self.tag_len())?.seal(&self.iv, &self.aad, io.split_front(len), tag)?;
         io.output()[..tag.len()].copy_from_slice(tag);
         Ok(len + tag.len())
     }
 
     /// Ciphertext and tag to plaintext, in place or apart. If the tag is wrong, the output is zeros.
     fn open(&self, key: &Object, mut io: InOut<'_>) -> Result<usize> {
-        let Some(len) = io.input_len().checked_sub(self.tag_len) else {
+        let Some(len) = io.input_len().checked_sub(self.tag_len()) else {
             fail!(EncryptedDataLenRange, "the ciphertext is shorter than its tag");
         };
         let mut tag = [0; 16];
-        let tag = &mut tag[..self.tag_len];
+        let tag = &mut tag[..self.tag_len()];
         tag.copy_from_slice(&io.input()[len..]);
-        Key::of(key)?.gcm(self.tag_len)?.open(&self.iv, &self.aad, io.split_front(len), tag)?;
+        Key::of(key)?.gcm(self.tag_len())?.open(&self.iv, &self.aad, io.split_front(len), tag)?;
         Ok(len)
     }
 }
@@ -101,8 +106,8 @@ impl Message {
 impl WholeCipher for Message {
     fn bound(&self, input: usize) -> usize {
         match self.direction {
-            Direction::Encrypt => input.saturating_add(self.prefix() + self.tag_len),
-            Direction::Decrypt => input.saturating_sub(self.prefix() + self.tag_len),
+            Direction::Encrypt => input.saturating_add(self.prefix() + self.tag_len()),
+            Direction::Decrypt => input.saturating_sub(self.prefix() + self.tag_len()),
         }
     }
 
@@ -119,6 +124,9 @@ struct Sealing {
     message: Message,
     sealer: Option<Box<Sealer>>,
 }
+
+const _: () =
+    assert!(size_of::<Sealing>() <= size_of::<Place>() && size_of::<Whole<Message>>() <= size_of::<Place>());
 
 impl CipherState for Sealing {
     fn update_bound(&self, _: &Object, input: usize) -> usize {
@@ -137,11 +145,11 @@ impl CipherState for Sealing {
     }
 
     fn finish_bound(&self, _: &Object) -> usize {
-        self.message.tag_len
+        self.message.tag_len()
     }
 
     fn finish(&mut self, key: &Object, out: &mut [u8]) -> Result<usize> {
-        let tag_len = self.message.tag_len;
+        let tag_len = self.message.tag_len();
         match self.sealer.take() {
             Some(sealer) => sealer.finish(&mut out[..tag_len])?,
             None => {
@@ -222,7 +230,7 @@ impl Wrap for Gcm {
 
     fn wrap(&self, key: &Object, params: Params, payload: &[u8]) -> Result<Vec<u8>> {
         if let Params::Message { message, aad } = params {
-            return gcm_message::wrap(key, message, &aad, payload);
+            return gcm_message::wrap(key, *message, &aad, payload);
         }
         let message = prepare(key, Direction::Encrypt, params, self.prefixed)?;
         if self.prefixed { wrapped(Prefixed(message), key, payload) } else { wrapped(message, key, payload) }
@@ -230,7 +238,7 @@ impl Wrap for Gcm {
 
     fn unwrap(&self, key: &Object, params: Params, blob: &[u8], _: Option<usize>) -> Result<Secret> {
         if let Params::Message { message, aad } = params {
-            return gcm_message::unwrap(key, message, &aad, blob);
+            return gcm_message::unwrap(key, *message, &aad, blob);
         }
         let message = prepare(key, Direction::Decrypt, params, self.prefixed)?;
         if self.prefixed { unwrapped(Prefixed(message), key, blob) } else { unwrapped(message, key, blob) }

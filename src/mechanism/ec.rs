@@ -1,6 +1,6 @@
 //! Elliptic curves in short Weierstrass form (section 6.3): keys, ECDSA.
 
-use super::check_value::identify;
+use super::check_value::Identity;
 use super::pkcs8::{self, malformed};
 use super::signature::{Scheme, Signature, verdict};
 use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind};
@@ -58,7 +58,7 @@ fn parse_public(params: &[u8], point: &[u8]) -> Result<PublicKey> {
 fn complete_public(key: &mut Attributes) -> Result<()> {
     let parsed = parse_public(key.need_bytes(CKA_EC_PARAMS)?, key.need_bytes(CKA_EC_POINT)?)?;
     key.set(CKA_EC_POINT, wrapped_point(&parsed));
-    identify(key, info(&parsed))
+    identity(&parsed).mark(key)
 }
 
 fn complete_private(key: &mut Attributes) -> Result<()> {
@@ -72,7 +72,7 @@ fn complete_private(key: &mut Attributes) -> Result<()> {
             fail!(AttributeValueInvalid, "the public key is another private key's");
         }
     }
-    identify(key, info(&parsed))
+    identity(&parsed).mark(key)
 }
 
 /// CKA_EC_POINT: the uncompressed point in an OCTET STRING.
@@ -81,9 +81,12 @@ fn wrapped_point(key: &PublicKey) -> Vec<u8> {
 }
 
 /// SubjectPublicKeyInfo (RFC 5480, section 2).
-fn info(key: &PublicKey) -> Vec<u8> {
-    let curve = Der::Bytes(tag::OID, key.curve().oid()).encode_public();
-    public_key_info(Algorithm { oid: OID, parameters: &curve }, Der::Bits(&key.point()))
+fn identity(key: &PublicKey) -> Identity {
+    let (curve, point) = (key.curve(), key.point());
+    Identity::new(move || {
+        let curve = Der::Bytes(tag::OID, curve.oid()).encode_public();
+        public_key_info(Algorithm { oid: OID, parameters: &curve }, Der::Bits(&point))
+    })
 }
 
 /// ECPrivateKey (RFC 5915) with the public key, without the curve that PKCS#8 names already.
@@ -136,8 +139,9 @@ impl GeneratePair for KeyPairGen {
         let mut public =
             Attributes::new().with(CKA_EC_PARAMS, params).with(CKA_EC_POINT, wrapped_point(&key));
         let mut private = Attributes::new().with(CKA_EC_PARAMS, params).with(CKA_VALUE, key.value());
-        identify(&mut public, info(&key))?;
-        identify(&mut private, info(&key))?;
+        let identity = identity(&key);
+        identity.mark(&mut public)?;
+        identity.mark(&mut private)?;
         Ok((public, private))
     }
 }

@@ -1,6 +1,6 @@
 //! The curves of RFC 7748 and RFC 8032 (section 6.3): Ed25519 as CKK_EC_EDWARDS, X25519 as CKK_EC_MONTGOMERY.
 
-use super::check_value::identify;
+use super::check_value::Identity;
 use super::pkcs8::{self, malformed};
 use super::signature::{Scheme, Signature, check_len, verdict};
 use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, wrong_shape};
@@ -47,8 +47,9 @@ impl Curve {
     }
 
     /// SubjectPublicKeyInfo (RFC 8410, section 4).
-    fn info(&self, public: &[u8]) -> Vec<u8> {
-        public_key_info(Algorithm::new(self.oid), Der::Bits(public))
+    fn identity(&self, public: &[u8; KEY_LEN]) -> Identity {
+        let (oid, public) = (self.oid, *public);
+        Identity::new(move || public_key_info(Algorithm::new(oid), Der::Bits(&public)))
     }
 
     /// PKCS#8 (RFC 8410, section 7).
@@ -70,23 +71,27 @@ impl Curve {
     /// Checks a public key and puts in what follows. CKA_EC_POINT is the bare key (section 6.3.5).
     fn complete_public(&self, key: &mut Attributes) -> Result<()> {
         self.check(key.need_bytes(CKA_EC_PARAMS)?)?;
-        let point = bare(key.need_bytes(CKA_EC_POINT)?).to_vec();
-        if point.len() != KEY_LEN {
+        let Ok(point) = <[u8; KEY_LEN]>::try_from(bare(key.need_bytes(CKA_EC_POINT)?)) else {
             fail!(AttributeValueInvalid, "CKA_EC_POINT: a public key of this curve has {KEY_LEN} bytes");
-        }
-        let info = self.info(&point);
-        key.set(CKA_EC_POINT, point);
-        identify(key, info)
+        };
+        key.set(CKA_EC_POINT, &point[..]);
+        self.identity(&point).mark(key)
     }
 
     /// Checks the template's CKA_EC_PARAMS and makes the attributes of a pair.
-    fn pair(&self, template: &Attributes, public: &[u8], value: Secret) -> Result<(Attributes, Attributes)> {
+    fn pair(
+        &self,
+        template: &Attributes,
+        public: &[u8; KEY_LEN],
+        value: Secret,
+    ) -> Result<(Attributes, Attributes)> {
         let params = template.need_bytes(CKA_EC_PARAMS)?;
         let private = Attributes::new().with(CKA_EC_PARAMS, params).with(CKA_VALUE, value);
-        let public_key = Attributes::new().with(CKA_EC_PARAMS, params).with(CKA_EC_POINT, public);
+        let public_key = Attributes::new().with(CKA_EC_PARAMS, params).with(CKA_EC_POINT, &public[..]);
         let (mut public_key, mut private) = (public_key, private);
-        identify(&mut public_key, self.info(public))?;
-        identify(&mut private, self.info(public))?;
+        let identity = self.identity(public);
+        identity.mark(&mut public_key)?;
+        identity.mark(&mut private)?;
         Ok((public_key, private))
     }
 }
@@ -118,7 +123,7 @@ pub static KEYS: &[KeyKind] = &[
         complete: |key| {
             ED25519.check(key.need_bytes(CKA_EC_PARAMS)?)?;
             let parsed = edwards::PrivateKey::new(key.need_bytes(CKA_VALUE)?)?;
-            identify(key, ED25519.info(parsed.bytes()))
+            ED25519.identity(parsed.bytes()).mark(key)
         },
         size: |_| Ok(BITS),
         export: Some(|key| Ok(ED25519.export(&ed25519(key)?.seed()))),
@@ -140,7 +145,7 @@ pub static KEYS: &[KeyKind] = &[
         complete: |key| {
             X25519.check(key.need_bytes(CKA_EC_PARAMS)?)?;
             let parsed = montgomery::PrivateKey::new(key.need_bytes(CKA_VALUE)?)?;
-            identify(key, X25519.info(parsed.public()))
+            X25519.identity(parsed.public()).mark(key)
         },
         size: |_| Ok(BITS),
         export: Some(|key| Ok(X25519.export(&x25519(key)?.value()))),

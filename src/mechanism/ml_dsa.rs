@@ -1,6 +1,6 @@
 //! ML-DSA and HashML-DSA (section 6.67).
 
-use super::check_value::identify;
+use super::check_value::Identity;
 use super::params::Hedge;
 use super::signature::{Scheme, Signature, check_len, verdict};
 use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
@@ -20,7 +20,7 @@ pub static KEYS: &[KeyKind] = &[
         fixed_len: None,
         complete: |key| {
             let parsed = PublicKey::new(set(key)?, key.need_bytes(CKA_VALUE)?)?;
-            identify(key, info(&parsed))
+            identity(&parsed).mark(key)
         },
         size: |key| Ok(set(key.attributes())?.public_len()),
         export: None,
@@ -33,7 +33,7 @@ pub static KEYS: &[KeyKind] = &[
         complete: |key| {
             let parsed = parse(set(key)?, key)?;
             seeded::complete(key, parsed.expanded())?;
-            identify(key, info(&parsed))
+            identity(&parsed).mark(key)
         },
         size: |key| Ok(set(key.attributes())?.public_len()),
         export: Some(export),
@@ -75,8 +75,9 @@ fn private(key: &Object) -> Result<&PrivateKey> {
 }
 
 /// SubjectPublicKeyInfo (RFC 9881, section 4).
-fn info(key: &PublicKey) -> Vec<u8> {
-    public_key_info(Algorithm::new(key.set().oid()), Der::Bits(&key.bytes()))
+fn identity(key: &PublicKey) -> Identity {
+    let (set, bytes) = (key.set(), key.bytes());
+    Identity::new(move || public_key_info(Algorithm::new(set.oid()), Der::Bits(&bytes)))
 }
 
 fn export(key: &Object) -> Result<Secret> {
@@ -110,8 +111,9 @@ impl GeneratePair for KeyPairGen {
         if let Some(seed) = key.seed() {
             private.set(CKA_SEED, seed);
         }
-        identify(&mut public, info(&key))?;
-        identify(&mut private, info(&key))?;
+        let identity = identity(&key);
+        identity.mark(&mut public)?;
+        identity.mark(&mut private)?;
         Ok((public, private))
     }
 }

@@ -1,7 +1,7 @@
 //! ML-KEM (section 6.68): through C_EncapsulateKey and C_DecapsulateKey, and for the callers of older
 //! interfaces through C_DeriveKey under Coffer's own number.
 
-use super::check_value::identify;
+use super::check_value::Identity;
 use super::{Derive, GeneratePair, Kem, OtherKey, Params, Wanted, key::KeyKind, seeded, wrong_shape};
 use crate::crypto::Secret;
 use crate::crypto::encoding::{Algorithm, Der, public_key_info};
@@ -18,7 +18,7 @@ pub static KEYS: &[KeyKind] = &[
         fixed_len: None,
         complete: |key| {
             let parsed = PublicKey::new(set(key)?, key.need_bytes(CKA_VALUE)?)?;
-            identify(key, info(&parsed))
+            identity(&parsed).mark(key)
         },
         size: |key| Ok(set(key.attributes())?.public_len()),
         export: None,
@@ -31,7 +31,7 @@ pub static KEYS: &[KeyKind] = &[
         complete: |key| {
             let parsed = parse(set(key)?, key)?;
             seeded::complete(key, parsed.expanded())?;
-            identify(key, info(&parsed))
+            identity(&parsed).mark(key)
         },
         size: |key| Ok(set(key.attributes())?.public_len()),
         export: Some(export),
@@ -73,8 +73,9 @@ fn private(key: &Object) -> Result<&PrivateKey> {
 }
 
 /// SubjectPublicKeyInfo (RFC 9935, section 4).
-fn info(key: &PublicKey) -> Vec<u8> {
-    public_key_info(Algorithm::new(key.set().oid()), Der::Bits(&key.bytes()))
+fn identity(key: &PublicKey) -> Identity {
+    let (set, bytes) = (key.set(), key.bytes());
+    Identity::new(move || public_key_info(Algorithm::new(set.oid()), Der::Bits(&bytes)))
 }
 
 fn export(key: &Object) -> Result<Secret> {
@@ -108,8 +109,9 @@ impl GeneratePair for KeyPairGen {
         if let Some(seed) = key.seed() {
             private.set(CKA_SEED, seed);
         }
-        identify(&mut public, info(&key))?;
-        identify(&mut private, info(&key))?;
+        let identity = identity(&key);
+        identity.mark(&mut public)?;
+        identity.mark(&mut private)?;
         Ok((public, private))
     }
 }

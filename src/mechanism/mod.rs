@@ -43,7 +43,10 @@ use smallbox::SmallBox;
 use std::sync::Arc;
 
 /// A running operation's state, in place if it is small: beginning an operation on small data allocates nothing.
-pub type InPlace<S> = SmallBox<S, [u64; 16]>;
+pub type InPlace<S> = SmallBox<S, Place>;
+
+/// What a state may be as large as, for that. Every beginning moves it, so it is no larger than the ciphers' need.
+pub type Place = [u64; 10];
 
 /// C_EncryptInit, C_DecryptInit (sections 5.8 and 5.10).
 pub trait Cipher: Sync {

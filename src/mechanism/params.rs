@@ -8,7 +8,7 @@ use crate::object::Handle;
 use smallvec::SmallVec;
 
 /// The bytes of an IV or of associated data, in place if they are few.
-pub type Bytes = SmallVec<[u8; 24]>;
+pub type Bytes = SmallVec<[u8; 16]>;
 
 /// Which structure a mechanism's parameter is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +117,7 @@ pub enum Params {
     OtherKey(Handle),
     /// CK_GCM_MESSAGE_PARAMS or CK_GCM_WRAP_PARAMS, and the associated data that belong to it.
     #[allow(missing_docs)]
-    Message { message: Message, aad: Vec<u8> },
+    Message { message: Box<Message>, aad: Vec<u8> },
 }
 
 impl Params {

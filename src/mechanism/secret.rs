@@ -5,8 +5,9 @@ use super::key::KeyKind;
 use super::{Generate, Params};
 use crate::crypto::{Direction, Hash, InOut, Secret, aes, des, digest, random, wiping_stack_of, xts};
 use crate::error::Result;
-use crate::object::{Attributes, Object, Value};
+use crate::object::{Attributes, Follows, Object, Value};
 use cryptoki_sys::*;
+use std::sync::Arc;
 
 /// The longest secret that is not a cipher's key, in bytes.
 pub const MAX_LEN: usize = 4096;
@@ -49,17 +50,24 @@ const CHECK_VALUE_STACK: usize = if cfg!(debug_assertions) { 1 << 14 } else { 1 
 
 /// Checks the value's length and adds CKA_VALUE_LEN and CKA_CHECK_VALUE.
 fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Result<[u8; 3]>) -> Result<()> {
-    let value = key.need_bytes(CKA_VALUE)?;
-    let len = value.len();
+    let len = key.need_bytes(CKA_VALUE)?.len();
     if !lengths.allow(len) {
         fail!(AttributeValueInvalid, "CKA_VALUE: {len} bytes are no such key");
     }
     // An empty check value asks for none (section 4.8.2).
     let wanted = key.bytes(CKA_CHECK_VALUE).is_none_or(|given| !given.is_empty());
-    let check_value =
-        if wanted { Some(wiping_stack_of::<CHECK_VALUE_STACK, _>(|| check_value(value))?) } else { None };
-    if let Some(check_value) = check_value {
-        follows(key, CKA_CHECK_VALUE, &check_value[..])?;
+    if wanted {
+        let value = match key.value(CKA_VALUE) {
+            Some(Value::Secret(value)) => value.clone(),
+            _ => Arc::new(Secret::from_slice(key.need_bytes(CKA_VALUE)?)),
+        };
+        let compute = move || wiping_stack_of::<CHECK_VALUE_STACK, _>(|| check_value(value.expose()));
+        // Of a value of such a length there is one.
+        follows(
+            key,
+            CKA_CHECK_VALUE,
+            Follows::new(move || compute().map_or_else(|_| Vec::new(), Vec::from)),
+        )?;
     }
     if lengths.fixed().is_none() {
         follows(key, CKA_VALUE_LEN, len as CK_ULONG)?;

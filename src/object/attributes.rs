@@ -1,7 +1,7 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
 use super::attribute::{self, AttributeType, Kind};
-use super::schema::Row;
+use super::follows::Follows;
 use crate::crypto::Secret;
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -19,6 +19,8 @@ pub enum Value {
     Bytes(Box<[u8]>),
     /// Bytes that footnote 7 of the standard's tables protects.
     Secret(Arc<Secret>),
+    /// Bytes that follow from other attributes.
+    Follows(Follows),
     /// [`Kind::Mechanisms`].
     Mechanisms(Box<[CK_MECHANISM_TYPE]>),
     /// [`Kind::Template`].
@@ -36,6 +38,7 @@ impl Value {
         match self {
             Value::Bytes(bytes) => Some(bytes),
             Value::Secret(secret) => Some(secret.expose()),
+            Value::Follows(value) => Some(value.bytes()),
             _ => None,
         }
     }
@@ -58,7 +61,7 @@ impl Value {
         match self {
             Value::Bool(_) => kind == Kind::Bool,
             Value::Ulong(_) => kind == Kind::Ulong,
-            Value::Bytes(_) | Value::Secret(_) => {
+            Value::Bytes(_) | Value::Secret(_) | Value::Follows(_) => {
                 matches!(kind, Kind::Bytes | Kind::Integer | Kind::Text | Kind::Date)
             }
             Value::Mechanisms(_) => kind == Kind::Mechanisms,
@@ -95,6 +98,7 @@ impl fmt::Debug for Value {
             Value::Ulong(value) => write!(f, "{value:#x}"),
             Value::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Value::Secret(_) => f.write_str("secret"),
+            Value::Follows(_) => f.write_str("bytes that follow from others"),
             Value::Mechanisms(list) => write!(f, "{list:#x?}"),
             Value::Template(template) => template.fmt(f),
         }
@@ -113,6 +117,7 @@ value_from! {
     &[u8], |value| Value::Bytes(value.into());
     Vec<u8>, |value| Value::Bytes(value.into());
     Secret, |value| Value::secret(value);
+    Follows, |value| Value::Follows(value);
     Attributes, |value| Value::Template(Box::new(value));
 }
 
@@ -124,6 +129,11 @@ impl Attributes {
     /// None.
     pub const fn new() -> Attributes {
         Attributes(Vec::new())
+    }
+
+    /// None, with room for so many.
+    pub fn with_capacity(many: usize) -> Attributes {
+        Attributes(Vec::with_capacity(many))
     }
 
     fn position(&self, attribute: AttributeType) -> std::result::Result<usize, usize> {
@@ -147,6 +157,17 @@ impl Attributes {
         match self.position(attribute) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (attribute, value)),
+        }
+    }
+
+    /// Puts a value in. False, and the older one stays, if there is one.
+    pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
+        match self.position(attribute) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, (attribute, value));
+                true
+            }
         }
     }
 
@@ -196,20 +217,10 @@ impl Attributes {
         }
     }
 
-    /// Walks over these and over `rows` together, which ascend and have one for each of these: `value` says what
-    /// comes of each row, given what is here.
-    pub fn by_rows(
-        self,
-        rows: impl ExactSizeIterator<Item = &'static Row>,
-        mut value: impl FnMut(&'static Row, Option<Value>) -> Option<Value>,
-    ) -> Attributes {
-        let mut all = Vec::with_capacity(rows.len());
-        let mut here = self.0.into_iter().peekable();
-        for row in rows {
-            let given = here.next_if(|(attribute, _)| *attribute == row.attribute).map(|(_, value)| value);
-            all.extend(value(row, given).map(|value| (row.attribute, value)));
-        }
-        debug_assert!(here.peek().is_none());
+    /// A copy with room for so many more.
+    pub fn with_room(&self, more: usize) -> Attributes {
+        let mut all = Vec::with_capacity(self.0.len() + more);
+        all.extend_from_slice(&self.0);
         Attributes(all)
     }
 

@@ -38,7 +38,7 @@ impl Attributes {
             let tag = match value {
                 Value::Bool(_) => BOOL,
                 Value::Ulong(_) => ULONG,
-                Value::Bytes(_) => BYTES,
+                Value::Bytes(_) | Value::Follows(_) => BYTES,
                 Value::Secret(_) => SECRET,
                 Value::Mechanisms(_) => MECHANISMS,
                 Value::Template(_) => TEMPLATE,
@@ -50,6 +50,7 @@ impl Attributes {
                 Value::Bool(value) => out.push(*value as u8),
                 Value::Ulong(value) => out.extend_from_slice(&value.to_le_bytes()),
                 Value::Bytes(bytes) => out.extend_from_slice(bytes),
+                Value::Follows(value) => out.extend_from_slice(value.bytes()),
                 Value::Secret(secret) => out.extend_from_slice(secret.expose()),
                 Value::Mechanisms(list) => list.iter().for_each(|m| out.extend_from_slice(&m.to_le_bytes())),
                 Value::Template(template) => template.encode_into(out),
@@ -97,6 +98,16 @@ impl Packed {
     /// Bytes that are no secret, if there are any.
     pub fn bytes(&self, attribute: AttributeType) -> Option<&[u8]> {
         self.entry(attribute).filter(|entry| entry.tag == BYTES).map(|entry| entry.value)
+    }
+
+    /// The same of several, named in ascending order, on one way through.
+    pub fn bytes_of<const N: usize>(&self, attributes: [AttributeType; N]) -> [Option<&[u8]>; N] {
+        let mut entries = Entries(&self.0).map_while(|entry| entry).peekable();
+        attributes.map(|attribute| {
+            while entries.next_if(|entry| entry.attribute < attribute).is_some() {}
+            let entry = entries.next_if(|entry| entry.attribute == attribute);
+            entry.filter(|entry| entry.tag == BYTES).map(|entry| entry.value)
+        })
     }
 
     /// A Boolean; false where there is none.
@@ -175,6 +186,7 @@ impl Value {
             Value::Bool(_) => 1,
             Value::Ulong(_) => 8,
             Value::Bytes(bytes) => bytes.len(),
+            Value::Follows(value) => value.bytes().len(),
             Value::Secret(secret) => secret.len(),
             Value::Mechanisms(list) => 8 * list.len(),
             Value::Template(template) => template.encoded_len(),
@@ -278,6 +290,8 @@ mod tests {
             let plain = all.value(*attribute).filter(|value| matches!(value, Value::Bytes(_)));
             assert_eq!(packed.bytes(*attribute), plain.and_then(Value::as_bytes));
         }
+        let several = packed.bytes_of([CKA_LABEL, CKA_UNIQUE_ID, CKA_VALUE, CKA_ID, CKA_UNWRAP_TEMPLATE]);
+        assert_eq!(several, [Some(&b"label"[..]), None, None, None, None]);
         let one = |attribute, value: Value| Attributes::new().with(attribute, value);
         let sure = [
             (one(CKA_CLASS, Value::Ulong(CKO_SECRET_KEY)), true),

@@ -160,11 +160,11 @@ impl Object {
         told.unwrap_or_else(|| template::matches(self.attributes(), template))
     }
 
-    /// The bytes of an attribute that is no secret.
-    pub fn plain_bytes(&self, attribute: AttributeType) -> Option<&[u8]> {
+    /// The bytes of attributes that are no secret, named in ascending order.
+    pub fn plain_bytes<const N: usize>(&self, attributes: [AttributeType; N]) -> [Option<&[u8]>; N] {
         match self.plain.still_packed() {
-            Some(packed) => packed.bytes(attribute),
-            None => self.attributes().bytes(attribute),
+            Some(packed) => packed.bytes_of(attributes),
+            None => attributes.map(|attribute| self.attributes().bytes(attribute)),
         }
     }
 
@@ -270,6 +270,11 @@ impl Object {
     /// Whether the object is gone, so that running operations with it end.
     pub fn is_revoked(&self) -> bool {
         self.revoked.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody holds the object but the caller, nor another version of it.
+    pub fn is_alone(object: &Arc<Object>) -> bool {
+        Arc::strong_count(object) == 1 && Arc::strong_count(&object.revoked) == 1
     }
 
     /// Marks that there is a newer version.

@@ -27,7 +27,7 @@ use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// A set of footnotes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +41,11 @@ impl Notes {
             at += 1;
         }
         Notes(set)
+    }
+
+    /// Whether one of these footnotes is there.
+    const fn has_one_of(self, notes: Notes) -> bool {
+        self.0 & notes.0 != 0
     }
 
     /// Whether the footnote is there.
@@ -105,7 +110,14 @@ pub struct Schema {
     /// In ascending order of the attributes, as [`Attributes`] are.
     rows: Box<[&'static Row]>,
     secrets: Box<[AttributeType]>,
+    demanded: [Box<[&'static Row]>; 3],
+    passing: Box<[&'static Row]>,
+    either: Box<[&'static Row]>,
+    blanks: [OnceLock<Attributes>; BLANKS],
 }
+
+/// Sets of rules that give defaults of their own.
+pub const BLANKS: usize = 32;
 
 /// All schemas in ascending order of class and type: the tables below, multiplied out.
 static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
@@ -128,8 +140,17 @@ impl Schema {
         let common = class.common.iter().copied().flatten();
         let mut rows: Vec<&Row> = common.chain(r#type.into_iter().flat_map(|of| of.rows)).collect();
         rows.sort_by_key(|row| row.attribute);
-        let secrets = rows.iter().filter(|row| row.notes.has(7)).map(|row| row.attribute).collect();
-        Schema { class, r#type, rows: rows.into(), secrets }
+        let with = |notes: Notes| rows.iter().copied().filter(move |row| row.notes.has_one_of(notes));
+        Schema {
+            class,
+            r#type,
+            secrets: with(Notes::of(&[7])).map(|row| row.attribute).collect(),
+            demanded: [1, 3, 5].map(|note| with(Notes::of(&[note])).collect()),
+            passing: with(Notes::of(&[22, 23])).collect(),
+            either: with(Notes::of(&[21])).collect(),
+            blanks: [const { OnceLock::new() }; BLANKS],
+            rows: rows.into(),
+        }
     }
 
     fn number(&self) -> (CK_OBJECT_CLASS, Option<CK_ULONG>) {
@@ -144,6 +165,26 @@ impl Schema {
     /// The attributes that footnote 7 guards.
     pub fn secrets(&self) -> impl Iterator<Item = AttributeType> {
         self.secrets.iter().copied()
+    }
+
+    /// What a template must give by one of the footnotes 1, 3 and 5.
+    pub fn demanded(&self, note: u32) -> impl Iterator<Item = &'static Row> {
+        self.demanded[note as usize / 2].iter().copied()
+    }
+
+    /// The defaults under one of [`BLANKS`] sets of rules, as `make` gives them the first time.
+    pub fn blank(&self, rules: usize, make: impl FnOnce() -> Attributes) -> &Attributes {
+        self.blanks[rules].get_or_init(make)
+    }
+
+    /// What may go again before an object is finished (footnotes 22 and 23).
+    pub fn passing(&self) -> impl Iterator<Item = &'static Row> {
+        self.passing.iter().copied()
+    }
+
+    /// Of which such an object has one at least, if there are any (footnote 21).
+    pub fn either(&self) -> &[&'static Row] {
+        &self.either
     }
 
     /// The row of an attribute, if such objects can have it.
@@ -178,17 +219,21 @@ pub fn lookup(class: CK_OBJECT_CLASS, r#type: Option<CK_ULONG>) -> Option<&'stat
     Some(&SCHEMAS[at])
 }
 
-/// The schema of an object or of a template that tells its class and type.
+/// The schema of an object, or of a template and what is implied, which together tell class and type.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE without class or type, CKR_ATTRIBUTE_VALUE_INVALID for one that is unknown,
 /// CKR_TEMPLATE_INCONSISTENT for a type of another class.
-pub fn of(attributes: &Attributes) -> Result<&'static Schema> {
-    let class_number = attributes.need_ulong(CKA_CLASS)?;
+pub fn of_both(template: &Attributes, implied: &Attributes) -> Result<&'static Schema> {
+    let need = |attribute| match implied.ulong(attribute) {
+        Some(value) => Ok(value),
+        None => template.need_ulong(attribute),
+    };
+    let class_number = need(CKA_CLASS)?;
     let Some(class) = CLASSES.iter().find(|class| class.number == class_number) else {
         fail!(AttributeValueInvalid, "CKA_CLASS: {class_number:#x} is not supported");
     };
-    let number = class.type_attribute.map(|attribute| attributes.need_ulong(attribute)).transpose()?;
+    let number = class.type_attribute.map(need).transpose()?;
     if let Some(schema) = lookup(class_number, number) {
         return Ok(schema);
     }
@@ -199,6 +244,14 @@ pub fn of(attributes: &Attributes) -> Result<&'static Schema> {
         fail!(TemplateInconsistent, "{name}: {number:#x} is not of class {:#x}", class.number);
     }
     fail!(AttributeValueInvalid, "{name}: {number:#x} is not supported")
+}
+
+/// The schema of an object.
+///
+/// # Errors
+/// As [`of_both`].
+pub fn of(attributes: &Attributes) -> Result<&'static Schema> {
+    of_both(attributes, const { &Attributes::new() })
 }
 
 /// The schemas of types that an incomplete template can be meant for.

@@ -83,36 +83,71 @@ pub struct Rules {
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY, as section 4.1.1 has them.
 pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rules) -> Result<Attributes> {
-    let mut object = union(template, implied)?;
-    let schema = schema::of(&object)?;
+    agree(template, implied)?;
+    let schema = schema::of_both(template, implied)?;
     if schema.class.made_by.is_empty() {
         fail!(AttributeValueInvalid, "CKA_CLASS: objects of class {:#x} are built in", schema.class.number);
     }
     if !schema.class.made_by.contains(&act) {
         fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
     }
+    // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
+    let secret_key = schema.class.number == CKO_SECRET_KEY;
+    let uses_given = template.iter().any(|(named, _)| is_use(named) && (secret_key || named != CKA_DERIVE));
+    let mut object = blank(act, schema, rules, uses_given).with_room(ROOM);
     for (attribute, value) in template.iter() {
         let row = row(schema, attribute, rules)?;
-        check_value(attribute, value, MAX_DEPTH)?;
-        if !row.notes.has(7) {
-            object.set(attribute, value.disclosed());
-        }
-        if row.notes.has(act.must_not()) {
-            fail!(AttributeReadOnly, "{}: not for the template to say", attribute::name(attribute));
-        }
-        if row.notes.has(10) && *value == Value::Bool(true) && !rules.by_so {
-            fail!(AttributeReadOnly, "{}: for the SO to set", attribute::name(attribute));
+        let value = judged(act, row, value, rules)?;
+        // Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
+        if row.absent != Absent::Empty || !value.is_empty() {
+            object.set(attribute, value);
         }
     }
+    for (attribute, value) in implied.iter().filter(|(attribute, _)| !template.has(*attribute)) {
+        object.set(attribute, value.clone());
+    }
     if let Some(note) = act.must() {
-        demand(&object, schema.rows().filter(|row| row.notes.has(note)))?;
+        demand(schema.demanded(note), |attribute| template.has(attribute) || implied.has(attribute))?;
     }
     if act == Act::Create {
         demand_one(&object, schema)?;
     }
-    fill_in(act, &mut object, schema, rules);
     consistent(&object, schema, rules)?;
     Ok(object)
+}
+
+/// Attributes that an object gets after [`build`]: its value, what follows from it, its history, its name.
+const ROOM: usize = 8;
+
+/// The defaults of such objects.
+fn blank(act: Act, schema: &'static Schema, rules: &Rules, uses_given: bool) -> &'static Attributes {
+    let (cloudhsm, strict) = (rules.defaults == Defaults::CloudHsm, rules.strict);
+    let number =
+        act as usize | usize::from(cloudhsm) << 2 | usize::from(strict) << 3 | usize::from(uses_given) << 4;
+    const { assert!(Act::Derive as usize == 3 && schema::BLANKS == 1 << 5) };
+    schema.blank(number, || {
+        let default = |row: &Row| match row.absent {
+            _ if row.notes.has(9) => {
+                Some(token_default(act, row.attribute, schema, rules, uses_given).into())
+            }
+            Absent::Bool(value) => Some(value.into()),
+            Absent::Ulong(value) => Some(value.into()),
+            Absent::Empty | Absent::Nothing => None,
+        };
+        schema.rows().filter_map(|row| Some((row.attribute, default(row)?))).collect()
+    })
+}
+
+/// What a new object has of a value that the template gives.
+fn judged(act: Act, row: &Row, value: &Value, rules: &Rules) -> Result<Value> {
+    check_value(row.attribute, value, MAX_DEPTH)?;
+    if row.notes.has(act.must_not()) {
+        fail!(AttributeReadOnly, "{}: not for the template to say", attribute::name(row.attribute));
+    }
+    if row.notes.has(10) && *value == Value::Bool(true) && !rules.by_so {
+        fail!(AttributeReadOnly, "{}: for the SO to set", attribute::name(row.attribute));
+    }
+    Ok(if row.notes.has(7) { value.clone() } else { value.disclosed() })
 }
 
 /// Finishes a new object that has its value and history: drops what only told a length or was left empty.
@@ -121,13 +156,17 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
 /// CKR_TEMPLATE_INCOMPLETE, naming it, if an attribute is missing that such an object has.
 pub fn settle(object: &mut Attributes) -> Result<()> {
     let schema = schema::of(object)?;
-    for row in schema.rows() {
-        let emptied = row.notes.has(23) && object.value(row.attribute).is_some_and(Value::is_empty);
-        if row.notes.has(22) || emptied {
+    for row in schema.passing() {
+        let emptied = |object: &Attributes| match object.value(row.attribute) {
+            // Never of no bytes, and computed only if somebody asks.
+            Some(Value::Follows(_)) | None => false,
+            Some(value) => value.is_empty(),
+        };
+        if row.notes.has(22) || emptied(object) {
             object.remove(row.attribute);
         }
     }
-    demand(object, schema.rows().filter(|row| row.notes.has(1)))?;
+    demand(schema.demanded(1), |attribute| object.has(attribute))?;
     demand_one(object, schema)
 }
 
@@ -184,7 +223,12 @@ pub fn merge(
     if rules.strict && act == Act::Unwrap && given.is_true(CKA_WRAP) && !own.is_true(CKA_WRAP) {
         fail!(TemplateInconsistent, "CKA_WRAP: the unwrapping key's template does not grant it");
     }
-    union(given, own)
+    agree(given, own)?;
+    let mut both = given.clone();
+    own.iter().filter(|(attribute, _)| !given.has(*attribute)).for_each(|(attribute, value)| {
+        both.set(attribute, value.clone());
+    });
+    Ok(both)
 }
 
 /// The row of an attribute that a template names.
@@ -195,52 +239,29 @@ fn row(schema: &Schema, attribute: AttributeType, rules: &Rules) -> Result<&'sta
     schema.row(attribute)
 }
 
-/// All of both, which must agree where they meet.
-fn union(given: &Attributes, other: &Attributes) -> Result<Attributes> {
-    let mut both = given.clone();
-    for (attribute, value) in other.iter() {
-        match given.value(attribute) {
-            Some(said) if said != value => {
-                fail!(TemplateInconsistent, "{}: must have another value", attribute::name(attribute))
-            }
-            Some(_) => {}
-            None => both.set(attribute, value.clone()),
+/// Whether both agree where they meet.
+fn agree(given: &Attributes, other: &Attributes) -> Result<()> {
+    match other.iter().find(|(attribute, value)| given.value(*attribute).is_some_and(|said| said != *value)) {
+        Some((attribute, _)) => {
+            fail!(TemplateInconsistent, "{}: must have another value", attribute::name(attribute))
         }
+        None => Ok(()),
     }
-    Ok(both)
 }
 
-fn demand(object: &Attributes, mut rows: impl Iterator<Item = &'static Row>) -> Result<()> {
-    match rows.find(|row| !object.has(row.attribute)) {
+fn demand(mut rows: impl Iterator<Item = &'static Row>, has: impl Fn(AttributeType) -> bool) -> Result<()> {
+    match rows.find(|row| !has(row.attribute)) {
         Some(row) => fail!(TemplateIncomplete, "{} is missing", attribute::name(row.attribute)),
         None => Ok(()),
     }
 }
 
 fn demand_one(object: &Attributes, schema: &Schema) -> Result<()> {
-    let mut either = schema.rows().filter(|row| row.notes.has(21)).peekable();
-    if either.peek().is_some() && !either.any(|row| object.has(row.attribute)) {
+    let either = schema.either();
+    if !either.is_empty() && !either.iter().any(|row| object.has(row.attribute)) {
         fail!(TemplateIncomplete, "neither CKA_SEED nor CKA_VALUE is there");
     }
     Ok(())
-}
-
-/// Puts the defaults in.
-fn fill_in(act: Act, object: &mut Attributes, schema: &Schema, rules: &Rules) {
-    // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
-    let secret_key = schema.class.number == CKO_SECRET_KEY;
-    let uses_given = USES.iter().any(|usage| object.has(*usage) && (secret_key || *usage != CKA_DERIVE));
-    *object = std::mem::take(object).by_rows(schema.rows(), |row, given| match (given, row.absent) {
-        (Some(given), Absent::Empty) if given.is_empty() => None,
-        (Some(given), _) => Some(given),
-        (None, Absent::Empty) => None,
-        (None, _) if row.notes.has(9) => {
-            Some(token_default(act, row.attribute, schema, rules, uses_given).into())
-        }
-        (None, Absent::Bool(value)) => Some(value.into()),
-        (None, Absent::Ulong(value)) => Some(value.into()),
-        (None, Absent::Nothing) => None,
-    });
 }
 
 /// Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
@@ -250,20 +271,23 @@ fn drop_empty(object: &mut Attributes, attribute: AttributeType) {
     }
 }
 
-/// The attributes that permit a use of a key.
-const USES: &[AttributeType] = &[
-    CKA_ENCRYPT,
-    CKA_DECRYPT,
-    CKA_SIGN,
-    CKA_SIGN_RECOVER,
-    CKA_VERIFY,
-    CKA_VERIFY_RECOVER,
-    CKA_WRAP,
-    CKA_UNWRAP,
-    CKA_DERIVE,
-    CKA_ENCAPSULATE,
-    CKA_DECAPSULATE,
-];
+/// Whether an attribute permits a use of a key.
+fn is_use(attribute: AttributeType) -> bool {
+    matches!(
+        attribute,
+        CKA_ENCRYPT
+            | CKA_DECRYPT
+            | CKA_SIGN
+            | CKA_SIGN_RECOVER
+            | CKA_VERIFY
+            | CKA_VERIFY_RECOVER
+            | CKA_WRAP
+            | CKA_UNWRAP
+            | CKA_DERIVE
+            | CKA_ENCAPSULATE
+            | CKA_DECAPSULATE
+    )
+}
 
 /// The defaults that footnote 9 leaves to the token.
 ///

@@ -7,6 +7,7 @@ use crate::error::{Result, Rv};
 use crate::mechanism::{CipherState, Mechanism, Params};
 use crate::object::{Handle, Object};
 use crate::token::Use;
+use cryptoki_sys::CKA_ALWAYS_AUTHENTICATE;
 
 type Slot = Option<Operation<dyn CipherState>>;
 
@@ -44,7 +45,8 @@ impl Session {
         let key = self.key_for(usage, row, &params, key)?;
         let state = cipher.begin(way, &key, params)?;
         let in_one_piece = self.policy().in_one_piece(row);
-        *slot = Some(Operation { in_one_piece, ..Operation::new(key, state) });
+        let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
+        *slot = Some(Operation { key, needs_login, in_parts: false, in_one_piece, pending: None, state });
         Ok(())
     }
 

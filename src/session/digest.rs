@@ -2,7 +2,8 @@
 
 use super::operation::Answer;
 use super::session::Session;
-use crate::crypto::digest::Context;
+use crate::crypto::Hash;
+use crate::crypto::digest::{Context, digest_into};
 use crate::error::Result;
 use crate::mechanism::{Mechanism, Params};
 use crate::object::Handle;
@@ -12,16 +13,23 @@ use cryptoki_sys::*;
 /// A running digest.
 pub(super) struct Digesting {
     pub(super) row: &'static Mechanism,
-    pub(super) context: Context,
+    pub(super) hash: Hash,
+    /// Only made for data in parts: what comes in one piece is hashed where it is.
+    pub(super) context: Option<Box<Context>>,
     pub(super) in_parts: bool,
     /// Whether a key was digested, so that the state may not leave.
     pub(super) has_key: bool,
 }
 
 impl Digesting {
-    pub(super) fn update(&mut self, data: &[u8]) {
-        self.context.update(data);
+    pub(super) fn update(&mut self, data: &[u8]) -> Result<()> {
+        let context = match &mut self.context {
+            Some(context) => context,
+            none => none.insert(Box::new(Context::new(self.hash)?)),
+        };
+        context.update(data);
         self.in_parts = true;
+        Ok(())
     }
 }
 
@@ -39,8 +47,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(hash) = row.digest else { fail!(MechanismInvalid, "{} is no digest", row.name) };
-        operations.digest =
-            Some(Digesting { row, context: Context::new(hash)?, in_parts: false, has_key: false });
+        operations.digest = Some(Digesting { row, hash, context: None, in_parts: false, has_key: false });
         Ok(())
     }
 
@@ -66,7 +73,6 @@ impl Session {
             Some(digesting) => digesting.update(data),
             None => fail!(OperationNotInitialized),
         }
-        Ok(())
     }
 
     /// C_DigestKey.
@@ -88,7 +94,7 @@ impl Session {
                 "the strict policy digests no sensitive key and none below {LEAST_KEY} bytes"
             );
         }
-        digesting.update(value);
+        digesting.update(value)?;
         digesting.has_key = true;
         Ok(())
     }
@@ -104,14 +110,19 @@ impl Session {
 
 fn conclude(slot: &mut Option<Digesting>, last: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
     let Some(digesting) = slot else { fail!(OperationNotInitialized) };
-    let len = digesting.context.hash().output_len();
+    let len = digesting.hash.output_len();
     match out {
         None => Ok(Answer::Query(len)),
         Some(out) if out.len() < len => Ok(Answer::TooSmall(len)),
         Some(out) => {
-            let Some(mut digesting) = slot.take() else { fail!(OperationNotInitialized) };
-            digesting.context.update(last);
-            out[..len].copy_from_slice(&digesting.context.finish());
+            match digesting.context.take() {
+                None => digest_into(digesting.hash, last, &mut out[..len]),
+                Some(mut context) => {
+                    context.update(last);
+                    out[..len].copy_from_slice(&context.finish());
+                }
+            }
+            *slot = None;
             Ok(Answer::Done(len))
         }
     }

@@ -53,7 +53,7 @@ impl Session {
 
 fn feed(operations: &mut Running, beside: Beside, data: &[u8]) -> Result<()> {
     match beside {
-        Beside::Digest => operations.digest.iter_mut().for_each(|digesting| digesting.update(data)),
+        Beside::Digest => operations.digest.iter_mut().try_for_each(|digesting| digesting.update(data))?,
         Beside::Sign => update_signature(&mut operations.sign, data)?,
         Beside::Verify => update_verification(&mut operations.verify, data)?,
     }

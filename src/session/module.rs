@@ -3,10 +3,11 @@
 use super::SessionHandle;
 use super::session::Session;
 use super::sessions::{Held, Sessions};
+use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::Handle;
 use crate::token::config::Profile;
-use crate::token::{Config, MechanismInfo, Slots, TokenInfo, User};
+use crate::token::{Config, Details, MechanismInfo, Rescue, Slots, TokenInfo, User, UserEntry};
 use cryptoki_sys::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,8 +100,9 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_EXISTS, CKR_PIN_INCORRECT (of a token that has an SO), CKR_PIN_LEN_RANGE, CKR_PIN_LOCKED.
     pub fn init_token(&self, slot: CK_SLOT_ID, so_pin: &[u8], label: &str) -> Result<()> {
-        let token = self.slots.token(slot)?;
-        token.initialise(so_pin, label)
+        self.slots.token(slot)?.initialise(so_pin, label)?;
+        self.sessions.forget_closed();
+        Ok(())
     }
 
     /// Makes a token out of a backup: the slot that it is in.
@@ -111,12 +113,58 @@ impl Module {
         self.slots.restore(path, user, name, pin)
     }
 
+    /// Makes a token out of a backup by the escrow key with this seed, and gives the founding SO a new PIN.
+    ///
+    /// # Errors
+    /// As [`Module::restore_token`]; CKR_ARGUMENTS_BAD if the backup was not made for this key; CKR_PIN_LEN_RANGE.
+    pub fn restore_token_by_escrow(&self, path: &Path, seed: &Secret, so_pin: &[u8]) -> Result<CK_SLOT_ID> {
+        self.slots.restore_by_escrow(path, seed, so_pin)
+    }
+
+    /// What can be told of a slot's token without a PIN.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
+    pub fn token_details(&self, slot: CK_SLOT_ID) -> Result<Details> {
+        self.slots.token(slot)?.details()
+    }
+
+    /// The users of a slot's token.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
+    pub fn users(&self, slot: CK_SLOT_ID) -> Result<Vec<UserEntry>> {
+        self.slots.token(slot)?.users()
+    }
+
+    /// What is left of a token whose records are not those that were written.
+    ///
+    /// # Errors
+    /// As [`Token::rescue`].
+    ///
+    /// [`Token::rescue`]: crate::token::Token::rescue
+    pub fn rescue(&self, slot: CK_SLOT_ID, user: User, name: &[u8], pin: &[u8]) -> Result<Rescue> {
+        self.slots.token(slot)?.rescue(user, name, pin)
+    }
+
+    /// Gives a locked user or SO its tries back, without a PIN.
+    ///
+    /// # Errors
+    /// As [`Token::forgive`].
+    ///
+    /// [`Token::forgive`]: crate::token::Token::forgive
+    pub fn forgive(&self, slot: CK_SLOT_ID, user: User, name: &[u8]) -> Result<()> {
+        self.slots.token(slot)?.forgive(user, name)
+    }
+
     /// Destroys a token for ever.
     ///
     /// # Errors
     /// CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS, CKR_PIN_INCORRECT, CKR_PIN_LOCKED.
     pub fn destroy_token(&self, slot: CK_SLOT_ID, so_pin: &[u8]) -> Result<()> {
-        self.slots.destroy_token(slot, so_pin)
+        self.slots.destroy_token(slot, so_pin)?;
+        self.sessions.forget_closed();
+        Ok(())
     }
 
     /// Whether C_InitPIN would take this PIN in a token that C_InitToken makes in this slot.
@@ -132,17 +180,19 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_ASYNC_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_TOKEN_NOT_RECOGNIZED.
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<SessionHandle> {
-        let token = self.slots.token(slot)?;
-        if flags & CKF_SERIAL_SESSION == 0 {
-            fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
-        }
-        if flags & CKF_ASYNC_SESSION != 0 {
-            fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
-        }
         let read_write = flags & CKF_RW_SESSION != 0;
-        let storage = token.session_opened(read_write)?;
-        let opened = self.sessions.insert(|handle| Session::new(handle, token.clone(), storage, read_write));
-        opened.inspect_err(|_| token.session_closed(None, read_write))
+        self.sessions.open(|handle, place| {
+            if let Some(closed) = place.as_mut().filter(|closed| closed.token().slot() == slot) {
+                check_flags(flags)?;
+                if closed.reopen(handle, read_write)? {
+                    return Ok(());
+                }
+            }
+            let token = self.slots.token(slot)?;
+            check_flags(flags)?;
+            *place = Some(Session::open(handle, token, read_write)?);
+            Ok(())
+        })
     }
 
     /// An open session, the caller's own as long as what is returned lives: closing it waits for that.
@@ -171,7 +221,6 @@ impl Module {
     /// # Errors
     /// As [`Session::destroy_object`].
     pub fn destroy_object(&self, session: SessionHandle, object: Handle) -> Result<()> {
-        // Most objects are destroyed when nobody uses them, and then there is nobody to look for.
         if self.session(session)?.destroy_object(object)? {
             self.sessions.for_each_idle(Session::let_go_of_revoked_keys);
         }
@@ -183,8 +232,7 @@ impl Module {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn close_session(&self, handle: SessionHandle) -> Result<()> {
-        self.sessions.remove(handle)?.close();
-        Ok(())
+        self.sessions.close(handle)
     }
 
     /// C_CloseAllSessions.
@@ -193,13 +241,22 @@ impl Module {
     /// CKR_SLOT_ID_INVALID.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.slots.token(slot)?;
-        let sessions = self.sessions.remove_all(|session| Arc::ptr_eq(session.token(), &token));
-        sessions.into_iter().for_each(Session::close);
+        self.sessions.close_all(|session| Arc::ptr_eq(session.token(), &token));
         Ok(())
     }
 
     /// What C_Finalize does before the module goes: every session ends, every token logs out.
     pub fn close_everything(&self) {
-        self.sessions.remove_all(|_| true).into_iter().for_each(Session::close);
+        self.sessions.close_all(|_| true);
     }
+}
+
+fn check_flags(flags: CK_FLAGS) -> Result<()> {
+    if flags & CKF_SERIAL_SESSION == 0 {
+        fail!(SessionParallelNotSupported, "CKF_SERIAL_SESSION must be set");
+    }
+    if flags & CKF_ASYNC_SESSION != 0 {
+        fail!(SessionAsyncNotSupported, "CKF_ASYNC_SESSION: every function ends before it returns");
+    }
+    Ok(())
 }

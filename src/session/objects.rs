@@ -1,7 +1,6 @@
 //! C_CreateObject, C_CopyObject, C_DestroyObject, C_GetObjectSize, C_GetAttributeValue, C_SetAttributeValue
 //! (section 5.7).
 
-use super::recent::Kept;
 use super::session::Session;
 use crate::error::{Result, Rv};
 use crate::mechanism::key;
@@ -89,15 +88,20 @@ impl Session {
             }
             self.token().destroy(object)
         })?;
-        self.let_go_of_revoked_keys();
-        Ok(Arc::strong_count(&*destroyed) > 1)
+        self.let_go();
+        // Most objects are destroyed when nobody else uses them, and then there is nobody to tell.
+        let held = !Object::is_alone(&destroyed);
+        if held {
+            self.token().announce_revocation();
+        }
+        Ok(held)
     }
 
     /// Does something to the current version of an object, and returns it. `act` says false if another thread or
     /// process has changed it meanwhile, and then judges the new version.
-    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<Kept> {
+    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<Arc<Object>> {
         for _ in 0..PATIENCE {
-            let object = self.object(handle)?;
+            let object = self.object_once(handle)?;
             if act(&object)? {
                 return Ok(object);
             }

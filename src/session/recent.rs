@@ -41,6 +41,11 @@ impl Recent {
         at
     }
 
+    /// Forgets all.
+    pub(super) fn forget(&mut self) {
+        self.known = Default::default();
+    }
+
     /// Forgets what is revoked or superseded.
     pub(super) fn let_go(&mut self) {
         for known in &mut self.known {
@@ -68,6 +73,19 @@ impl Session {
     /// CKR_OBJECT_HANDLE_INVALID if there is none that this session may see.
     pub fn object(&self, handle: Handle) -> Result<Kept> {
         self.known(&mut self.recent(), handle).map(|known| known.object.clone())
+    }
+
+    /// An object by its handle that the session need not remember.
+    ///
+    /// # Errors
+    /// As [`Session::object`].
+    pub(super) fn object_once(&self, handle: Handle) -> Result<Arc<Object>> {
+        self.refresh()?;
+        let recent = self.recent();
+        match recent.position(handle).and_then(|at| recent.known[at].as_ref()) {
+            Some(known) => Ok(Arc::clone(&*known.object)),
+            None => self.token().object(handle),
+        }
     }
 
     /// A key by its handle.

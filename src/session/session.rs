@@ -12,7 +12,7 @@ use crate::mechanism::{CipherState, SignState, VerifyState};
 use crate::mechanism::{Mechanism, Recover};
 use crate::object::Object;
 use crate::token::config::Profile;
-use crate::token::{Opened, Rules, Token, User};
+use crate::token::{Counted, Opened, Rules, Token, User};
 use cryptoki_sys::*;
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
@@ -64,6 +64,14 @@ impl Running {
         ]
     }
 
+    /// Ends all.
+    fn end(&mut self) {
+        self.find = None;
+        self.digest = None;
+        self.signature = None;
+        self.keyed().into_iter().for_each(|(_, operation)| operation.end());
+    }
+
     /// Ends those whose key was destroyed or hidden.
     fn let_go(&mut self) {
         for (_, operation) in self.keyed() {
@@ -78,11 +86,16 @@ impl Running {
 }
 
 /// A session with a token. A call has it for itself from its beginning to its end.
+///
+/// Once closed it can be opened again, under another handle, with the same token: so threads that open and close
+/// sessions all the time do not meet in the counts of token and storage.
 pub struct Session {
+    /// CK_INVALID_HANDLE of a closed one.
     handle: SessionHandle,
     token: Arc<Token>,
     storage: Arc<Opened>,
     policy: Rules,
+    counted: Counted,
     read_write: bool,
     running: RefCell<Running>,
     recent: RefCell<Recent>,
@@ -95,24 +108,57 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        handle: SessionHandle,
-        token: Arc<Token>,
-        storage: Arc<Opened>,
-        read_write: bool,
-    ) -> Session {
-        Session {
+    /// A new session.
+    ///
+    /// # Errors
+    /// CKR_TOKEN_NOT_RECOGNIZED, CKR_SESSION_READ_WRITE_SO_EXISTS.
+    pub(super) fn open(handle: SessionHandle, token: Arc<Token>, read_write: bool) -> Result<Session> {
+        let (storage, counted) = loop {
+            let storage = token.initialised()?;
+            if let Some(counted) = token.session_opened(&storage, read_write)? {
+                break (storage, counted);
+            }
+        };
+        Ok(Session {
             handle,
             policy: *storage.rules(),
             revocations: Cell::new(token.revocations()),
             token,
             storage,
+            counted,
             read_write,
             running: RefCell::default(),
             recent: RefCell::default(),
             mechanism: Cell::new(None),
             has_objects: Cell::new(false),
-        }
+        })
+    }
+
+    /// Opens a closed session again. False if its storage is the token's no longer.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(super) fn reopen(&mut self, handle: SessionHandle, read_write: bool) -> Result<bool> {
+        let Some(counted) = self.token.session_opened(&self.storage, read_write)? else { return Ok(false) };
+        (self.handle, self.counted, self.read_write) = (handle, counted, read_write);
+        self.revocations.set(self.token.revocations());
+        Ok(true)
+    }
+
+    /// Whether it is open, under this handle.
+    #[inline]
+    pub(super) fn is_open_as(&self, handle: SessionHandle) -> bool {
+        self.handle == handle && handle != CK_INVALID_HANDLE
+    }
+
+    /// The shard that it was counted in, of the thread that opened it.
+    pub(super) fn shard(&self) -> usize {
+        self.counted.shard()
+    }
+
+    /// Whether it is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.handle != CK_INVALID_HANDLE
     }
 
     /// Its handle.
@@ -150,10 +196,12 @@ impl Session {
     }
 
     /// Ends it: its operations and objects with it; the last one of a token logs out.
-    pub(super) fn close(self) {
-        drop((self.running, self.recent));
-        let objects_of = self.has_objects.get().then_some(self.handle);
-        self.token.session_closed(objects_of, self.read_write);
+    pub(super) fn close(&mut self) {
+        self.running.get_mut().end();
+        self.recent.get_mut().forget();
+        let objects_of = self.has_objects.replace(false).then_some(self.handle);
+        self.handle = CK_INVALID_HANDLE;
+        self.token.session_closed(objects_of, self.counted);
     }
 
     /// Whose the session objects are that are made in it.
@@ -178,9 +226,14 @@ impl Session {
     pub(super) fn let_go_of_revoked_keys(&self) {
         let now = self.token.revocations();
         if self.revocations.replace(now) != now {
-            self.running().let_go();
-            self.recent().let_go();
+            self.let_go();
         }
+    }
+
+    /// The same of a key that this session itself destroyed.
+    pub(super) fn let_go(&self) {
+        self.running().let_go();
+        self.recent().let_go();
     }
 
     /// Takes in what other processes changed.

@@ -2,13 +2,15 @@
 //!
 //! Every call looks its session up, so the way to it writes nothing that another session's call writes: a handle
 //! holds the number of the session's place, places never move, and the one lock that is taken is the session's
-//! own. It is held for the whole call, because a session does one thing at a time.
+//! own. It is held for the whole call, because a session does one thing at a time. Opening and closing write nothing in
+//! common either: threads have lists of free places of their own.
 
 use super::SessionHandle;
 use super::session::Session;
 use crate::error::{Error, Result, Rv};
+use crate::kernel::lock::{MappedMutexGuard, Mutex, MutexGuard};
+use crate::kernel::shard::{Apart, SHARDS, next_number, shard};
 use once_cell::sync::OnceCell;
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Bits of a handle that number the place; the others count sessions.
@@ -17,7 +19,8 @@ const PLACE_BITS: u32 = 20;
 const FIRST_BLOCK: usize = 64;
 const BLOCKS: usize = (PLACE_BITS - FIRST_BLOCK.ilog2() + 1) as usize;
 
-/// Room for one session at a time. Two cache lines at least, because neighbours are fetched in pairs.
+/// Room for one session at a time, and where the last one stays when it is closed. Two cache lines at least, because
+/// neighbours are fetched in pairs.
 #[derive(Default)]
 #[repr(align(128))]
 struct Place(Mutex<Option<Session>>);
@@ -29,7 +32,8 @@ pub struct Sessions {
     blocks: [OnceCell<Box<[Place]>>; BLOCKS],
     /// Places taken so far, the free ones among them included.
     taken: AtomicUsize,
-    free: Mutex<Vec<usize>>,
+    /// Free places, by the thread that opened the last session there.
+    free: [Apart<Mutex<Vec<usize>>>; SHARDS],
     /// Counts handles: they outlive C_Finalize and fork in that none is given out twice.
     serial: &'static AtomicU64,
 }
@@ -55,7 +59,7 @@ impl Sessions {
         Sessions {
             blocks: [const { OnceCell::new() }; BLOCKS],
             taken: AtomicUsize::new(0),
-            free: Mutex::default(),
+            free: [const { Apart(Mutex::new(Vec::new())) }; SHARDS],
             serial,
         }
     }
@@ -70,9 +74,13 @@ impl Sessions {
         self.blocks.iter().filter_map(OnceCell::get).flatten()
     }
 
-    /// A place that is free, and its number.
+    /// A place that is free, and its number: one that this thread used last, or else another thread.
     fn take_place(&self) -> Result<(usize, &Place)> {
-        let free = self.free.lock().pop();
+        let own = shard();
+        let free = self.free[own].0.lock().pop().or_else(|| {
+            (1..SHARDS)
+                .find_map(|i| self.free[(own + i) % SHARDS].0.try_lock().and_then(|mut free| free.pop()))
+        });
         let number = free.unwrap_or_else(|| self.taken.fetch_add(1, Ordering::Relaxed));
         let (block, at) = position(number);
         let Some(cell) = self.blocks.get(block) else {
@@ -83,19 +91,24 @@ impl Sessions {
         Ok((number, &block[at]))
     }
 
-    /// Puts in the session that `open` makes for a handle nobody has had.
+    /// Opens a session as `open` does under a handle nobody has had, in a place where a closed one may be.
     ///
     /// # Errors
-    /// CKR_SESSION_COUNT.
-    pub fn insert(&self, open: impl FnOnce(SessionHandle) -> Session) -> Result<SessionHandle> {
+    /// CKR_SESSION_COUNT; those of `open`.
+    pub fn open(
+        &self,
+        open: impl FnOnce(SessionHandle, &mut Option<Session>) -> Result<()>,
+    ) -> Result<SessionHandle> {
         let (number, place) = self.take_place()?;
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        if serial >> (u64::BITS - PLACE_BITS) != 0 {
-            fail!(SessionCount, "this process has used up all session handles");
-        }
-        let handle = (serial << PLACE_BITS | number as u64) as SessionHandle;
-        *place.0.lock() = Some(open(handle));
-        Ok(handle)
+        let serial = next_number(self.serial);
+        let opened = match serial >> (u64::BITS - PLACE_BITS) {
+            0 => {
+                let handle = (serial << PLACE_BITS | number as u64) as SessionHandle;
+                open(handle, &mut place.0.lock()).map(|()| handle)
+            }
+            _ => Err(Rv::SessionCount.because("this process has used up all session handles")),
+        };
+        opened.inspect_err(|_| self.free[shard()].0.lock().push(number))
     }
 
     /// The session of a handle.
@@ -106,41 +119,53 @@ impl Sessions {
     pub fn find(&self, handle: SessionHandle) -> Result<Held<'_>> {
         let Some(place) = self.place(number_of(handle)) else { return Err(no_session(handle)) };
         let held = MutexGuard::try_map(place.0.lock(), |session| {
-            session.as_mut().filter(|session| session.handle() == handle)
+            session.as_mut().filter(|session| session.is_open_as(handle))
         });
         held.map_err(|_| no_session(handle))
     }
 
-    /// Takes a session out, once the call that uses it has ended.
+    /// Closes a session, once the call that uses it has ended.
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    pub fn remove(&self, handle: SessionHandle) -> Result<Session> {
-        let number = number_of(handle);
-        let place = self.place(number).ok_or_else(|| no_session(handle))?;
-        let session = place.0.lock().take_if(|session| session.handle() == handle);
-        let session = session.ok_or_else(|| no_session(handle))?;
-        self.free.lock().push(number);
-        Ok(session)
+    pub fn close(&self, handle: SessionHandle) -> Result<()> {
+        self.end(self.find(handle)?);
+        Ok(())
+    }
+
+    fn end(&self, mut session: Held<'_>) {
+        let (number, home) = (number_of(session.handle()), session.shard());
+        session.close();
+        drop(session);
+        self.free[home].0.lock().push(number);
     }
 
     /// Calls `act` for every session that no call uses at this moment.
     pub fn for_each_idle(&self, act: impl Fn(&Session)) {
         for place in self.places() {
-            if let Some(Some(session)) = place.0.try_lock().as_deref() {
+            if let Some(Some(session)) = place.0.try_lock().as_deref()
+                && session.is_open()
+            {
                 act(session);
             }
         }
     }
 
-    /// Takes out all sessions for which `choose` is true, each once the call that uses it has ended.
-    pub fn remove_all(&self, choose: impl Fn(&Session) -> bool) -> Vec<Session> {
-        let mut removed = Vec::new();
+    /// Closes all sessions for which `choose` is true, each once the call that uses it has ended.
+    pub fn close_all(&self, choose: impl Fn(&Session) -> bool) {
         for place in self.places() {
-            removed.extend(place.0.lock().take_if(|session| choose(session)));
+            let chosen = MutexGuard::try_map(place.0.lock(), |session| {
+                session.as_mut().filter(|session| session.is_open() && choose(session))
+            });
+            chosen.into_iter().for_each(|session| self.end(session));
         }
-        self.free.lock().extend(removed.iter().map(|session| number_of(session.handle())));
-        removed
+    }
+
+    /// Drops closed sessions, with what they hold of their token.
+    pub fn forget_closed(&self) {
+        for mut place in self.places().filter_map(|place| place.0.try_lock()) {
+            place.take_if(|session| !session.is_open());
+        }
     }
 }
 

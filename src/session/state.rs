@@ -60,8 +60,9 @@ impl Session {
         let (in_parts, context) = rest.split_first().ok_or_else(no_state)?;
         let number = u64::from_be_bytes(*number) as CK_MECHANISM_TYPE;
         let row = self.mechanism(number).map_err(|error| error.recode(Rv::SavedStateInvalid))?;
-        let context = Context::restore(row.digest.ok_or_else(no_state)?, context)?;
-        Ok(Digesting { row, context, in_parts: *in_parts != 0, has_key: false })
+        let hash = row.digest.ok_or_else(no_state)?;
+        let context = Some(Box::new(Context::restore(hash, context)?));
+        Ok(Digesting { row, hash, context, in_parts: *in_parts != 0, has_key: false })
     }
 }
 
@@ -80,9 +81,11 @@ fn saved(running: &mut Running) -> Result<Vec<u8>> {
     if digesting.has_key {
         fail!(StateUnsaveable, "a key was digested");
     }
-    let Some(context) = digesting.context.save() else {
-        fail!(StateUnsaveable, "{} shows no state", digesting.row.name)
+    let context = match &digesting.context {
+        Some(context) => context.save(),
+        None => Context::new(digesting.hash)?.save(),
     };
+    let Some(context) = context else { fail!(StateUnsaveable, "{} shows no state", digesting.row.name) };
     let number = (digesting.row.number as u64).to_be_bytes();
     let body = [&number[..], &[u8::from(digesting.in_parts)], &context].concat();
     Ok([&MAGIC[..], &checksum(&body), &body].concat())

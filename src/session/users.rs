@@ -100,12 +100,20 @@ impl Session {
         self.token_to_change()?.set_limited_write(on)
     }
 
-    /// Writes a backup of the token to a new file.
+    /// Writes a backup of the token to a new file, for an escrow key too if its public half is given.
     ///
     /// # Errors
     /// As [`Token::backup`].
-    pub fn backup_token(&self, path: &Path) -> Result<()> {
-        self.token().backup(path)
+    pub fn backup_token(&self, path: &Path, escrow: Option<&[u8]>) -> Result<()> {
+        self.token().backup(path, escrow)
+    }
+
+    /// Writes the token in today's format, as far as an SO can.
+    ///
+    /// # Errors
+    /// As [`Token::upgrade`].
+    pub fn upgrade_token(&self) -> Result<()> {
+        self.token_to_change()?.upgrade()
     }
 
     /// Checks the whole token.

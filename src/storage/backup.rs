@@ -2,11 +2,13 @@
 //!
 //! A backup is taken from one consistent state while others write. Its records stay sealed as they are in the
 //! token; around them is a second seal over the whole file, so that nothing of it is read, changed, cut off or put
-//! together from two files without a PIN of the token as it was then.
+//! together from two files without a PIN of the token as it was then, or the escrow key it was made for.
 
 use super::codec::{MAX_BYTES, Reader, Writer};
-use super::keyring::{Role, TokenId, TokenKeys, user_records};
-use super::meta;
+use super::escrow::{self, EscrowId};
+use super::keyring::{Role, TokenId, TokenKeys, User, user_records};
+use super::meta::{self, Meta};
+use super::set;
 use super::{Changes, Record, Revision, Stamp};
 use crate::crypto::Secret;
 use crate::crypto::seal::{self, NONCE, TAG, random_array, sha256};
@@ -14,7 +16,8 @@ use crate::error::{Error, Result, Rv};
 use std::io::{ErrorKind, Read, Write};
 
 const MAGIC: &[u8; 8] = b"CofferBk";
-const FORMAT: u8 = 1;
+/// Without an escrow key, and with one.
+const FORMATS: [u8; 2] = [1, 2];
 /// Plain bytes of every sealed piece but the last. A record may go over several.
 const PIECE: usize = 1 << 20;
 /// The largest header that is read: more than 1024 users' records.
@@ -24,9 +27,11 @@ const MAX_HEADER: usize = 8 << 20;
 pub(super) struct Header {
     pub(super) token: TokenId,
     pub(super) revision: Revision,
-    salt: [u8; 16],
+    pub(super) salt: [u8; 16],
     /// The records `m` and `u`.
     pub(super) records: Vec<Record>,
+    /// What opens with an escrow key.
+    pub(super) escrow: Option<Vec<u8>>,
 }
 
 fn failed(error: std::io::Error) -> Error {
@@ -97,17 +102,61 @@ impl Pieces {
     }
 }
 
-/// Writes a backup of what was loaded.
-pub(super) fn write(to: &mut dyn Write, token: &TokenKeys, changes: &Changes) -> Result<()> {
+/// What a backup says of itself to whoever can read the file. Nothing of it is authenticated before it is restored.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// What the token said of itself.
+    pub meta: Meta,
+    /// The state that was backed up.
+    pub revision: Revision,
+    /// The roles and names of those whose PINs open it.
+    pub users: Vec<(Role, String)>,
+    /// The escrow key that opens it.
+    pub escrow: Option<EscrowId>,
+}
+
+/// Reads what a backup says of itself.
+///
+/// # Errors
+/// CKR_TOKEN_NOT_RECOGNIZED if it is no backup; CKR_DEVICE_ERROR if it is damaged or cannot be read.
+pub fn outside(from: &mut dyn Read) -> Result<Outside> {
+    let (header, _) = header(from)?;
+    let (mut meta, mut users) = (None, Vec::new());
+    for record in &header.records {
+        let body = set::body(record, None)?;
+        if record.key == meta::RECORD {
+            meta = Some(Meta::parse(body)?);
+        } else {
+            let user = User::parse(body)?;
+            users.push((user.role, user.name));
+        }
+    }
+    let Some(meta) = meta else { fail!(DeviceError, "the backup lacks the token's own record") };
+    let escrow = header.escrow.as_deref().map(escrow::recipient).transpose()?;
+    Ok(Outside { meta, revision: header.revision, users, escrow })
+}
+
+/// Writes a backup of what was loaded; with an escrow key's public half and the admin key, for that too.
+pub(super) fn write(
+    to: &mut dyn Write,
+    token: &TokenKeys,
+    changes: &Changes,
+    escrow: Option<(&[u8], &Secret)>,
+) -> Result<()> {
     let salt: [u8; 16] = random_array();
+    let grant = escrow.map(|(public, admin)| escrow::grant(public, token, admin, &salt)).transpose()?;
     let (heads, body): (Vec<&Record>, Vec<&Record>) =
         changes.records.iter().partition(|record| in_the_header(record));
     let header = Writer::default().raw(&token.id).u64(changes.upto.0).raw(&salt).u32(heads.len() as u32);
-    let header = heads.into_iter().fold(header, put).0;
+    let header = heads.into_iter().fold(header, put);
+    let (format, header) = match grant {
+        None => (FORMATS[0], header.0),
+        Some(grant) => (FORMATS[1], header.bytes(&grant).0),
+    };
     if header.len() > MAX_HEADER {
         fail!(DeviceMemory, "more users than a backup has room for");
     }
-    let start = Writer::default().raw(MAGIC).u8(FORMAT).bytes(&header).0;
+    let start = Writer::default().raw(MAGIC).u8(format).bytes(&header).0;
     to.write_all(&start).map_err(failed)?;
     let mut pieces = Pieces::new(token, &salt, &start);
     let mut buffer = Writer::default().u64(body.len() as u64);
@@ -131,8 +180,8 @@ pub(super) fn header(from: &mut dyn Read) -> Result<(Header, Vec<u8>)> {
         fail!(TokenNotRecognized, "not a backup of a Coffer token");
     }
     let (format, len) = (reader.u8()?, reader.u32()? as usize);
-    if format != FORMAT {
-        fail!(TokenNotRecognized, "backup format {format}, but this Coffer knows {FORMAT}");
+    if !FORMATS.contains(&format) {
+        fail!(TokenNotRecognized, "backup format {format}, but this Coffer knows {FORMATS:?}");
     }
     if len > MAX_HEADER {
         fail!(DeviceError, "the backup claims a header of {len} bytes");
@@ -143,8 +192,9 @@ pub(super) fn header(from: &mut dyn Read) -> Result<(Header, Vec<u8>)> {
     let (token, revision, salt) = (fields.array()?, Revision(fields.u64()?), fields.array()?);
     let count = fields.u32()?;
     let records = (0..count).map(|_| take(&mut fields)).collect::<Result<_>>()?;
+    let escrow = if format == FORMATS[1] { Some(fields.bytes()?.to_vec()) } else { None };
     fields.end()?;
-    Ok((Header { token, revision, salt, records }, [&start[..], &header].concat()))
+    Ok((Header { token, revision, salt, records, escrow }, [&start[..], &header].concat()))
 }
 
 /// Reads the rest of a backup: everything that the token was.

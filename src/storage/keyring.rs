@@ -351,7 +351,7 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 pub struct TokenKeys {
     /// Of the token these keys are for.
     pub id: TokenId,
-    key: Secret,
+    pub(super) key: Secret,
     pub(super) record_mac: Hmac,
     pub(super) set_tag: Hmac,
     pub(super) set_seal: Secret,

@@ -11,9 +11,10 @@
 //! docs/storage-format.md has every byte.
 
 pub mod audit;
-mod backup;
+pub mod backup;
 pub mod codec;
 mod connection;
+pub mod escrow;
 mod grant;
 mod group;
 pub mod keyring;

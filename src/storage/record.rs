@@ -78,7 +78,23 @@ impl Blob {
     }
 }
 
-/// What all the seals of one version of an object are bound to.
+/// What all the seals of one version of an object are bound to, and room for the blob's number behind it.
+struct Binding([u8; BOUND + 1]);
+
+const BOUND: usize = 16 + 2 * 16 + 8 + 1 + 8 + 16;
+
+impl Binding {
+    fn bytes(&self) -> &[u8] {
+        &self.0[..BOUND]
+    }
+
+    /// The associated data of a blob.
+    fn of(&mut self, blob: Blob) -> &[u8] {
+        self.0[BOUND] = blob as u8;
+        &self.0
+    }
+}
+
 fn binding(
     token: &TokenId,
     id: &ObjectId,
@@ -86,25 +102,30 @@ fn binding(
     private: bool,
     class: u64,
     owner: &UserId,
-) -> Vec<u8> {
-    let to = Writer::default().raw(b"coffer-1 object\0").raw(token).raw(id);
-    to.u64(revision.0).u8(private.into()).u64(class).raw(owner).0
-}
-
-fn blob_aad(binding: &[u8], blob: Blob) -> Vec<u8> {
-    [binding, &[blob as u8]].concat()
+) -> Binding {
+    let (revision, class) = (revision.0.to_be_bytes(), class.to_be_bytes());
+    let parts: [&[u8]; 7] = [b"coffer-1 object\0", token, id, &revision, &[private.into()], &class, owner];
+    let mut bound = Binding([0; BOUND + 1]);
+    let mut at = 0;
+    for part in parts {
+        bound.0[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    bound
 }
 
 impl Content<'_> {
     /// The record's body as of `revision`; `own` is the owner's.
     pub(super) fn body(&self, token: &TokenId, revision: Revision, own: &OwnGrants) -> Result<Vec<u8>> {
-        let bound = binding(token, &self.id, revision, self.private, self.class, &self.owner);
+        let mut bound = binding(token, &self.id, revision, self.private, self.class, &self.owner);
         let key = random_key();
-        let sealed =
-            |blob: Blob, plain: &[u8]| seal::seal(&key, &blob.nonce(), &blob_aad(&bound, blob), plain);
+        let mut sealed = |blob: Blob, plain: &[u8]| seal::seal(&key, &blob.nonce(), bound.of(blob), plain);
         let secrets = if self.secrets.is_empty() { Vec::new() } else { sealed(Blob::Secrets, self.secrets)? };
         let (grants, attributes) = match self.private {
-            true => (self.grants(&bound, own, &key)?, sealed(Blob::Attributes, self.attributes)?),
+            true => {
+                let attributes = sealed(Blob::Attributes, self.attributes)?;
+                (self.grants(bound.bytes(), own, &key)?, attributes)
+            }
             false => (vec![Grant::clear(self.owner, &key)], self.attributes.into()),
         };
         let to = Writer::default().u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
@@ -167,7 +188,7 @@ impl<'a> Stored<'a> {
         !self.secrets.is_empty()
     }
 
-    fn binding(&self, token: &TokenId) -> Vec<u8> {
+    fn binding(&self, token: &TokenId) -> Binding {
         binding(token, &self.id, self.revision, self.private, self.class, &self.owner)
     }
 
@@ -195,9 +216,9 @@ impl<'a> Stored<'a> {
             Blob::Attributes => &self.attributes,
             Blob::Secrets => &self.secrets,
         };
-        let bound = self.binding(token);
-        let key = self.data_key(&bound, opener)?;
-        seal::open(&key, &blob.nonce(), &blob_aad(&bound, blob), sealed).ok_or_else(|| self.damaged())
+        let mut bound = self.binding(token);
+        let key = self.data_key(bound.bytes(), opener)?;
+        seal::open(&key, &blob.nonce(), bound.of(blob), sealed).ok_or_else(|| self.damaged())
     }
 
     /// The attributes, whoever may read them.

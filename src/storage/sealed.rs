@@ -22,7 +22,7 @@ use super::{Batch, Changes, Record, Revision, Stamp, Storage, View};
 use crate::crypto::Secret;
 use crate::crypto::seal::{random_array, random_key};
 use crate::error::{Error, Result, Rv};
-pub use backup::restore;
+pub use backup::{restore, restore_by_escrow};
 pub use loading::Loaded;
 use parking_lot::Mutex;
 use pins::Opened;
@@ -386,7 +386,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
         Ok((keys, loaded, wrong))
     }
 
-    /// Declares the records that are there to be the token: the operator's decision, after a rescue.
+    /// Declares the records that are there to be the token, without the objects that are damaged or forged, which go:
+    /// the operator's decision, after a rescue.
     pub fn accept(&self, keys: &Keys) -> Result<()> {
         loop {
             let changes = self.storage.load(Revision(0))?;
@@ -397,7 +398,15 @@ impl<S: Storage + ?Sized> Sealed<S> {
                     return Ok(Batch::default());
                 }
                 let mut author = Author::recount(view, &keys.token);
-                changes.records.iter().for_each(|record| author.keep(record));
+                for record in &changes.records {
+                    match object_of(&record.key) {
+                        Some(_) if set::body(record, Some(&keys.token)).is_err() => {
+                            // It was not counted, so there is nothing to take out.
+                            author.delete_plain(record.key.clone());
+                        }
+                        _ => author.keep(record),
+                    }
+                }
                 author.finish()
             })?;
             if !stale {
@@ -468,12 +477,23 @@ impl<S: Storage + ?Sized> Sealed<S> {
         .map(drop)
     }
 
-    /// Writes the token in today's format: a hook for the operator, since nothing needs it to be used.
+    /// Writes what an SO can write, the token's own record and its users, in today's format. Nothing needs it to be
+    /// used; objects follow when their owners next write them.
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's.
     pub fn upgrade(&self, so: &Keys) -> Result<()> {
-        self.alter(so, &Alteration::default())
+        so.admin()?;
+        self.write(so, &mut |author, view| {
+            author.put(meta::RECORD.into(), load_meta(view)?.body())?;
+            for role in [Role::So, Role::User] {
+                for user in load_users(view, role, Some(&so.token))? {
+                    author.put(user_record(role, &user.name), user.body())?;
+                }
+            }
+            Ok(())
+        })
+        .map(drop)
     }
 
     /// The attributes of an object: for a private one, by the keys of its owner.

@@ -264,6 +264,8 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Verified {
     pub(super) upto: Revision,
+    /// What a complete load brought; goes to `seen` with the first look at changes.
+    loaded: Vec<(Name, Revision, bool)>,
     seen: HashMap<Name, Revision>,
     have: Set,
     want: Option<Set>,
@@ -275,12 +277,17 @@ impl Verified {
     /// # Errors
     /// CKR_DEVICE_ERROR if the records are not those that were written.
     pub(super) fn take(&mut self, token: &TokenKeys, tally: Tally, upto: &Upto) -> Result<()> {
+        let mut changed = tally.changed;
         if upto.complete {
             *self = Verified::default();
-            self.seen.reserve(tally.changed.len());
+            self.loaded = std::mem::take(&mut changed);
+            self.loaded.shrink_to_fit();
+        } else {
+            let loaded = std::mem::take(&mut self.loaded);
+            self.seen.extend(loaded.into_iter().map(|(name, revision, _)| (name, revision)));
         }
         self.have.join(&tally.there);
-        for (name, revision, there) in tally.changed {
+        for (name, revision, there) in changed {
             let old = match there {
                 true => self.seen.insert(name.clone(), revision),
                 false => self.seen.remove(&name),

@@ -138,7 +138,16 @@ impl Sqlite {
 
     /// Writes everything back into the one file and closes it: before it is renamed or copied.
     pub fn close(self) -> Result<()> {
+        // Closing writes back as well, but says nothing of a disk that has no room for it.
+        let written_back = self
+            .connection
+            .lock()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            .map_err(|error| self.failed(error))?;
         let path = self.path;
+        if written_back != 0 {
+            fail!(FunctionFailed, "{}: another process keeps it busy", path.display());
+        }
         self.connection.close().map_err(|error| sqlite(&path, error))
     }
 

@@ -1,5 +1,6 @@
 //! Objects on their way out of the storage: opened as far as an index needs them, their secrets left where they are.
 
+use super::objects::{INDEXED, IndexKeys, Indexer};
 use super::token::Login;
 use crate::error::Result;
 use crate::object::{Attributes, Name, Packed, Secrets, Vault};
@@ -15,6 +16,7 @@ pub(super) struct Arrival {
     pub(super) revision: Revision,
     /// `None` if it does not open for who is logged in.
     attributes: Option<Result<Packed>>,
+    pub(super) keys: IndexKeys,
     secrets: Whereabouts,
 }
 
@@ -32,7 +34,12 @@ enum Whereabouts {
 
 impl Arrival {
     /// Opens it for `user`, if one is logged in.
-    pub(super) fn open(sealed: &Sealed<Sqlite>, stored: Stored<'_>, user: Option<&Keys>) -> Arrival {
+    pub(super) fn open(
+        sealed: &Sealed<Sqlite>,
+        stored: Stored<'_>,
+        user: Option<&Keys>,
+        indexer: &Indexer,
+    ) -> Arrival {
         let (id, revision) = (stored.id, stored.revision);
         let attributes = match (stored.public_attributes(), user) {
             (Some(attributes), _) => Some(Packed::new(attributes)),
@@ -49,7 +56,9 @@ impl Arrival {
                 Whereabouts::Storage { borrowed: user.is_some_and(|keys| keys.user() != stored.owner) }
             }
         };
-        Arrival { id, revision, attributes, secrets }
+        let packed = attributes.as_ref().and_then(|attributes| attributes.as_ref().ok());
+        let keys = packed.map_or([None; _], |packed| indexer.keys(packed.bytes_of(INDEXED)));
+        Arrival { id, revision, attributes, keys, secrets }
     }
 
     /// Its secrets, to be opened at first use, and its attributes.

@@ -24,9 +24,14 @@ impl Token {
     pub(super) fn audit_log(&self) -> Result<Arc<Log>> {
         let opened = self.initialised()?;
         let meta = opened.sealed.info()?.meta;
-        let log = opened
-            .audit
-            .get_or_init(|| Arc::new(Log::new(self.place.directory(), meta.token, &meta.serial())));
+        let log = opened.audit.get_or_init(|| {
+            Arc::new(Log::new(
+                self.place.directory(),
+                meta.token,
+                &meta.serial(),
+                self.config.audit_file_size,
+            ))
+        });
         Ok(log.clone())
     }
 
@@ -120,14 +125,14 @@ impl Token {
         let log = self.audit_log()?;
         let (signer, remembered) = self
             .as_so(|opened, keys| Ok((opened.sealed.audit_signer(keys)?, opened.sealed.audit_head(keys)?)))?;
-        let mut number = 0;
-        log.verify(&signer, remembered, &mut |line, fault| {
-            number += 1;
-            match fault {
-                Some(fault) if faults_only => notify(number, 0, Some(&format!("line {number}: {fault}"))),
-                None if faults_only => notify(number, 0, None),
-                _ => notify(number, 0, Some(line)),
+        log.verify(&signer, remembered, &mut |number, line, fault| match fault {
+            Some(fault) if faults_only => {
+                notify(number as usize, 0, Some(&format!("line {number}: {fault}")))
             }
+            None if faults_only => notify(number as usize, 0, None),
+            // Of what is cut off there is nothing to tell.
+            _ if line.is_empty() => Ok(()),
+            _ => notify(number as usize, 0, Some(line)),
         })
     }
 }

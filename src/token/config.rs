@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every key optional.
 
 use crate::error::{Result, Rv};
+use crate::log::{self, Level};
 use serde::Deserialize;
 use std::env;
 use std::fs;
@@ -55,7 +56,7 @@ pub enum Audit {
 }
 
 /// What the file says.
-#[derive(Clone, Default, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the tokens are, a file each.
@@ -68,13 +69,37 @@ pub struct Config {
     pub mode: Mode,
     /// What is written to the audit log.
     pub audit: Audit,
+    /// Bytes from which on another file of the audit log is begun; 0: never.
+    pub audit_file_size: u64,
     /// `error`, `warn`, `info`, `debug` or `trace`; `warn` unless said.
     pub log_level: Option<String>,
-    /// Where the log goes; standard error unless said.
+    /// Where the log goes: to `log_file` if that is named, else to standard error, unless said.
+    pub log_to: Option<log::Kind>,
+    /// The file of the log.
     pub log_file: Option<PathBuf>,
+    /// Where syslog or the journal listen, if not where they usually do.
+    pub log_socket: Option<PathBuf>,
     /// Whether the application lets the library start threads of its own: not what the file says, but C_Initialize.
     #[serde(skip)]
     pub may_start_threads: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            token_dir: PathBuf::new(),
+            profile: Profile::default(),
+            policy: Policy::default(),
+            mode: Mode::default(),
+            audit: Audit::default(),
+            audit_file_size: 64 << 20,
+            log_level: None,
+            log_to: None,
+            log_file: None,
+            log_socket: None,
+            may_start_threads: false,
+        }
+    }
 }
 
 /// The file that the program itself names.
@@ -110,6 +135,24 @@ impl Config {
         Ok(config)
     }
 
+    /// Sets up the log as the file says.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR, naming the key or the file that is wrong.
+    pub fn configure_log(&self) -> Result<()> {
+        let level = self.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
+        let kind = self.log_to.unwrap_or(match self.log_file {
+            Some(_) => log::Kind::File,
+            None => log::Kind::Stderr,
+        });
+        let path = match (kind, &self.log_file, &self.log_socket) {
+            (log::Kind::File, None, _) => fail!(GeneralError, "log_to = \"file\" wants log_file as well"),
+            (log::Kind::File, file, _) => file.as_deref(),
+            (_, _, socket) => socket.as_deref(),
+        };
+        log::configure(level, kind, path)
+    }
+
     /// `None` if there is no such file.
     fn read(path: &Path) -> Result<Option<Config>> {
         let text = match fs::read_to_string(path) {
@@ -125,6 +168,7 @@ impl Config {
                     config.token_dir = beside.join(config.token_dir);
                 }
                 config.log_file = config.log_file.map(|file| beside.join(file));
+                config.log_socket = config.log_socket.map(|file| beside.join(file));
                 Ok(Some(config))
             }
             Err(error) => fail!(GeneralError, "{}: {}", path.display(), error.message()),

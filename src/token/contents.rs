@@ -2,8 +2,9 @@
 
 use super::arrival::{Arrival, Vaults};
 use super::built_in::BuiltIn;
-use super::objects::{Home, Objects, present};
+use super::objects::{Home, Indexer, Objects, present};
 use super::quorum::{Service, is_guarded};
+use super::session_objects::{SessionObjects, new_handle};
 use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
@@ -40,7 +41,7 @@ impl Token {
     fn take_in(&self, opened: &Opened) -> Result<()> {
         let login = self.login.read();
         let mut objects = self.objects.write();
-        let loaded = match self.load(opened, objects.revision, login.as_ref()) {
+        let loaded = match self.load(opened, objects.revision, login.as_ref(), &objects.indexer()) {
             Err(error) if error.rv() == Rv::DeviceRemoved => {
                 // Another process has initialised the token anew: the login is no more.
                 drop((objects, login));
@@ -58,6 +59,7 @@ impl Token {
         opened: &Opened,
         since: Revision,
         login: Option<&Login>,
+        indexer: &Indexer,
     ) -> Result<Loaded<Arrival>> {
         let keys = login.map(|login| &*login.keys);
         // The SO holds the token key but has no private objects.
@@ -66,7 +68,9 @@ impl Token {
             true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
             false => 1,
         };
-        opened.sealed.take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user))
+        opened
+            .sealed
+            .take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user, indexer))
     }
 
     /// Brings `objects` up to date.
@@ -80,7 +84,7 @@ impl Token {
         for (_, error) in &loaded.refused {
             log!(Error, "the token in slot {}: {error}", self.slot());
         }
-        if loaded.complete {
+        if loaded.complete && objects.has_stored() {
             let there: HashSet<ObjectId> = loaded.stored.iter().map(|arrival| arrival.id).collect();
             objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
         }
@@ -91,13 +95,19 @@ impl Token {
         }
         let vaults = Vaults::new(&opened.sealed, login);
         objects.reserve(loaded.stored.len());
-        for arrival in loaded.stored {
+        // The oldest first, so that handles ascend by age in every process.
+        let mut order: Vec<(Revision, usize)> =
+            loaded.stored.iter().enumerate().map(|(at, arrival)| (arrival.revision, at)).collect();
+        order.sort_unstable();
+        let mut arrivals: Vec<_> = loaded.stored.into_iter().map(Some).collect();
+        for arrival in order.into_iter().filter_map(|(_, at)| arrivals[at].take()) {
             let home = Home::Stored(arrival.id, arrival.revision);
             let handle = objects.handle_of(&arrival.id);
             let known = handle.and_then(|handle| objects.get(handle));
             if known.is_some_and(|(_, there)| there == home) {
                 continue;
             }
+            let keys = arrival.keys;
             let (secrets, attributes) = arrival.split(&vaults);
             match (attributes, known) {
                 (Some(Ok(attributes)), Some((old, _))) => {
@@ -106,7 +116,7 @@ impl Token {
                 }
                 (Some(Ok(attributes)), None) => {
                     let object = Object::stored(self.next_handle(), attributes, secrets);
-                    objects.insert(Arc::new(object), home);
+                    objects.insert_by(Arc::new(object), home, keys);
                 }
                 (unusable, _) => {
                     if let Some(Err(error)) = unusable {
@@ -125,7 +135,7 @@ impl Token {
     }
 
     pub(super) fn next_handle(&self) -> Handle {
-        self.handles.fetch_add(1, Ordering::Relaxed) as Handle
+        new_handle(self.handles, None)
     }
 
     fn visible(&self, object: &Object) -> bool {
@@ -137,15 +147,15 @@ impl Token {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, handle: Handle) -> Result<Arc<Object>> {
-        let objects = self.objects.read();
-        match objects.get(handle) {
-            Some((object, _)) => present(Some(object).filter(|object| self.visible(object)), handle).cloned(),
-            None => {
-                drop(objects);
-                let opened = self.opened.read();
-                present(opened.as_ref().and_then(|opened| opened.built_in.object(handle)), handle).cloned()
-            }
+        let object = match SessionObjects::is_one(handle) {
+            true => self.session_objects.get(handle),
+            false => self.objects.read().get(handle).map(|(object, _)| object.clone()),
+        };
+        if let Some(object) = object {
+            return present(Some(object).filter(|object| self.visible(object)), handle);
         }
+        let opened = self.opened.read();
+        present(opened.as_ref().and_then(|opened| opened.built_in.object(handle)), handle).cloned()
     }
 
     /// All objects that the application may see and that match, in ascending order.
@@ -155,7 +165,10 @@ impl Token {
             let found = opened.as_ref().map(|opened| opened.built_in.find(self, &opened.rules, template));
             return found.unwrap_or_default();
         }
-        self.objects.read().find(template, |object| self.visible(object))
+        let visible = |object: &Object| self.visible(object);
+        let mut found = self.objects.read().find(template, visible);
+        self.session_objects.find(template, visible, &mut found);
+        found
     }
 
     /// Makes an object: a token object is on disk when this returns, a session object ends with `owner`.
@@ -163,7 +176,7 @@ impl Token {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and as the storage.
     pub fn create(&self, owner: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
-        Ok(self.create_all(owner, vec![attributes])?[0])
+        self.keep(owner, [self.draft(owner, attributes)]).map(|[handle]| handle)
     }
 
     /// Makes two objects, or none.
@@ -176,21 +189,17 @@ impl Token {
         public: Attributes,
         private: Attributes,
     ) -> Result<(Handle, Handle)> {
-        let handles = self.create_all(owner, vec![public, private])?;
-        Ok((handles[0], handles[1]))
+        let drafts = [self.draft(owner, public), self.draft(owner, private)];
+        self.keep(owner, drafts).map(|[public, private]| (public, private))
     }
 
-    fn create_all(&self, owner: CK_SESSION_HANDLE, new: Vec<Attributes>) -> Result<Vec<Handle>> {
-        let drafts: Vec<(Object, ObjectId)> = new
-            .into_iter()
-            .map(|mut attributes| {
-                let id = new_id(&attributes);
-                attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-                let secrets = template::take_secrets(&mut attributes);
-                (Object::new(self.next_handle(), attributes, Secrets::opened(secrets)), id)
-            })
-            .collect();
-        self.keep(owner, drafts)
+    fn draft(&self, owner: CK_SESSION_HANDLE, mut attributes: Attributes) -> Draft {
+        let of_session = !attributes.is_true(CKA_TOKEN);
+        let id = new_id(of_session);
+        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
+        let secrets = template::take_secrets(&mut attributes);
+        let handle = new_handle(self.handles, of_session.then_some(owner));
+        (Object::new(handle, attributes, Secrets::opened(secrets)), id)
     }
 
     /// C_CopyObject, once the copy's attributes are judged.
@@ -203,66 +212,75 @@ impl Token {
         object: &Object,
         mut attributes: Attributes,
     ) -> Result<Handle> {
-        let id = object_id();
+        let of_session = !attributes.is_true(CKA_TOKEN);
+        let id = new_id(of_session);
         attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
+        let handle = new_handle(self.handles, of_session.then_some(owner));
         // The copy outlives what it was made of, and with it the place of the secrets.
         object.secrets()?;
-        Ok(self.keep(owner, vec![(object.copy(self.next_handle(), attributes), id)])?[0])
+        self.keep(owner, [(object.copy(handle, attributes), id)]).map(|[handle]| handle)
     }
 
     /// Stores those that are token objects and shows all.
-    fn keep(&self, owner: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
-        let stored: Vec<ObjectId> =
-            drafts.iter().filter(|(object, _)| object.is_token()).map(|(_, id)| *id).collect();
-        if stored.is_empty() {
-            return self.store(owner, drafts);
+    fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
+        let stored = || drafts.iter().filter(|(object, _)| object.is_token());
+        if stored().next().is_none() {
+            return Ok(drafts.map(|(object, _)| self.show(owner, object)));
         }
-        let hex = |id| String::from_utf8_lossy(&unique_id(id)).into_owned();
-        let ids = || stored.iter().map(hex).collect::<Vec<_>>().join(" ");
-        self.audited("create objects", ids, || self.store(owner, drafts))
+        let hex = |(_, id): &Draft| String::from_utf8_lossy(&unique_id(id)).into_owned();
+        let ids = stored().map(hex).collect::<Vec<_>>().join(" ");
+        self.audited("create objects", || ids, || self.store(owner, drafts))
     }
 
-    fn store(&self, owner: CK_SESSION_HANDLE, drafts: Vec<(Object, ObjectId)>) -> Result<Vec<Handle>> {
+    /// Puts a session object among the others. A private one ends with the login, also with one that ends just now.
+    fn show(&self, owner: CK_SESSION_HANDLE, object: Object) -> Handle {
+        let (handle, private) = (object.handle(), object.is_private());
+        let ended = || private && self.user() != Some(User::Normal);
+        self.session_objects.insert(Arc::new(object), owner, ended);
+        handle
+    }
+
+    fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
         let login = self.login.read();
         let mut records = Vec::new();
         for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
             records.push(Record::of(object, *id, None)?);
         }
-        let revision = match records.is_empty() {
-            true => Revision(0),
-            false => {
-                let puts: Vec<_> = records.iter().map(Record::put).collect();
-                match self.commit(login.as_ref(), &puts, None)? {
-                    Commit::Done(revision) => {
-                        let guarded = drafts.iter().filter(|(object, _)| is_guarded(object));
-                        guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
-                        revision
-                    }
-                    Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
-                }
+        let mut packed = Vec::with_capacity(records.len());
+        for record in &records {
+            packed.push(Packed::new(record.attributes.expose())?);
+        }
+        let puts: Vec<_> = records.iter().map(Record::put).collect();
+        let revision = match self.commit(login.as_ref(), &puts, None)? {
+            Commit::Done(revision) => {
+                let guarded = drafts.iter().filter(|(object, _)| is_guarded(object));
+                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
+                revision
             }
+            Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
         };
         let mut objects = self.objects.write();
-        let mut handles = Vec::with_capacity(drafts.len());
-        let mut records = records.into_iter();
-        for (mut object, id) in drafts {
-            if object.is_token()
-                && let Some(record) = records.next()
-            {
-                object = object.packed(Packed::new(record.attributes.expose())?);
+        let mut packed = packed.into_iter();
+        Ok(drafts.map(|(object, id)| {
+            if !object.is_token() {
+                return self.show(owner, object);
             }
-            let home = if object.is_token() { Home::Stored(id, revision) } else { Home::Session(owner) };
-            let mut handle = object.handle();
-            match (home, objects.handle_of(&id)) {
+            let object = match packed.next() {
+                Some(attributes) => object.packed(attributes),
+                None => object,
+            };
+            match objects.handle_of(&id) {
                 // Another thread's refresh was faster, and its handle may be in use already.
-                (_, Some(there)) => handle = there,
+                Some(there) => there,
                 // That refresh has seen the object destroyed again.
-                (Home::Stored(..), None) if objects.revision >= revision => {}
-                _ => objects.insert(Arc::new(object), home),
+                None if objects.revision >= revision => object.handle(),
+                None => {
+                    let handle = object.handle();
+                    objects.insert(Arc::new(object), Home::Stored(id, revision));
+                    handle
+                }
             }
-            handles.push(handle);
-        }
-        Ok(handles)
+        }))
     }
 
     fn commit(
@@ -289,25 +307,21 @@ impl Token {
 
     fn replace(&self, object: &Object, attributes: Attributes) -> Result<bool> {
         let new = Arc::new(object.with_attributes(attributes));
+        if SessionObjects::is_one(object.handle()) {
+            return Ok(self.session_objects.replace(object, new));
+        }
         let login = self.login.read();
-        let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
-        let home = match home {
-            Home::Session(_) => home,
-            Home::Stored(id, revision) => {
-                let record = Record::of(&new, id, Some(revision))?;
-                let guarded = self.guarded(Service::KeyManagement, object)?;
-                match self.commit(login.as_ref(), &[record.put()], guarded.as_ref())? {
-                    Commit::Done(revision) => Home::Stored(id, revision),
-                    Commit::Stale(_) => return Ok(false),
-                }
-            }
+        let Some(Home::Stored(id, revision)) = self.objects.read().home_of(object) else { return Ok(false) };
+        let record = Record::of(&new, id, Some(revision))?;
+        let guarded = self.guarded(Service::KeyManagement, object)?;
+        let home = match self.commit(login.as_ref(), &[record.put()], guarded.as_ref())? {
+            Commit::Done(revision) => Home::Stored(id, revision),
+            Commit::Stale(_) => return Ok(false),
         };
         let mut objects = self.objects.write();
-        match (objects.home_of(object), home) {
-            (Some(_), _) => objects.replace(new, home),
-            // A refresh has brought this change, or a later one.
-            (None, Home::Stored(..)) => {}
-            (None, Home::Session(_)) => return Ok(false),
+        // If it is current no longer, a refresh has brought this change, or a later one.
+        if objects.home_of(object).is_some() {
+            objects.replace(new, home);
         }
         Ok(true)
     }
@@ -319,26 +333,29 @@ impl Token {
     pub fn destroy(&self, object: &Object) -> Result<bool> {
         match object.is_token() {
             true => self.audited_change("destroy object", object, || self.remove(object)),
-            false => self.remove(object),
+            false => Ok(self.session_objects.remove(object)),
         }
     }
 
     fn remove(&self, object: &Object) -> Result<bool> {
         let login = self.login.read();
-        let Some(home) = self.objects.read().home_of(object) else { return Ok(false) };
-        if let Home::Stored(id, at) = home
-            && let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }], None)?
-        {
+        let Some(Home::Stored(id, at)) = self.objects.read().home_of(object) else { return Ok(false) };
+        if let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }], None)? {
             return Ok(false);
         }
-        let mut objects = self.objects.write();
-        let there = objects.get(object.handle()).is_some();
-        objects.remove(object.handle());
+        // A refresh may have noticed the end first; it is this thread's all the same.
+        self.objects.write().remove(object.handle());
+        Ok(true)
+    }
+
+    /// Tells the sessions that objects were revoked which they may hold.
+    pub fn announce_revocation(&self) {
         self.revocations.fetch_add(1, Ordering::Release);
-        // Of a stored object, a refresh may have noticed the end first; it is this thread's all the same.
-        Ok(there || matches!(home, Home::Stored(..)))
     }
 }
+
+/// A new object and its name.
+type Draft = (Object, ObjectId);
 
 /// An object as the storage takes it.
 struct Record {
@@ -374,8 +391,8 @@ impl Record {
 }
 
 /// The name of a new object. A session object's need only differ from its neighbours', and costs less.
-fn new_id(attributes: &Attributes) -> ObjectId {
-    if attributes.is_true(CKA_TOKEN) {
+fn new_id(of_session: bool) -> ObjectId {
+    if !of_session {
         return object_id();
     }
     let mut id = ObjectId::default();

@@ -1,4 +1,4 @@
-//! The objects of a token in memory, by handle, and an index for C_FindObjects.
+//! The stored objects of a token in memory, by handle, and an index for C_FindObjects.
 
 use crate::error::Result;
 use crate::object::{AttributeType, Attributes, Handle, Object};
@@ -6,8 +6,9 @@ use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
 use std::collections::hash_map::{Entry, RandomState};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::num::NonZero;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
@@ -15,8 +16,6 @@ use std::sync::Arc;
 /// Where an object lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Home {
-    /// In the session that made it.
-    Session(CK_SESSION_HANDLE),
     /// In the storage, under this name, as this commit wrote it.
     Stored(ObjectId, Revision),
 }
@@ -26,14 +25,13 @@ struct Resident {
     home: Home,
 }
 
-/// All objects of a token that this process knows, whoever may see them.
+/// All stored objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
     entries: BTreeMap<Handle, Resident>,
     stored: HashMap<ObjectId, Handle>,
-    of_sessions: BTreeSet<(CK_SESSION_HANDLE, Handle)>,
     index: Index,
-    /// The commit up to which the stored objects are here; `Revision(0)` before the first load.
+    /// The commit up to which they are here; `Revision(0)` before the first load.
     pub revision: Revision,
 }
 
@@ -44,17 +42,22 @@ impl Objects {
         self.index.reserve(objects);
     }
 
+    /// What computes an object's keys in the index.
+    pub fn indexer(&self) -> Indexer {
+        self.index.indexer.clone()
+    }
+
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
+        let keys = self.index.indexer.keys(object.plain_bytes(INDEXED));
+        self.insert_by(object, home, keys);
+    }
+
+    /// The same with keys that [`Objects::indexer`] has computed.
+    pub fn insert_by(&mut self, object: Arc<Object>, home: Home, keys: IndexKeys) {
         let handle = object.handle();
-        self.index.add(&object);
-        match home {
-            Home::Stored(id, _) => {
-                self.stored.insert(id, handle);
-            }
-            Home::Session(session) => {
-                self.of_sessions.insert((session, handle));
-            }
-        }
+        self.index.add_by(handle, keys);
+        let Home::Stored(id, _) = home;
+        self.stored.insert(id, handle);
         self.entries.insert(handle, Resident { object, home });
     }
 
@@ -66,6 +69,11 @@ impl Objects {
     pub fn home_of(&self, object: &Object) -> Option<Home> {
         let entry = self.entries.get(&object.handle())?;
         ptr::eq(&*entry.object, object).then_some(entry.home)
+    }
+
+    /// Whether any of them lives in the storage.
+    pub fn has_stored(&self) -> bool {
+        !self.stored.is_empty()
     }
 
     pub fn handle_of(&self, id: &ObjectId) -> Option<Handle> {
@@ -86,23 +94,10 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            match entry.home {
-                Home::Stored(id, _) => {
-                    self.stored.remove(&id);
-                }
-                Home::Session(session) => {
-                    self.of_sessions.remove(&(session, handle));
-                }
-            }
+            let Home::Stored(id, _) = entry.home;
+            self.stored.remove(&id);
             entry.object.revoke();
         }
-    }
-
-    /// Takes out the objects of a session.
-    pub fn remove_session(&mut self, session: CK_SESSION_HANDLE) {
-        let range = (session, Handle::MIN)..=(session, Handle::MAX);
-        let ended: Vec<Handle> = self.of_sessions.range(range).map(|(_, handle)| *handle).collect();
-        ended.into_iter().for_each(|handle| self.remove(handle));
     }
 
     /// Takes out all that `choose` says.
@@ -136,8 +131,8 @@ impl Objects {
 
 /// Handles by the value of the attributes that searches name most. Keyed by a hash: `find` compares anyway.
 #[derive(Default)]
-struct Index {
-    hasher: RandomState,
+pub(super) struct Index {
+    indexer: Indexer,
     /// The only handle of a key; CK_INVALID_HANDLE if it has several.
     single: HashMap<u64, Handle, BuildHasherDefault<Hashed>>,
     several: HashMap<u64, Vec<Handle>, BuildHasherDefault<Hashed>>,
@@ -161,24 +156,40 @@ impl Hasher for Hashed {
     }
 }
 
-const INDEXED: [AttributeType; 4] = [CKA_UNIQUE_ID, CKA_LABEL, CKA_ID, CKA_MODULUS];
+/// In ascending order.
+pub const INDEXED: [AttributeType; 4] = [CKA_LABEL, CKA_UNIQUE_ID, CKA_ID, CKA_MODULUS];
+
+/// An object's keys in the index, by the attributes of [`INDEXED`].
+pub type IndexKeys = [Option<NonZero<u64>>; INDEXED.len()];
+
+/// Computes keys in the index, in whatever thread.
+#[derive(Clone, Default)]
+pub struct Indexer(RandomState);
+
+impl Indexer {
+    /// Of these values.
+    pub fn keys(&self, values: [Option<&[u8]>; INDEXED.len()]) -> IndexKeys {
+        std::array::from_fn(|at| self.key(INDEXED[at], values[at]))
+    }
+
+    fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<NonZero<u64>> {
+        let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
+        NonZero::new(self.0.hash_one((attribute, bytes)).max(1))
+    }
+}
 
 impl Index {
-    fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<u64> {
-        bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| self.hasher.hash_one((attribute, bytes)))
-    }
-
-    fn keys(&self, object: &Object) -> [Option<u64>; INDEXED.len()] {
-        INDEXED.map(|name| self.key(name, object.plain_bytes(name)))
-    }
-
     fn reserve(&mut self, objects: usize) {
         self.single.reserve(objects.saturating_mul(3));
     }
 
-    fn add(&mut self, object: &Object) {
-        let handle = object.handle();
-        for key in self.keys(object).into_iter().flatten() {
+    pub(super) fn add(&mut self, object: &Object) {
+        let keys = self.indexer.keys(object.plain_bytes(INDEXED));
+        self.add_by(object.handle(), keys);
+    }
+
+    fn add_by(&mut self, handle: Handle, keys: IndexKeys) {
+        for key in keys.into_iter().flatten().map(NonZero::get) {
             let single = match self.single.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert(handle);
@@ -196,9 +207,10 @@ impl Index {
         }
     }
 
-    fn drop(&mut self, object: &Object) {
+    pub(super) fn drop(&mut self, object: &Object) {
         let handle = object.handle();
-        for key in self.keys(object).into_iter().flatten() {
+        let keys = self.indexer.keys(object.plain_bytes(INDEXED));
+        for key in keys.into_iter().flatten().map(NonZero::get) {
             if self.single.get(&key) == Some(&handle) {
                 self.single.remove(&key);
             } else if let Some(handles) = self.several.get_mut(&key) {
@@ -214,8 +226,9 @@ impl Index {
     }
 
     /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
-    fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
-        let keys = INDEXED.iter().filter_map(|name| self.key(*name, template.bytes(*name)));
+    pub(super) fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
+        let keys = INDEXED.iter().filter_map(|name| self.indexer.key(*name, template.bytes(*name)));
+        let keys = keys.map(NonZero::get);
         let handles = |key| match self.single.get(&key) {
             None => &[][..],
             Some(&CK_INVALID_HANDLE) => self.several.get(&key).map_or(&[][..], Vec::as_slice),

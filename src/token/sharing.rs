@@ -5,6 +5,7 @@ use super::audit::unique;
 use super::objects::{Home, present};
 use super::pin;
 use super::quorum::{self, Service};
+use super::session_objects::SessionObjects;
 use super::token::Token;
 use super::users::UserEntry;
 use crate::error::Result;
@@ -57,11 +58,10 @@ impl Token {
 
     /// Its name in the storage, if it has one.
     pub(super) fn stored(&self, object: &Object) -> Result<Option<ObjectId>> {
+        if SessionObjects::is_one(object.handle()) {
+            return Ok(None);
+        }
         let objects = self.objects.read();
-        let (_, home) = present(objects.get(object.handle()), object.handle())?;
-        Ok(match home {
-            Home::Stored(id, _) => Some(id),
-            Home::Session(_) => None,
-        })
+        present(objects.get(object.handle()), object.handle()).map(|(_, Home::Stored(id, _))| Some(id))
     }
 }

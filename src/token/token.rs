@@ -4,8 +4,10 @@ use super::built_in::BuiltIn;
 use super::cloudhsm;
 use super::config::{Config, Mode, Policy, Profile};
 use super::objects::Objects;
+use super::open_sessions::{Counted, OpenSessions};
 use super::pin;
 use super::policy::Rules;
+use super::session_objects::SessionObjects;
 use crate::error::Result;
 use crate::mechanism::{self, Mechanism};
 use crate::storage::audit::Log;
@@ -17,9 +19,9 @@ use crate::storage::sqlite::Sqlite;
 use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use once_cell::sync::OnceCell;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Who is logged in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,21 +48,22 @@ pub struct TokenInfo {
     pub pin_len: (usize, usize),
 }
 
-#[derive(Default)]
-pub(super) struct OpenSessions {
-    pub(super) read_only: usize,
-    pub(super) read_write: usize,
-}
-
 /// The opened storage of an initialised token and the rules its meta record sets.
 pub struct Opened {
     pub(super) sealed: Arc<Sealed<Sqlite>>,
     pub(super) rules: Rules,
     pub(super) audit: OnceCell<Arc<Log>>,
     pub(super) built_in: BuiltIn,
+    /// Whether it was initialised anew or destroyed since.
+    pub(super) retired: AtomicBool,
 }
 
 impl Opened {
+    /// Whether it is the token's storage no longer: no session is opened with it.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
     /// The token's rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -79,12 +82,13 @@ pub struct Token {
     pub(super) config: Arc<Config>,
     pub(super) place: Arc<Place>,
     pub(super) handles: &'static AtomicU64,
-    pub(super) sessions: Mutex<OpenSessions>,
+    pub(super) sessions: OpenSessions,
     pub(super) opened: RwLock<Option<Arc<Opened>>>,
     pub(super) login: RwLock<Option<Login>>,
     /// What `login` says, for a look without a lock: 0 nobody, 1 the user, 2 the SO.
     pub(super) user: AtomicU8,
     pub(super) objects: RwLock<Objects>,
+    pub(super) session_objects: SessionObjects,
     /// The storage's stamp up to which `objects` is current.
     pub(super) seen: AtomicU64,
     /// How many times objects were revoked: sessions then let go of their keys.
@@ -105,11 +109,12 @@ impl Token {
             config,
             place,
             handles,
-            sessions: Mutex::default(),
+            sessions: OpenSessions::default(),
             opened: RwLock::default(),
             login: RwLock::default(),
             user: AtomicU8::new(0),
             objects: RwLock::default(),
+            session_objects: SessionObjects::default(),
             seen: AtomicU64::new(UNSEEN),
             revocations: AtomicU64::new(0),
         }
@@ -121,8 +126,9 @@ impl Token {
     }
 
     /// Who is logged in: for all sessions of the application alike.
+    #[inline]
     pub fn user(&self) -> Option<User> {
-        match self.user.load(Ordering::Acquire) {
+        match self.user.load(Ordering::SeqCst) {
             1 => Some(User::Normal),
             2 => Some(User::So),
             _ => None,
@@ -171,7 +177,21 @@ impl Token {
     fn open(&self) -> Result<Opened> {
         let sealed = Sealed::open(self.place.token(self.slot as u64)?)?;
         let rules = self.rules_of(&sealed.info()?.meta);
-        Ok(Opened { sealed: Arc::new(sealed), rules, audit: OnceCell::new(), built_in: BuiltIn::default() })
+        let retired = AtomicBool::new(false);
+        Ok(Opened {
+            sealed: Arc::new(sealed),
+            rules,
+            audit: OnceCell::new(),
+            built_in: BuiltIn::default(),
+            retired,
+        })
+    }
+
+    /// Puts another storage in the place of the one that was initialised anew or destroyed.
+    pub(super) fn supersede(&self, opened: Option<Arc<Opened>>) {
+        if let Some(old) = std::mem::replace(&mut *self.opened.write(), opened) {
+            old.retired.store(true, Ordering::SeqCst);
+        }
     }
 
     fn rules_of(&self, meta: &Meta) -> Rules {
@@ -182,7 +202,7 @@ impl Token {
         self.rules_for(policy, if meta.fips { Mode::Fips } else { Mode::NonFips })
     }
 
-    pub(super) fn initialised(&self) -> Result<Arc<Opened>> {
+    pub(crate) fn initialised(&self) -> Result<Arc<Opened>> {
         match self.opened()? {
             Some(opened) => Ok(opened),
             None => fail!(TokenNotRecognized, "the token in slot {} is not initialised", self.slot),
@@ -194,8 +214,8 @@ impl Token {
     /// # Errors
     /// CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR.
     pub fn info(&self) -> Result<TokenInfo> {
-        let sessions = self.sessions.lock();
-        let sessions = (sessions.read_only + sessions.read_write, sessions.read_write);
+        let (read_only, read_write) = self.sessions.counts();
+        let sessions = (read_only + read_write, read_write);
         let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS;
         let pin_len = pin::given_lengths(&self.policy());
         let Some(opened) = self.opened()? else {
@@ -229,36 +249,44 @@ impl Token {
 
     // ---- sessions ----
 
-    /// Counts a new session in.
-    pub(crate) fn session_opened(&self, read_write: bool) -> Result<Arc<Opened>> {
-        let opened = self.initialised()?;
-        let mut sessions = self.sessions.lock();
-        match read_write {
-            false if !opened.rules.allow_read_only_sessions() => {
-                fail!(FunctionFailed, "sessions of the cloudhsm profile are read/write")
-            }
-            false if self.user() == Some(User::So) => fail!(SessionReadWriteSoExists),
-            false => sessions.read_only += 1,
-            true => sessions.read_write += 1,
+    /// Counts a new session with this storage in; `None` if the storage is retired.
+    ///
+    /// # Errors
+    /// CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_FUNCTION_FAILED.
+    #[inline]
+    pub(crate) fn session_opened(&self, opened: &Opened, read_write: bool) -> Result<Option<Counted>> {
+        if !read_write && !opened.rules.allow_read_only_sessions() {
+            fail!(FunctionFailed, "sessions of the cloudhsm profile are read/write")
         }
-        drop(sessions);
-        Ok(opened)
+        let counted = self.sessions.enter(read_write);
+        if opened.is_retired() {
+            self.count_out(counted);
+            return Ok(None);
+        }
+        if !read_write && self.user() == Some(User::So) {
+            self.count_out(counted);
+            fail!(SessionReadWriteSoExists)
+        }
+        Ok(Some(counted))
     }
 
     /// Counts a session out and destroys the objects of `owner`; the last one logs out.
-    pub(crate) fn session_closed(&self, owner: Option<CK_SESSION_HANDLE>, read_write: bool) {
-        if let Some(owner) = owner {
-            self.objects.write().remove_session(owner);
-            self.revocations.fetch_add(1, Ordering::Release);
+    pub(crate) fn session_closed(&self, owner: Option<CK_SESSION_HANDLE>, counted: Counted) {
+        if owner.is_some_and(|owner| self.session_objects.remove_session(owner)) {
+            self.announce_revocation();
         }
-        let mut sessions = self.sessions.lock();
-        match read_write {
-            true => sessions.read_write -= 1,
-            false => sessions.read_only -= 1,
-        }
-        if sessions.read_only + sessions.read_write == 0 {
-            // Nobody logged in is the usual case here.
-            let _ = self.logout();
+        self.count_out(counted);
+    }
+
+    #[inline]
+    fn count_out(&self, counted: Counted) {
+        // Where nobody is logged in, the last one has nothing to do.
+        if self.sessions.leave(counted) && self.user().is_some() {
+            let turn = self.sessions.turn();
+            if turn.none() {
+                // Another one may have been faster.
+                let _ = self.logout();
+            }
         }
     }
 
@@ -266,8 +294,8 @@ impl Token {
 
     /// C_InitToken.
     pub(crate) fn initialise(&self, so_pin: &[u8], label: &str) -> Result<()> {
-        let sessions = self.sessions.lock();
-        if sessions.read_only + sessions.read_write > 0 {
+        let turn = self.sessions.turn();
+        if !turn.none() {
             fail!(SessionExists, "a session with the token is open");
         }
         let existing = self.opened()?;
@@ -296,7 +324,8 @@ impl Token {
                 self.place.create(self.slot as u64, |storage| Sealed::create(storage, &new))?;
             }
         }
-        *self.opened.write() = Some(Arc::new(self.open()?));
+        let opened = Arc::new(self.open()?);
+        self.supersede(Some(opened));
         let mut objects = self.objects.write();
         objects.remove_where(|_, _| true);
         objects.revision = Revision(0);

@@ -6,6 +6,7 @@ use super::config::Profile;
 use super::pin::{self, FOUNDER, Form, Pin};
 use super::token::{Login, Opened, Token, User};
 use crate::error::Result;
+use crate::object::Object;
 use crate::storage::Revision;
 use crate::storage::keyring::Role;
 use crate::storage::sealed::{Alteration, Keys, PinState, UserInfo};
@@ -79,7 +80,8 @@ impl Token {
     }
 
     fn log_in(&self, opened: &Arc<Opened>, user: User, pin: Result<Pin<'_>>) -> Result<()> {
-        let sessions = self.sessions.lock();
+        // Nobody opens a session while it is decided whether one may log in.
+        let sessions = self.sessions.turn();
         if let Some(login) = &*self.login.read() {
             match pin {
                 Ok(pin) if login.user == user && login.keys.name() != pin.name => {
@@ -89,13 +91,14 @@ impl Token {
                 _ => fail!(UserAnotherAlreadyLoggedIn),
             }
         }
-        if user == User::So && sessions.read_only > 0 {
+        if user == User::So && sessions.counts().0 > 0 {
             fail!(SessionReadOnlyExists);
         }
         let pin = pin?;
         let keys = Arc::new(opened.sealed.unlock(role(user), &pin.name, pin.secret)?);
         let new = Login { user, keys };
-        let loaded = self.load(opened, Revision(0), Some(&new))?;
+        let indexer = self.objects.read().indexer();
+        let loaded = self.load(opened, Revision(0), Some(&new), &indexer)?;
         let mut login = self.login.write();
         self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
         let applied = self.apply(&mut self.objects.write(), opened, loaded, Some(&new));
@@ -120,12 +123,14 @@ impl Token {
         if login.take().is_none() {
             fail!(UserNotLoggedIn, "nobody is logged in");
         }
-        self.user.store(0, Ordering::Release);
+        // Sequentially consistent with who makes a private session object: he sees this, or is seen below.
+        self.user.store(0, Ordering::SeqCst);
         // What was loaded with the keys is loaded anew without them.
         self.seen.store(super::token::UNSEEN, Ordering::Release);
         // Private session objects end with the login, and the handles of the stored ones for good.
+        self.session_objects.remove_where(Object::is_private);
         self.objects.write().remove_where(|object, _| object.is_private());
-        self.revocations.fetch_add(1, Ordering::Release);
+        self.announce_revocation();
         Ok(())
     }
 

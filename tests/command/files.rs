@@ -228,3 +228,195 @@ fn wrong_files_bring_nothing() {
     refused(coffer(&place, &clash), &["nothing was imported"]);
     assert_eq!(place.count(&[]), 0);
 }
+
+fn tool(place: &Place, program: &str, arguments: &str) {
+    let output = Command::new(program)
+        .current_dir(place.path())
+        .args(arguments.split(' '))
+        .output()
+        .expect("NSS's tools and a JDK: scripts/setup.sh clients");
+    assert!(output.status.success(), "{program} {arguments}: {output:?}");
+}
+
+/// The labels of all keys of a class, in order.
+fn labels(place: &Place, class: &str) -> Vec<String> {
+    let list = place.done(&["key", "list", "--filter", &format!("attr.class={class}"), "--all"]);
+    let keys = list["matched_keys"].as_array().expect("a list");
+    let mut labels: Vec<_> =
+        keys.iter().map(|key| key["attributes"]["label"].as_str().expect("text").to_owned()).collect();
+    labels.sort();
+    labels
+}
+
+/// PKCS#12 as other programs write it: Java with several entries and a secret key, NSS with lengths that only an end mark
+/// tells, OpenSSL with a chain, without encryption, and as it did before 3.0. Each entry under its own name.
+#[test]
+fn pkcs12_of_other_programs() {
+    let place = Place::with_token("one");
+    for entry in [
+        "-genkeypair -alias java-rsa -keyalg RSA -keysize 2048 -dname CN=a",
+        "-genkeypair -alias java-ec -keyalg EC -groupname secp256r1 -dname CN=b",
+        "-genseckey -alias java-aes -keyalg AES -keysize 256",
+    ] {
+        tool(&place, "keytool", &format!("{entry} -storetype PKCS12 -keystore java.p12 -storepass changeit"));
+    }
+    openssl(&place, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp384r1 -out ec");
+    openssl(&place, "req -x509 -key ec -subj /CN=issuer -days 30 -out issuer");
+    openssl(&place, "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa");
+    openssl(&place, "req -x509 -key rsa -subj /CN=coffer -days 30 -CA issuer -CAkey ec -out leaf");
+    openssl(
+        &place,
+        "pkcs12 -export -in leaf -inkey rsa -certfile issuer -name chain -out chain.p12 -passout PASS",
+    );
+    openssl(&place, "pkcs12 -export -in leaf -inkey rsa -name legacy -legacy -out legacy.p12 -passout PASS");
+    openssl(
+        &place,
+        "pkcs12 -export -in leaf -inkey rsa -name open -keypbe NONE -certpbe NONE -out open.p12 -passout PASS",
+    );
+    fs::write(place.path().join("nss-password"), "of NSS alone\n").expect("a file");
+    fs::write(place.path().join("p12-password"), PASSPHRASE).expect("a file");
+    fs::create_dir(place.path().join("nss")).expect("a directory");
+    tool(&place, "certutil", "-N -d sql:nss -f nss-password");
+    tool(&place, "pk12util", "-i chain.p12 -d sql:nss -k nss-password -w p12-password");
+    tool(&place, "pk12util", "-o nss.p12 -n chain -d sql:nss -k nss-password -w p12-password");
+    assert_eq!(fs::read(place.path().join("nss.p12")).expect("a file")[..2], [0x30, 0x80], "BER");
+
+    let mut java =
+        place.coffer(&["import", "--path", &place.file("java.p12"), "--attributes", "extractable=true"]);
+    let (code, said) = answer(&run(java.env("COFFER_PIN", USER_PIN).env("COFFER_PASSPHRASE", "changeit")));
+    assert_eq!((code, &said["data"]["certificates"]), (0, &json!(2)), "{said}");
+    assert_eq!(labels(&place, "private-key"), ["java-ec", "java-rsa"]);
+    assert_eq!(labels(&place, "secret-key"), ["java-aes"]);
+    assert_eq!(place.key("java-aes", "secret-key")["key-length-bytes"], 32);
+    for (label, at) in [("java-rsa", 0), ("java-ec", 1)] {
+        fs::write(place.path().join("der"), exported(&place, label)).expect("a file");
+        // The public key, since Java leaves it out of the private one and OpenSSL keeps what it finds.
+        let ours = openssl(&place, "pkey -inform DER -in der -pubout");
+        let keys = openssl(&place, "pkcs12 -in java.p12 -nocerts -nodes -passin pass:changeit");
+        let keys = String::from_utf8(keys).expect("PEM");
+        let theirs = keys.split("-----BEGIN").nth(1 + at).expect("a key");
+        fs::write(place.path().join("theirs"), format!("-----BEGIN{theirs}")).expect("a file");
+        assert_eq!(ours, openssl(&place, "pkey -in theirs -pubout"), "{label}");
+    }
+    for (name, certificates) in [("chain", 2), ("legacy", 1), ("open", 1), ("nss", 2)] {
+        let said = done(
+            &place,
+            &["import", "--path", &place.file(&format!("{name}.p12")), "--attributes", "extractable=true"],
+        );
+        let label = if name == "nss" { "chain" } else { name };
+        assert_eq!(
+            (said["keys"].as_array().map(Vec::len), &said["certificates"]),
+            (Some(2), &json!(certificates)),
+            "{name}"
+        );
+        assert_eq!(said["keys"][0]["attributes"]["label"], label, "{name}");
+        // The key, its public key and its certificate have one ID.
+        let id = said["keys"][0]["attributes"]["id"].as_str().expect("text").to_owned();
+        assert!(place.count(&[&format!("attr.id={id}"), "attr.class=certificate"]) >= 1, "{name}");
+        let path = place.file("der");
+        let filter = ["attr.class=private-key", &format!("attr.label={label}")].map(str::to_owned);
+        let first =
+            place.done(&["key", "list", "--filter", &filter[0], &filter[1]])["matched_keys"][0].clone();
+        let reference = format!("key-reference={}", first["key-reference"].as_str().expect("text"));
+        done(&place, &["export", "--filter", &reference, "--format", "der", "--plain", "--path", &path]);
+        assert_eq!(
+            openssl(&place, "pkey -inform DER -in der"),
+            fs::read(place.path().join("rsa")).expect("a file"),
+            "{name}"
+        );
+    }
+    let out = place.file("out.p12");
+    done(
+        &place,
+        &[
+            "export",
+            "--filter",
+            "attr.label=java-ec",
+            "attr.class=private-key",
+            "--format",
+            "pkcs12",
+            "--path",
+            &out,
+        ],
+    );
+    tool(&place, "pk12util", "-i out.p12 -d sql:nss -k nss-password -w p12-password");
+    let mut keytool = Command::new("keytool");
+    keytool.current_dir(place.path()).args([
+        "-list",
+        "-keystore",
+        "out.p12",
+        "-storepass:file",
+        "p12-password",
+    ]);
+    let listed = keytool.output().expect("a JDK");
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("java-ec, "), "{listed:?}");
+}
+
+/// Keys without PEM around them, a set of JWKs, and names that the files bring along.
+#[test]
+fn bare_keys_and_sets() {
+    let place = Place::with_token("one");
+    openssl(&place, "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa");
+    openssl(&place, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out ec");
+    openssl(&place, "rsa -in rsa -traditional -outform DER -out pkcs1.der");
+    openssl(&place, "ec -in ec -outform DER -out sec1.der");
+    openssl(&place, "pkey -in ec -pubout -outform DER -out spki.der");
+    for (name, original) in [("pkcs1", "rsa"), ("sec1", "ec")] {
+        done(
+            &place,
+            &["import", "--path", &place.file(&format!("{name}.der")), "--attributes", "extractable=true"],
+        );
+        fs::write(place.path().join("der"), exported(&place, name)).expect("a file");
+        assert_eq!(
+            openssl(&place, "pkey -inform DER -in der"),
+            fs::read(place.path().join(original)).expect("a file")
+        );
+    }
+    done(&place, &["import", "--path", &place.file("spki.der")]);
+    assert_eq!(labels(&place, "public-key"), ["pkcs1", "sec1", "spki"]);
+
+    let set = json!({ "keys": [
+        { "kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+        { "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+    ] });
+    fs::write(place.path().join("set.json"), set.to_string()).expect("a file");
+    done(&place, &["import", "--path", &place.file("set.json")]);
+    assert_eq!(labels(&place, "public-key"), ["one", "pkcs1", "sec1", "set", "spki"]);
+}
+
+/// Every form cut short or with a bit turned is refused, whole.
+#[test]
+fn damaged_files_bring_nothing() {
+    let place = Place::with_token("one");
+    openssl(&place, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out ec.pem");
+    openssl(&place, "req -x509 -key ec.pem -subj /CN=coffer -days 30 -out certificate.pem");
+    openssl(&place, "x509 -in certificate.pem -outform DER -out certificate.der");
+    openssl(&place, "pkcs12 -export -in certificate.pem -inkey ec.pem -out file.p12 -passout PASS");
+    openssl(&place, "pkcs8 -topk8 -in ec.pem -outform DER -out sealed.der -passout PASS");
+    openssl(&place, "pkey -in ec.pem -outform DER -out plain.der");
+    openssl(&place, "pkey -in ec.pem -pubout -outform DER -out public.der");
+    let refuse = |bytes: &[u8], what: &str| {
+        fs::write(place.path().join("damaged"), bytes).expect("a file");
+        let (code, said) = coffer(&place, &["import", "--path", &place.file("damaged"), "--label", "x"]);
+        assert_eq!((code, &said["error_code"]), (1, &json!(1)), "{what}: {said}");
+        assert!(said["data"].as_str().expect("a reason").contains("damaged: "), "{what}: {said}");
+    };
+    for name in
+        ["ec.pem", "certificate.pem", "certificate.der", "file.p12", "sealed.der", "plain.der", "public.der"]
+    {
+        let whole = fs::read(place.path().join(name)).expect("a file");
+        for cut in [0, 1, 3, whole.len() / 3, whole.len() / 2, whole.len() - 2] {
+            refuse(&whole[..cut], &format!("{name} cut at {cut}"));
+        }
+    }
+    let whole = fs::read(place.path().join("file.p12")).expect("a file");
+    for at in [60, whole.len() / 2, whole.len() - 20] {
+        let mut turned = whole.clone();
+        turned[at] ^= 1;
+        refuse(&turned, &format!("a bit of byte {at}"));
+    }
+    refuse(&[0x30, 0x80].repeat(1 << 20), "BER without an end");
+    refuse(b"{\"keys\": 1}", "no array of keys");
+    assert_eq!(place.count(&[]), 0);
+    assert_eq!(run(&mut place.coffer(&["import"])).status.code(), Some(2), "a file or a store is wanted");
+}

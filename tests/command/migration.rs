@@ -75,7 +75,7 @@ fn seven_steps(target: &str) {
 }
 
 /// One key of each kind that travels, and one that may not.
-fn fill(coffer: &impl Fn(&[&str]) -> Value) {
+pub fn fill(coffer: &impl Fn(&[&str]) -> Value) {
     for kind in [
         &[
             "key",
@@ -140,7 +140,7 @@ fn fill(coffer: &impl Fn(&[&str]) -> Value) {
 }
 
 /// Each key's outcome by its label and kind, and the totals.
-fn outcomes(report: &Value) -> (Vec<(String, String)>, u64, u64) {
+pub fn outcomes(report: &Value) -> (Vec<(String, String)>, u64, u64) {
     let mut found: Vec<_> = report["keys"]
         .as_array()
         .expect("a list")
@@ -158,12 +158,12 @@ fn outcomes(report: &Value) -> (Vec<(String, String)>, u64, u64) {
 }
 
 /// `migrate` with both PINs in the environment.
-fn migrate(place: &Place, environment: &[(&str, &str)], arguments: &[&str]) -> (i32, Value) {
+pub fn migrate(place: &Place, environment: &[(&str, &str)], arguments: &[&str]) -> (i32, Value) {
     let mut command = place.coffer(&[&["migrate"], arguments].concat());
     answer(&run(command.envs(environment.iter().copied())))
 }
 
-fn moved(answer: (i32, Value)) -> Value {
+pub fn moved(answer: (i32, Value)) -> Value {
     assert_eq!(answer.0, 0, "{}", answer.1);
     answer.1["data"].clone()
 }
@@ -332,7 +332,7 @@ fn between_two_configurations() {
 }
 
 /// SoftHSM's module and a token of it, if it is installed.
-fn softhsm(place: &Place) -> Option<(String, [(&'static str, String); 1])> {
+pub fn softhsm(place: &Place) -> Option<(String, [(&'static str, String); 1])> {
     let places = [
         "/usr/lib/softhsm/libsofthsm2.so",
         "/usr/lib64/pkcs11/libsofthsm2.so",

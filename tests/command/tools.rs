@@ -11,22 +11,69 @@ fn the_doctor_finds_what_is_wrong() {
         let mut all = findings.as_array().expect("a list").iter();
         all.find(|finding| finding["check"] == what).unwrap_or_else(|| panic!("{what}: {findings}")).clone()
     };
-    for what in
-        ["configuration", "token directory", "shared library", "module", "randomness", "token", "processor"]
-    {
+    for what in [
+        "configuration",
+        "token directory",
+        "log",
+        "shared library",
+        "module",
+        "randomness",
+        "token",
+        "store",
+        "processor",
+        "kernels",
+    ] {
         assert_eq!(found(what)["state"], "good", "{what}");
+    }
+    assert!(found("store")["found"].as_str().expect("text").contains("0 objects, every checksum right"));
+    for what in ["entropy", "p11-kit"] {
+        assert_ne!(found(what)["state"], "BAD", "{what}");
     }
     assert!(found("token")["found"].as_str().expect("text").contains("\"one\" in slot 0: ready"));
 
     let tokens = place.path().join("tokens");
+    let bad = |arguments: &[&str], what: &str, words: &str| {
+        let findings = place.finds_wrong(arguments)["findings"].clone();
+        let is = |finding: &Value| {
+            let found = finding["found"].as_str().expect("text");
+            finding["check"] == what && finding["state"] == "BAD" && found.contains(words)
+        };
+        assert!(findings.as_array().expect("a list").iter().any(is), "{what} {words}: {findings}");
+    };
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o755)).expect("a mode");
-    place.fails(&["doctor"], &["token directory", "chmod 700"]);
+    bad(&["doctor"], "token directory", "chmod 700");
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o700)).expect("a mode");
     fs::write(tokens.join("0.coffer"), "no database at all").expect("a file");
-    place.fails(&["doctor"], &["slot 0"]);
+    bad(&["doctor"], "token", "slot 0");
+    bad(&["doctor"], "store", "slot 0");
+    place.configure("token_dir = \"tokens\"\nlog_file = \"no/such/place\"");
+    bad(&["doctor"], "log", "no/such/place");
     place.configure("token_dri = 1");
-    place.fails(&["doctor"], &["configuration", "token_dri"]);
-    place.fails(&["doctor", "--library", "/no/such/module.so"], &["/no/such/module.so"]);
+    bad(&["doctor"], "configuration", "token_dri");
+    bad(&["doctor", "--library", "/no/such/module.so"], "module", "/no/such/module.so");
+}
+
+#[test]
+fn a_module_is_measured() {
+    let place = Place::with_token("one");
+    let rows = |more: &[&str]| {
+        let arguments = [&["bench", "--seconds", "0.001"][..], more].concat();
+        place.done(&arguments)["rows"].as_array().expect("a list").clone()
+    };
+    let all = rows(&[]);
+    assert!(all.len() > 25, "{}", all.len());
+    for row in &all {
+        assert!(row["per-second"].as_f64().is_some_and(|rate| rate > 0.0), "{row}");
+        assert_eq!(row["bytes"] == 0, row["megabytes-per-second"].is_null(), "{row}");
+    }
+    let some = rows(&["--name", "gcm"]);
+    assert_eq!((some.len(), &some[0]["operation"]), (2, &json!("AES-256-GCM encrypt")));
+    place.fails(&["bench", "--name", "no such thing"], &["nothing of that name"]);
+    for wrong in ["0", "fast", "1e9"] {
+        assert_eq!(run(&mut place.coffer(&["bench", "--seconds", wrong])).status.code(), Some(2), "{wrong}");
+    }
+    // Nothing of it stays in the token.
+    assert_eq!(place.count(&[]), 0);
 }
 
 #[test]

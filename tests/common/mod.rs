@@ -8,6 +8,7 @@
 
 use pkcs11_conformance::client::{Module, Session};
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -165,6 +166,35 @@ fn init_token(process: &Process, label: &str) -> CK_SLOT_ID {
     module.slot_by_label(label).expect("the slot of the new token")
 }
 
+/// What starts a program built for the tests' architecture: nothing where that is the machine's own, else the words of
+/// `COFFER_TEST_RUNNER`, as `qemu-aarch64-static -L /usr/aarch64-linux-gnu`.
+pub fn runner() -> Vec<String> {
+    let words = env::var("COFFER_TEST_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(String::from).collect()
+}
+
+/// Starts such a program.
+pub fn program(path: impl AsRef<OsStr>) -> Command {
+    match runner().split_first() {
+        None => Command::new(path),
+        Some((runner, arguments)) => {
+            let mut command = Command::new(runner);
+            command.args(arguments).arg(path);
+            command
+        }
+    }
+}
+
+/// Starts this test binary again.
+pub fn this_test() -> Command {
+    program(env::current_exe().expect("a path to this test"))
+}
+
+/// The C compiler for the tests' architecture: `COFFER_TEST_CC`, or `cc`.
+pub fn c_compiler() -> OsString {
+    env::var_os("COFFER_TEST_CC").unwrap_or("cc".into())
+}
+
 /// Whether this process is the child that [`in_child`] started for `name`.
 pub fn is_child(name: &str) -> bool {
     env::var("COFFER_TEST_CHILD").is_ok_and(|child| child == name)
@@ -186,7 +216,7 @@ pub fn in_child(name: &str, environment: &[(&str, &str)]) -> bool {
     if is_child(name) {
         return false;
     }
-    let mut command = Command::new(env::current_exe().expect("a path to this test"));
+    let mut command = this_test();
     command.args([name, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]);
     command.env("COFFER_TEST_CHILD", name).envs(environment.iter().copied());
     let output = command.output().expect("a child process");

@@ -1,7 +1,7 @@
 //! Key management (section 5.18).
 
 use super::{
-    Attr, Mechanism, Template, call, input,
+    Attr, Mechanism, Template, call, fill, input,
     rv::{Result, Rv},
     session::Session,
     two_call,
@@ -55,6 +55,19 @@ impl Session {
         two_call(|at, length| {
             call!(self.f(), C_WrapKey(self.handle(), mechanism.ptr(), wrapping, key, at, length))
         })
+    }
+    /// C_WrapKey in one call with a buffer of `size` bytes, without asking for the length.
+    pub fn wrap_within(
+        &self,
+        size: usize,
+        mechanism: &Mechanism,
+        wrapping: CK_OBJECT_HANDLE,
+        key: CK_OBJECT_HANDLE,
+    ) -> Result<Vec<u8>> {
+        let (rv, wrapped, _) = fill(size, |at, length| {
+            call!(self.f(), C_WrapKey(self.handle(), mechanism.ptr(), wrapping, key, at, length))
+        });
+        rv.ok().map(|()| wrapped)
     }
     /// C_UnwrapKey.
     pub fn unwrap(

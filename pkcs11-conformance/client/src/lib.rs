@@ -10,6 +10,7 @@ mod buffer;
 mod cipher;
 mod coffer;
 mod key;
+mod measured;
 mod mechanism;
 mod message;
 mod module;

@@ -114,6 +114,14 @@ impl Module {
     pub fn init_with(&self, args: &mut CK_C_INITIALIZE_ARGS) -> Result<()> {
         call!(self.list, C_Initialize(ptr::from_mut(args).cast())).ok()
     }
+    /// C_Initialize with locking by the operating system, and a text behind pReserved, which is where modules that read
+    /// no configuration of their own take it: NSS's `configdir=...`. A NUL within the text ends it.
+    pub fn init_with_text(&self, text: &str) -> Result<()> {
+        let mut text = [text.as_bytes(), b"\0"].concat();
+        let mut args = CK_C_INITIALIZE_ARGS { flags: CKF_OS_LOCKING_OK, ..Default::default() };
+        args.pReserved = text.as_mut_ptr().cast();
+        self.init_with(&mut args)
+    }
     /// C_Initialize(NULL).
     pub fn init_null(&self) -> Result<()> {
         call!(self.list, C_Initialize(ptr::null_mut())).ok()

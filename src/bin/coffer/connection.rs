@@ -13,6 +13,9 @@ pub struct Target {
     /// The PKCS#11 module's shared library; Coffer's own unless given.
     #[arg(long, global = true, env = "COFFER_LIBRARY", value_name = "FILE", help_heading = "Token")]
     pub library: Option<PathBuf>,
+    /// What the module's C_Initialize is given, for one that wants it: NSS's "configdir='sql:DIR' ...".
+    #[arg(long, global = true, env = "COFFER_INIT_ARGS", value_name = "TEXT", help_heading = "Token")]
+    pub init_args: Option<String>,
     /// Coffer's configuration (else COFFER_CONF, and so on); other modules have their own.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Token")]
     pub config: Option<PathBuf>,
@@ -79,7 +82,7 @@ impl Connection {
     /// # Errors
     /// A sentence for the user.
     pub fn open(target: &Target) -> Result<Connection, String> {
-        let module = load(target.library.as_deref())?;
+        let module = load(target.library.as_deref(), target.init_args.as_deref())?;
         let (slot, label) = choose(module, target.token.as_deref())?;
         let mechanisms = module.mechanisms(slot).map_err(|rv| format!("C_GetMechanismList: {rv}"))?;
         // A write-protected token has read-only sessions, and listing needs no more.
@@ -89,6 +92,18 @@ impl Connection {
         };
         let session = session.map_err(|rv| format!("C_OpenSession on token {label:?}: {rv}"))?;
         Ok(Connection { module, slot, label, session, user: None, mechanisms })
+    }
+
+    /// A session beside this one, for a thread of its own. A login holds for all sessions of an application (section
+    /// 5.6), so this one has it and does not end it.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn beside(&self) -> Result<Connection, String> {
+        let session = self.module.open_session(self.slot, true);
+        let session = session.map_err(|rv| format!("C_OpenSession on token {:?}: {rv}", self.label))?;
+        let (label, mechanisms) = (self.label.clone(), self.mechanisms.clone());
+        Ok(Connection { module: self.module, slot: self.slot, label, session, user: None, mechanisms })
     }
 
     /// [`open`](Connection::open), then logs in as the environment or the prompt says. A PIN in the variable `own`
@@ -213,8 +228,8 @@ impl Drop for Connection {
     }
 }
 
-/// Loads and initialises a module; one that is running already is fine.
-pub fn load(library: Option<&Path>) -> Result<Module, String> {
+/// Loads and initialises a module, with that text behind pReserved if one is given; one that is running already is fine.
+pub fn load(library: Option<&Path>, init_args: Option<&str>) -> Result<Module, String> {
     let (module, name) = match library {
         None => {
             let (list, interface) = coffer_pkcs11::abi::linked();
@@ -225,7 +240,7 @@ pub fn load(library: Option<&Path>) -> Result<Module, String> {
             (module, path.display().to_string())
         }
     };
-    match module.init() {
+    match init_args.map_or_else(|| module.init(), |text| module.init_with_text(text)) {
         Ok(()) => Ok(module),
         Err(rv) if rv == CKR_CRYPTOKI_ALREADY_INITIALIZED => Ok(module),
         Err(rv) => Err(format!("{name}: C_Initialize: {rv}; `coffer doctor` looks for the reason")),
@@ -245,6 +260,14 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
             _ => {}
         }
     }
+    pick(&tokens, wanted)
+}
+
+/// The slot and label, of those with their serial numbers, that this name means.
+pub fn pick(
+    tokens: &[(CK_SLOT_ID, String, String)],
+    wanted: Option<&str>,
+) -> Result<(CK_SLOT_ID, String), String> {
     let all = tokens.iter().map(|(slot, label, _)| format!("{label:?} in slot {slot}")).collect::<Vec<_>>();
     if let Some(wanted) = wanted {
         let bare = wanted.strip_prefix("cluster-").unwrap_or(wanted);
@@ -271,7 +294,7 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
             all => format!("there is no token {wanted:?}; there are: {}", all.join(", ")),
         });
     }
-    match &tokens[..] {
+    match tokens {
         [] => Err("there is no token; `coffer token init --label NAME` makes one".into()),
         [(slot, label, _)] => Ok((*slot, label.clone())),
         _ => Err(format!("which token? say --token NAME: {}", all.join(", "))),
@@ -279,7 +302,7 @@ fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), 
 }
 
 /// COFFER_name, else CLOUDHSM_name.
-fn variable(name: &str) -> Result<Option<String>, String> {
+pub fn variable(name: &str) -> Result<Option<String>, String> {
     for name in [format!("COFFER_{name}"), format!("CLOUDHSM_{name}")] {
         match env::var(&name) {
             Ok(value) => return Ok(Some(value)),

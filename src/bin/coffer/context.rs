@@ -10,13 +10,17 @@ pub struct Context {
     pub target: Target,
     /// Whether commands come from the prompt.
     pub interactive: bool,
+    /// The report of the command tells of something wrong, so it ends with exit code 1.
+    pub found_wrong: bool,
+    /// Whether the answer is printed as JSON.
+    pub json: bool,
     connection: Option<Connection>,
     module: Option<Module>,
 }
 
 impl Context {
     pub fn new(target: Target, interactive: bool) -> Context {
-        Context { target, interactive, connection: None, module: None }
+        Context { target, interactive, found_wrong: false, json: false, connection: None, module: None }
     }
 
     /// The connection, logged in.

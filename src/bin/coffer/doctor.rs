@@ -3,8 +3,10 @@
 use crate::connection::load;
 use crate::context::Context;
 use crate::output::{Outcome, Report, table};
+use crate::token::operator;
 use clap::Args;
-use coffer_pkcs11::kernel::cpu;
+use coffer_pkcs11::kernel::{self, cpu};
+use coffer_pkcs11::log::Kind;
 use coffer_pkcs11::token::Config;
 use pkcs11_client::cryptoki_sys::*;
 use pkcs11_client::{Module, text};
@@ -16,7 +18,8 @@ use std::process::Command;
 
 /// Look for what is wrong.
 ///
-/// Checks the configuration, the token directory, the module, p11-kit, randomness, the processor and every token.
+/// Checks the configuration, the permissions, the module, p11-kit, randomness, the processor and every token's store. Exit
+/// code 1 if something is bad.
 #[derive(Args)]
 pub struct Doctor {}
 
@@ -35,7 +38,7 @@ struct Finding {
 }
 
 impl Doctor {
-    pub fn run(self, context: &Context) -> Outcome {
+    pub fn run(self, context: &mut Context) -> Outcome {
         let mut found = Vec::new();
         let mut say = |what, outcome: Result<String, String>| {
             let (state, detail) = match outcome {
@@ -56,11 +59,15 @@ impl Doctor {
                         )),
                     );
                     say("token directory", directory(&config.token_dir));
+                    say(
+                        "log",
+                        config.configure_log().map(|()| log(&config)).map_err(|error| error.to_string()),
+                    );
                 }
             }
             say("shared library", shared_library());
         }
-        match load(context.target.library.as_deref()) {
+        match load(context.target.library.as_deref(), context.target.init_args.as_deref()) {
             Err(why) => say("module", Err(why)),
             Ok(module) => {
                 say("module", about(module));
@@ -71,13 +78,21 @@ impl Doctor {
                 let _ = module.finalize();
             }
         }
+        if context.target.library.is_none() {
+            for (what, outcome) in stores(context) {
+                say(what, outcome);
+            }
+        }
         say("processor", Ok(processor()));
+        say("kernels", Ok(kernels()));
+        found.push(entropy());
         found.push(p11_kit());
-        report(&found)
+        context.found_wrong = found.iter().any(|finding| finding.state == State::Bad);
+        Ok(report(&found))
     }
 }
 
-fn report(found: &[Finding]) -> Outcome {
+fn report(found: &[Finding]) -> Report {
     let word = |state| match state {
         State::Good => "good",
         State::Note => "note",
@@ -88,19 +103,13 @@ fn report(found: &[Finding]) -> Outcome {
         .map(|finding| vec![word(finding.state).into(), finding.what.into(), finding.detail.clone()])
         .collect();
     let text = table(&["STATE", "WHAT", "FOUND"], &rows);
-    let bad: Vec<_> = found.iter().filter(|finding| finding.state == State::Bad).collect();
-    if !bad.is_empty() {
-        let lines: Vec<_> =
-            bad.iter().map(|finding| format!("{}: {}", finding.what, finding.detail)).collect();
-        return Err(lines.join("; "));
-    }
     let entries: Vec<_> = found
         .iter()
         .map(
             |finding| json!({ "check": finding.what, "state": word(finding.state), "found": finding.detail }),
         )
         .collect();
-    Ok(Report { text, json: json!({ "findings": entries }) })
+    Report { text, json: json!({ "findings": entries }) }
 }
 
 fn directory(path: &Path) -> Result<String, String> {
@@ -192,7 +201,9 @@ fn tokens(module: Module) -> Vec<(&'static str, Result<String, String>)> {
                     flags if flags & CKF_USER_PIN_LOCKED != 0 => {
                         Err("the user's PIN is locked: `coffer user change-password` as admin".into())
                     }
-                    flags if flags & CKF_SO_PIN_LOCKED != 0 => Err("the SO's PIN is locked".into()),
+                    flags if flags & CKF_SO_PIN_LOCKED != 0 => {
+                        Err("the SO's PIN is locked: `coffer token repair --unlock`".into())
+                    }
                     flags if flags & CKF_USER_PIN_INITIALIZED == 0 => {
                         Ok("its user has no PIN yet".to_owned())
                     }
@@ -213,6 +224,68 @@ fn tokens(module: Module) -> Vec<(&'static str, Result<String, String>)> {
     found
 }
 
+/// What can be seen of the tokens' files without a PIN.
+fn stores(context: &Context) -> Vec<(&'static str, Result<String, String>)> {
+    let module = match operator::open(context) {
+        Ok(module) => module,
+        Err(why) => return vec![("store", Err(why))],
+    };
+    let mut found = Vec::new();
+    for slot in module.slots().unwrap_or_default() {
+        if module.token_info(slot).is_ok_and(|info| info.flags & CKF_TOKEN_INITIALIZED == 0) {
+            continue;
+        }
+        let outcome = match module.token_details(slot) {
+            Err(error) => Err(format!("slot {slot}: {error}; `coffer token restore` brings a backup back")),
+            Ok(details) if details.damaged.is_empty() => {
+                let bytes = std::fs::metadata(&details.path).map_or(0, |meta| meta.len());
+                Ok(format!(
+                    "slot {slot}: {} objects, every checksum right; {bytes} bytes, format {} of {}",
+                    details.objects, details.format.0, details.format.1
+                ))
+            }
+            Ok(details) => Err(format!(
+                "slot {slot}: {} damaged, the first: {}; `coffer token verify` names all",
+                details.damaged.len(),
+                details.damaged[0]
+            )),
+        };
+        found.push(("store", outcome));
+    }
+    found
+}
+
+fn log(config: &Config) -> String {
+    let level = config.log_level.as_deref().unwrap_or("warn");
+    match (&config.log_to, &config.log_file) {
+        (Some(kind), _) if *kind != Kind::File => format!("{level}, to {kind:?}").to_lowercase(),
+        (_, Some(file)) => format!("{level}, to {}", file.display()),
+        _ => format!("{level}, to standard error"),
+    }
+}
+
+/// Which of its ways each kernel takes here.
+fn kernels() -> String {
+    kernel::ways().iter().map(|(what, way)| format!("{what}: {way}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Where AWS-LC's generator gets its seed.
+fn entropy() -> Finding {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let bits: Option<u32> = read("/proc/sys/kernel/random/entropy_avail").trim().parse().ok();
+    let (state, detail) = match bits {
+        None => (State::Note, "the kernel does not tell".to_owned()),
+        // Kernels from 5.18 on say 256 once they are seeded and no less ever after.
+        Some(bits) if bits < 128 => {
+            (State::Note, format!("{bits} bits in the kernel's pool; keys wait for it"))
+        }
+        Some(bits) => (State::Good, format!("{bits} bits in the kernel's pool")),
+    };
+    let rdrand = read("/proc/cpuinfo").contains(" rdrand");
+    let detail = if rdrand { detail + ", the processor's own beside it" } else { detail };
+    Finding { what: "entropy", state, detail }
+}
+
 /// The features that kernels choose by.
 fn processor() -> String {
     let all = format!("{:?}", cpu::features());
@@ -230,7 +303,10 @@ fn p11_kit() -> Finding {
     let (state, detail) = match Command::new("p11-kit").arg("list-modules").output() {
         Err(_) => (State::Note, "p11-kit is not installed".to_owned()),
         Ok(output) if String::from_utf8_lossy(&output.stdout).contains("coffer") => {
-            (State::Good, "Coffer is registered".into())
+            match String::from_utf8_lossy(&output.stdout).matches("    model:").count() {
+                0 => (State::Good, "Coffer is registered".into()),
+                _ => (State::Good, "Coffer is registered, and its tokens are seen".into()),
+            }
         }
         Ok(_) => (State::Note, "Coffer is not registered; `make install` does that".into()),
     };

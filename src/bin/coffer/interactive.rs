@@ -122,11 +122,13 @@ fn one(context: &mut Context, words: Vec<String>, json: bool) -> Result<bool, St
         return Err("another --library needs a session of its own".into());
     }
     let json = json || cli.json || !(cli.text || io::stdout().is_terminal());
+    context.json = json;
     let outcome = match cli.command {
         Command::Interactive => Err("this is the prompt already".into()),
         command => run(context, command),
     };
-    print(outcome, json).map_err(|error| format!("standard output: {error}"))
+    print(outcome, std::mem::take(&mut context.found_wrong), json)
+        .map_err(|error| format!("standard output: {error}"))
 }
 
 /// Whether a line goes into the history: a password given with a command does not, nor one typed at the wrong prompt.

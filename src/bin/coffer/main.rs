@@ -1,5 +1,7 @@
 //! `coffer`: the operator's command.
 
+mod audit;
+mod bench;
 mod cluster;
 mod connection;
 mod context;
@@ -11,6 +13,7 @@ mod interactive;
 mod key;
 mod mechanisms;
 mod migrate;
+mod moment;
 mod names;
 mod output;
 mod pages;
@@ -56,7 +59,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make and list tokens.
+    /// Make, list, back up, restore, verify and repair tokens.
     #[command(subcommand)]
     Token(token::Command),
     /// Generate, list, wrap, change and destroy keys.
@@ -84,7 +87,11 @@ enum Command {
     /// Approvals by several users.
     #[command(subcommand)]
     Quorum(quorum::Command),
+    /// The token's audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     Mechanisms(mechanisms::Mechanisms),
+    Bench(bench::Bench),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     GeneratePages(pages::Pages),
@@ -113,8 +120,13 @@ fn main() -> ExitCode {
         return interactive::run_to_exit(cli.target, cli.json);
     }
     let json = cli.json || !(cli.text || io::stdout().is_terminal());
-    let outcome = run(&mut Context::new(cli.target, false), cli.command);
-    match print(outcome, json) {
+    let mut context = Context::new(cli.target, false);
+    context.json = json;
+    let outcome = run(&mut context, cli.command);
+    let found_wrong = context.found_wrong;
+    // A store is closed before its answer is read.
+    drop(context);
+    match print(outcome, found_wrong, json) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -126,7 +138,9 @@ fn main() -> ExitCode {
 
 fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
-        Command::Token(command) => token::run(command),
+        Command::Token(command) => token::run(context, command),
+        Command::Audit(command) => audit::run(context, command),
+        Command::Bench(bench) => bench.run(context),
         Command::Key(command) => key::run(context, command),
         Command::Migrate(migrate) => migrate.run(context),
         Command::Import(import) => import.run(context),
@@ -144,11 +158,13 @@ fn run(context: &mut Context, command: Command) -> Outcome {
     }
 }
 
-/// Says it; whether it was good news.
-fn print(outcome: Outcome, json: bool) -> io::Result<bool> {
-    let good = outcome.is_ok();
+/// Says it; whether it was good news: a report can also tell that something was found wrong.
+fn print(outcome: Outcome, found_wrong: bool, json: bool) -> io::Result<bool> {
+    let good = outcome.is_ok() && !found_wrong;
     let said = match (outcome, json) {
-        (Ok(report), true) => say(&pretty(&json!({ "error_code": 0, "data": report.json }))),
+        // Said already, piece by piece.
+        (Ok(report), _) if report.json.is_null() => Ok(()),
+        (Ok(report), true) => say(&pretty(&json!({ "error_code": i32::from(!good), "data": report.json }))),
         (Ok(report), false) => say(&report.text),
         (Err(message), true) => say(&pretty(&json!({ "error_code": 1, "data": message }))),
         (Err(message), false) => {

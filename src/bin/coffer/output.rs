@@ -1,13 +1,15 @@
 //! What a command has to say, for people and for programs.
 
+use indicatif::ProgressBar;
 use serde_json::Value;
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 /// The answer of a command.
 pub struct Report {
     /// Lines for a terminal.
     pub text: String,
-    /// `data` of the JSON answer.
+    /// `data` of the JSON answer; null if it has been printed already.
     pub json: Value,
 }
 
@@ -93,4 +95,11 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 /// Whether standard output is a terminal that wants them (https://no-color.org).
 pub fn colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A sign of life on standard error, if that is a terminal, for work that does not tell how far it is.
+pub fn wait(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }

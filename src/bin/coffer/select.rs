@@ -74,12 +74,12 @@ pub fn all(connection: &Connection, filter: &Filter) -> Result<Vec<CK_OBJECT_HAN
     of_classes(connection, filter, KEYS)
 }
 
-/// The keys and certificates that match.
+/// The keys, certificates and data objects that match.
 ///
 /// # Errors
 /// A sentence for the user.
-pub fn with_certificates(connection: &Connection, filter: &Filter) -> Result<Vec<CK_OBJECT_HANDLE>, String> {
-    of_classes(connection, filter, &[KEYS, &[CKO_CERTIFICATE]].concat())
+pub fn everything(connection: &Connection, filter: &Filter) -> Result<Vec<CK_OBJECT_HANDLE>, String> {
+    of_classes(connection, filter, &[KEYS, &[CKO_CERTIFICATE, CKO_DATA]].concat())
 }
 
 fn of_classes(

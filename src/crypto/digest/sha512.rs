@@ -1,6 +1,5 @@
 //! SHA-512 and its shorter siblings over AWS-LC's state with the kernel's compression function, where there is one.
 
-use super::Output;
 pub use crate::kernel::sha512::BLOCK;
 use crate::kernel::sha512::{Compress, compress};
 use aws_lc_sys as ffi;
@@ -26,9 +25,9 @@ fn update_by_aws_lc(state: &mut ffi::SHA512_CTX, data: &[u8]) {
 }
 
 /// What AWS-LC's `SHA512_Final` does, to as many bytes as `out` has; the state is used up.
-pub fn finish(state: &mut ffi::SHA512_CTX, out: &mut Output) {
+pub fn finish(state: &mut ffi::SHA512_CTX, out: &mut [u8]) {
     let Some(compress) = compress() else {
-        // SAFETY: an initialised state, and `out` has room for the longest digest. It cannot fail.
+        // SAFETY: an initialised state of a digest as long as `out`. It cannot fail.
         unsafe { ffi::SHA512_Final(out.as_mut_ptr(), state) };
         return;
     };

@@ -8,7 +8,7 @@ pub use aes_wrap::AesWrap;
 pub use encrypt::{Oaep, Pkcs1, Raw};
 pub use sign::{Pss, RawSign, SignPkcs1};
 
-use super::check_value::{follows, identify};
+use super::check_value::{Identity, follows};
 use super::pkcs8::{self, malformed};
 use super::{GeneratePair, key::KeyKind};
 use crate::crypto::Secret;
@@ -77,7 +77,7 @@ fn parts<'a>(bytes: impl Fn(CK_ATTRIBUTE_TYPE) -> &'a [u8]) -> Parts<'a> {
 fn complete_public(key: &mut Attributes) -> Result<()> {
     let parsed = PublicKey::new(key.need_bytes(CKA_MODULUS)?, key.need_bytes(CKA_PUBLIC_EXPONENT)?)?;
     follows(key, CKA_MODULUS_BITS, parsed.bits() as CK_ULONG)?;
-    identify(key, info(&parsed))
+    Identity::of(info(&parsed)).mark(key)
 }
 
 fn complete_private(key: &mut Attributes) -> Result<()> {
@@ -91,7 +91,7 @@ fn complete_private(key: &mut Attributes) -> Result<()> {
         key.set_default(attribute, value);
     }
     key.set_default(CKA_PUBLIC_EXPONENT, parsed.exponent());
-    identify(key, info(&parsed))
+    Identity::of(info(&parsed)).mark(key)
 }
 
 /// The secret components.
@@ -168,8 +168,9 @@ impl GeneratePair for KeyPairGen {
         for (attribute, value) in components(&key) {
             private.set(attribute, value);
         }
-        identify(&mut public, info(&key))?;
-        identify(&mut private, info(&key))?;
+        let identity = Identity::of(info(&key));
+        identity.mark(&mut public)?;
+        identity.mark(&mut private)?;
         Ok((public, private))
     }
 }

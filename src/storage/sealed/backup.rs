@@ -1,19 +1,25 @@
 //! Backups of a token, and tokens out of backups.
 
 use super::*;
-use crate::storage::backup;
+use crate::crypto::seal::KemPair;
+use crate::storage::{backup, escrow};
 use std::io::{Read, Write};
 
 impl<S: Storage + ?Sized> Sealed<S> {
     /// Writes everything there is, as of one moment, for [`restore`]. Whoever is logged in may: what is not theirs
-    /// stays sealed.
+    /// stays sealed. With the public half of an escrow key, which an SO's keys alone can use, it opens with that too.
     ///
     /// # Errors
-    /// As [`Sealed::load`]: a token that is not what was written is not backed up; those of writing.
-    pub fn backup(&self, keys: &Keys, to: &mut dyn Write) -> Result<Revision> {
+    /// As [`Sealed::load`]: a token that is not what was written is not backed up; CKR_USER_NOT_LOGGED_IN for an
+    /// escrow key unless `keys` are an SO's; those of writing.
+    pub fn backup(&self, keys: &Keys, escrow: Option<&[u8]>, to: &mut dyn Write) -> Result<Revision> {
+        let escrow = match escrow {
+            Some(public) => Some((public, keys.admin()?)),
+            None => None,
+        };
         let changes = self.storage.load(Revision(0))?;
         authentic(&keys.token, &changes)?;
-        backup::write(to, &keys.token, &changes)?;
+        backup::write(to, &keys.token, &changes, escrow)?;
         Ok(changes.upto)
     }
 }
@@ -41,6 +47,36 @@ pub fn restore<S: Storage + ?Sized>(
     let changes = backup::read(from, header, &start, &token)?;
     let meta = authentic(&token, &changes)?;
     to.fill(&changes)?;
+    Ok(meta)
+}
+
+/// The same by the escrow key that the backup was made for: the founding SO gets the PIN `so_pin`, and can set those of
+/// the other users that were made with escrow. Theirs are what they were.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD if the backup was made without an escrow key, or for another; otherwise as [`restore`].
+pub fn restore_by_escrow<S: Storage + ?Sized>(
+    from: &mut dyn Read,
+    pair: &KemPair,
+    so_pin: &[u8],
+    to: &S,
+) -> Result<Meta> {
+    let (header, start) = backup::header(from)?;
+    let Some(grant) = &header.escrow else {
+        fail!(ArgumentsBad, "the backup was made without an escrow key: a PIN opens it")
+    };
+    let escrow::Opened { token, admin } = escrow::open(pair, &header.token, &header.salt, grant)?;
+    let changes = backup::read(from, header, &start, &token)?;
+    let meta = authentic(&token, &changes)?;
+    let (mut founder, key) = User::new(&token, Role::So, "", so_pin, meta.kdf, None)?;
+    founder.appoint(&token.id, &key, &admin)?;
+    to.fill(&changes)?;
+    to.transact(&mut |view| {
+        let mut author = Author::new(view, &token)?;
+        author.put(user_record(Role::So, ""), founder.body())?;
+        author.put_plain(tries_record(Role::So, ""), Tries::default().body());
+        author.finish()
+    })?;
     Ok(meta)
 }
 

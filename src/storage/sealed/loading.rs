@@ -14,7 +14,7 @@ pub struct Loaded<T = Stored<'static>> {
     pub stamp: Stamp,
     /// These are all there are: what is not among them is gone.
     pub complete: bool,
-    /// New and changed ones, the oldest first.
+    /// New and changed ones: of [`Sealed::load`] the oldest first, of [`Sealed::take_in`] in any order.
     pub stored: Vec<T>,
     /// Deleted ones.
     pub gone: Vec<ObjectId>,
@@ -22,10 +22,17 @@ pub struct Loaded<T = Stored<'static>> {
     pub refused: Vec<(Option<ObjectId>, Error)>,
 }
 
+impl Loaded {
+    fn sorted(mut self) -> Loaded {
+        self.stored.sort_by_key(|object| object.revision);
+        self
+    }
+}
+
 /// What one thread has made of its records.
 struct Part<T> {
     tally: Tally,
-    stored: Vec<(Revision, T)>,
+    stored: Vec<T>,
     gone: Vec<ObjectId>,
     refused: Vec<(Option<ObjectId>, Error)>,
 }
@@ -47,7 +54,7 @@ impl<T> Part<T> {
             (None, None) => {}
             (Some(id), Some(_)) => {
                 match set::body(row, token).and_then(|body| Stored::parse(id, row.revision, body)) {
-                    Ok(object) => self.stored.push((row.revision, each(object))),
+                    Ok(object) => self.stored.push(each(object)),
                     Err(error) => self.refused.push((Some(id), error)),
                 }
             }
@@ -70,9 +77,7 @@ impl<T> Part<T> {
     }
 
     fn loaded(self, Upto { upto, stamp, complete }: Upto) -> Loaded<T> {
-        let Part { mut stored, gone, refused, .. } = self;
-        stored.sort_by_key(|(revision, _)| *revision);
-        let stored = stored.into_iter().map(|(_, object)| object).collect();
+        let Part { stored, gone, refused, .. } = self;
         Loaded { upto, stamp, complete, stored, gone, refused }
     }
 }
@@ -121,7 +126,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// CKR_DEVICE_ERROR, saying how, if the records are not all those that were written;
     /// CKR_DEVICE_REMOVED if the token was initialised again, or the user removed, since the login.
     pub fn load(&self, since: Revision, keys: Option<&Keys>) -> Result<Loaded> {
-        self.take_in(since, keys, 1, &|object| object.into_owned())
+        self.take_in(since, keys, 1, &|object| object.into_owned()).map(Loaded::sorted)
     }
 
     /// The same with what `each` makes of every object, in up to so many threads if there are many.
@@ -160,7 +165,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         let each = |object: Stored<'_>| object.into_owned();
         let (mut part, upto) = self.scan(Revision(0), Some(keys), 1, &each, &mut |_| {})?;
         let wrong = keys.verified.lock().take(&keys.token, take(&mut part.tally), &upto).err();
-        Ok((part.loaded(upto), wrong))
+        Ok((part.loaded(upto).sorted(), wrong))
     }
 
     fn scan<T: Send>(

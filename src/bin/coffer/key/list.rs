@@ -1,6 +1,7 @@
 //! `coffer key list`.
 
 use super::Selection;
+use crate::connection::Connection;
 use crate::context::Context;
 use crate::describe;
 use crate::output::{Outcome, Report, table};
@@ -8,6 +9,7 @@ use crate::select;
 use clap::Args;
 use pkcs11_client::cryptoki_sys::CK_OBJECT_HANDLE;
 use serde_json::{Value, json};
+use std::io::{self, Write};
 
 #[derive(Args)]
 pub struct List {
@@ -30,6 +32,7 @@ pub struct List {
 impl List {
     pub fn run(self, context: &mut Context) -> Outcome {
         let filter = self.selection.parse()?;
+        let json = context.json;
         let connection = context.connect()?;
         let keys = select::all(connection, &filter)?;
         let first = match &self.starting_token {
@@ -38,30 +41,63 @@ impl List {
         };
         let most = if self.all { keys.len() } else { usize::try_from(self.max_items).unwrap_or(usize::MAX) };
         let end = first.saturating_add(most).min(keys.len());
-        let (mut matched, mut rows) = (Vec::new(), Vec::new());
-        for key in &keys[first..end] {
-            // A key that another process destroyed meanwhile is none.
-            let Ok(full) = describe::full(connection, *key) else { continue };
-            rows.push(row(&full));
-            matched.push(if self.verbose { full } else { describe::brief(connection, *key)? });
+        // The key to begin with, since numbers move when a key is destroyed.
+        let next = keys.get(end).map(|key| select::reference(connection, *key));
+        let shown = &keys[first..end];
+        if json {
+            return match self.print(connection, shown, keys.len(), next) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(format!("standard output: {error}"))
+                }
+                _ => Ok(Report { text: String::new(), json: Value::Null }),
+            };
         }
-        let returned = matched.len();
-        let mut json = json!({
-            "matched_keys": matched, "total_key_count": keys.len(), "returned_key_count": returned,
-        });
-        let mut text = if self.verbose {
-            Report::of(json["matched_keys"].clone()).text
+        // A key that another process destroyed meanwhile is none.
+        let full = shown.iter().filter_map(|key| describe::full(connection, *key).ok());
+        let (mut text, mut returned) = (String::new(), 0);
+        if self.verbose {
+            for key in full {
+                text += if returned > 0 { "\n" } else { "" };
+                text += &Report::of(key).text;
+                returned += 1;
+            }
         } else {
-            table(&["REFERENCE", "CLASS", "TYPE", "SIZE", "LABEL"], &rows)
-        };
-        text += &format!("{returned} of {} keys\n", keys.len());
-        if end < keys.len() {
-            // The key to begin with, since numbers move when a key is destroyed.
-            let next = select::reference(connection, keys[end]);
-            text += &format!("more: --starting-token {next}\n");
-            json["next_token"] = json!(next);
+            let rows: Vec<_> = full.map(|key| row(&key)).collect();
+            returned = rows.len();
+            text = table(&["REFERENCE", "CLASS", "TYPE", "SIZE", "LABEL"], &rows);
         }
-        Ok(Report { text, json })
+        text += &format!("{returned} of {} keys\n", keys.len());
+        if let Some(next) = next {
+            text += &format!("more: --starting-token {next}\n");
+        }
+        Ok(Report { text, json: json!({}) })
+    }
+
+    /// Prints one key after the other, so that many take no more memory than one.
+    fn print(
+        &self,
+        connection: &Connection,
+        keys: &[CK_OBJECT_HANDLE],
+        total: usize,
+        next: Option<String>,
+    ) -> io::Result<()> {
+        let describe = if self.verbose { describe::full } else { describe::brief };
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        out.write_all(b"{\n  \"error_code\": 0,\n  \"data\": {\n    \"matched_keys\": [")?;
+        let mut returned = 0;
+        // A key that another process destroyed meanwhile is none.
+        for key in keys.iter().filter_map(|key| describe(connection, *key).ok()) {
+            let key = format!("{key:#}").replace('\n', "\n      ");
+            write!(out, "{}\n      {key}", if returned > 0 { "," } else { "" })?;
+            returned += 1;
+        }
+        let end = if returned > 0 { "\n    ]" } else { "]" };
+        write!(out, "{end},\n    \"total_key_count\": {total},\n    \"returned_key_count\": {returned}")?;
+        if let Some(next) = next {
+            write!(out, ",\n    \"next_token\": {}", json!(next))?;
+        }
+        out.write_all(b"\n  }\n}\n")?;
+        out.flush()
     }
 }
 

@@ -229,6 +229,9 @@ impl Method {
     }
 }
 
+/// Room for any wrapped key, in bytes.
+const LONGEST: usize = 1 << 16;
+
 /// C_WrapKey: the wrapped key, and the IV of GCM.
 ///
 /// # Errors
@@ -251,7 +254,15 @@ pub fn wrap(
         _ => quorum::wanted(rv).unwrap_or_else(|| format!("C_WrapKey: {rv}")),
     };
     let Method::Gcm { aad, bits, .. } = method else {
-        return Ok((session.wrap(&method.mechanism(connection)?, wrapping, payload).map_err(refused)?, None));
+        let mechanism = method.mechanism(connection)?;
+        let wrapped = match session.wrap(&mechanism, wrapping, payload) {
+            // NSS names the payload's length as that of the wrapped key, which is longer.
+            Err(rv) if rv == CKR_BUFFER_TOO_SMALL => {
+                session.wrap_within(LONGEST, &mechanism, wrapping, payload)
+            }
+            wrapped => wrapped,
+        };
+        return Ok((wrapped.map_err(refused)?, None));
     };
     // An IV that nobody has used; a token that makes its own wants zeros, and says so.
     let iv = session.random(12).map_err(|rv| format!("C_GenerateRandom: {rv}"))?;

@@ -1,5 +1,6 @@
 //! How a key travels from one token to the other without ever being readable in between.
 
+use super::proof;
 use crate::connection::Connection;
 use crate::key::wrap::{Method, wrap};
 use clap::ValueEnum;
@@ -19,6 +20,9 @@ pub enum Way {
 const RSA_BITS: CK_ULONG = 3072;
 const SHA256: (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE) = (CKM_SHA256, CKG_MGF1_SHA256);
 const SHA1: (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE) = (CKM_SHA_1, CKG_MGF1_SHA1);
+
+/// What NSS knows a private key on a curve by, and does not compute itself: the public point.
+const CKA_NSS_DB: CK_ATTRIBUTE_TYPE = 0xd5a0_db00;
 
 /// Session keys on both sides: one wraps there, the other unwraps here.
 pub struct Carrier {
@@ -99,9 +103,14 @@ impl Carrier {
     ) -> Result<CK_OBJECT_HANDLE, String> {
         let (wrapped, _) = wrap(from, self.method.clone(), self.wrapping, key)?;
         let mechanism = self.method.mechanism(to)?;
-        to.session
-            .unwrap(&mechanism, self.unwrapping, &wrapped, template)
-            .map_err(|rv| format!("unwrapping: {rv}"))
+        let unwrap = |template: &[Attr]| to.session.unwrap(&mechanism, self.unwrapping, &wrapped, template);
+        let unwrapped = match (unwrap(template), proof::public_point((from, key))) {
+            (Err(rv), Some(point)) if rv == CKR_TEMPLATE_INCOMPLETE => {
+                unwrap(&[template, &[Attr::bytes(CKA_NSS_DB, point)]].concat())
+            }
+            (unwrapped, _) => unwrapped,
+        };
+        unwrapped.map_err(|rv| format!("unwrapping: {rv}"))
     }
 }
 

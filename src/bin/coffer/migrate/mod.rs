@@ -2,7 +2,7 @@
 
 mod carrier;
 mod plan;
-mod proof;
+pub mod proof;
 
 use crate::connection::{Connection, Target};
 use crate::context::Context;
@@ -17,8 +17,9 @@ use plan::{Item, Verdict};
 use proof::Proof;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::thread;
 
-/// Copies keys with their attributes, and certificates, from one token to another. Private and secret keys travel wrapped by a key that
+/// Copies keys with their attributes, certificates and data objects from one token to another. Private and secret keys travel wrapped by a key that
 /// the two tokens share for this run, and are never readable on the way; each is proved afterwards by using it on both
 /// sides. Keys that are there already stay, so an interrupted migration can just be repeated. Nothing is deleted.
 #[derive(Args)]
@@ -29,6 +30,12 @@ pub struct Migrate {
     /// The module the keys go to; --library's, or Coffer's, unless given.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
+    /// What C_Initialize of --from is given, for a module that wants it: NSS's "configdir='sql:DIR' ...".
+    #[arg(long, value_name = "TEXT")]
+    from_init_args: Option<String>,
+    /// What C_Initialize of --to is given.
+    #[arg(long, value_name = "TEXT")]
+    to_init_args: Option<String>,
     /// The token the keys come from, by label, serial number or slot.
     #[arg(long, visible_alias = "source-cluster-id", value_name = "NAME")]
     from_token: Option<String>,
@@ -50,6 +57,9 @@ pub struct Migrate {
     /// Attributes that are to be different: NAME=VALUE.
     #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
     attributes: Vec<String>,
+    /// How many keys move at once, each in sessions of its own; for modules that bear threads, as Coffer does.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
     /// Only tell what would move and what cannot, and why.
     #[arg(long)]
     dry_run: bool,
@@ -60,14 +70,14 @@ impl Migrate {
         let filter = Filter::parse(&self.filter)?;
         let changes = select::attributes(&self.attributes)?;
         let general = &context.target;
-        let side = |library: &Option<PathBuf>, token: &Option<String>| Target {
+        let side = |library: &Option<PathBuf>, init_args: &Option<String>, token: &Option<String>| Target {
             library: library.clone().or_else(|| general.library.clone()),
+            init_args: init_args.clone().or_else(|| general.init_args.clone().filter(|_| library.is_none())),
             token: token.clone(),
-            pin_file: None,
-            config: None,
+            ..Target::default()
         };
-        let mut from = Connection::open(&side(&self.from, &self.from_token))?;
-        let mut to = Connection::open(&side(&self.to, &self.to_token))?;
+        let mut from = Connection::open(&side(&self.from, &self.from_init_args, &self.from_token))?;
+        let mut to = Connection::open(&side(&self.to, &self.to_init_args, &self.to_token))?;
         let token = |at: &Connection| {
             at.module.token_info(at.slot).map(|info| (info.serialNumber, info.manufacturerID))
         };
@@ -77,7 +87,7 @@ impl Migrate {
         }
         from.login_as_user(self.from_pin_file.as_deref(), "COFFER_FROM_PIN")?;
         to.login_as_user(self.to_pin_file.as_deref(), "COFFER_TO_PIN")?;
-        let keys = select::with_certificates(&from, &filter)?;
+        let keys = select::everything(&from, &filter)?;
         let bar = progress("comparing", keys.len());
         let mut items: Vec<Item> = Vec::new();
         for key in keys {
@@ -88,45 +98,78 @@ impl Migrate {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let way = if self.dry_run { None } else { move_all(&from, &to, &mut items, self.method, &changes)? };
+        let way = match self.dry_run {
+            true => None,
+            false => {
+                let carrier = match items.iter().any(|item| item.verdict == Verdict::Wrap) {
+                    true => Some(Carrier::new(&from, &to, self.method)?),
+                    false => None,
+                };
+                let work = Work { carrier, changes: &changes, bar: progress("moving", items.len()) };
+                work.all(&from, &to, &mut items, self.jobs)?;
+                work.carrier.map(|carrier| carrier.way)
+            }
+        };
         report(&items, way, self.dry_run)
     }
 }
 
-/// Moves what can move; an item that failed then says why.
-fn move_all(
-    from: &Connection,
-    to: &Connection,
-    items: &mut [Item],
-    wanted: Option<Way>,
-    changes: &[Attr],
-) -> Result<Option<Way>, String> {
-    let carrier = match items.iter().any(|item| item.verdict == Verdict::Wrap) {
-        true => Some(Carrier::new(from, to, wanted)?),
-        false => None,
-    };
-    let bar = progress("moving", items.len());
-    for item in items {
-        let moved = match (&item.verdict, &carrier) {
-            (Verdict::Wrap, Some(carrier)) => {
-                Some(carrier.carry(from, to, item.key, &plan::template(from, item, changes)))
-            }
-            (Verdict::Copy, _) => Some(copy(from, to, item, changes)),
-            _ => None,
-        };
-        if let Some(outcome) = moved {
-            item.verdict = match outcome.and_then(|key| prove(from, to, item.key, key)) {
-                Ok(proof) => Verdict::There(proof),
-                Err(why) => Verdict::Cannot(why),
-            };
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(carrier.map(|carrier| carrier.way))
+/// What all keys of a migration share.
+struct Work<'a> {
+    carrier: Option<Carrier>,
+    changes: &'a [Attr],
+    bar: ProgressBar,
 }
 
-/// A public key, made of its parts, or a certificate.
+impl Work<'_> {
+    /// Moves what can move, in several threads if there are to be `jobs` of them.
+    ///
+    /// # Errors
+    /// A sentence: no session for a thread. What other threads moved is moved.
+    fn all(&self, from: &Connection, to: &Connection, items: &mut [Item], jobs: u8) -> Result<(), String> {
+        if jobs == 1 {
+            self.part(from, to, items);
+        } else {
+            let share = items.len().div_ceil(jobs.into()).max(1);
+            thread::scope(|scope| {
+                let beside = |part: &mut [Item]| {
+                    self.part(&from.beside()?, &to.beside()?, part);
+                    Ok::<_, String>(())
+                };
+                let running: Vec<_> =
+                    items.chunks_mut(share).map(|part| scope.spawn(move || beside(part))).collect();
+                let end = |thread: thread::ScopedJoinHandle<'_, _>| {
+                    thread.join().unwrap_or_else(|_| Err("a thread ended early".into()))
+                };
+                running.into_iter().map(end).collect::<Result<Vec<()>, _>>()
+            })?;
+        }
+        self.bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// One after the other; an item that failed then says why.
+    fn part(&self, from: &Connection, to: &Connection, items: &mut [Item]) {
+        for item in items {
+            let moved = match (&item.verdict, &self.carrier) {
+                (Verdict::Wrap, Some(carrier)) => {
+                    Some(carrier.carry(from, to, item.key, &plan::template(from, item, self.changes)))
+                }
+                (Verdict::Copy, _) => Some(copy(from, to, item, self.changes)),
+                _ => None,
+            };
+            if let Some(outcome) = moved {
+                item.verdict = match outcome.and_then(|key| prove(from, to, item.key, key)) {
+                    Ok(proof) => Verdict::There(proof),
+                    Err(why) => Verdict::Cannot(why),
+                };
+            }
+            self.bar.inc(1);
+        }
+    }
+}
+
+/// A public key, made of its parts, or what is no key.
 fn copy(
     from: &Connection,
     to: &Connection,
@@ -134,8 +177,8 @@ fn copy(
     changes: &[Attr],
 ) -> Result<CK_OBJECT_HANDLE, String> {
     let refused = |rv| format!("C_CreateObject: {rv}");
-    if item.class == CKO_CERTIFICATE {
-        return to.session.create_object(&plan::certificate(from, item)).map_err(refused);
+    if let Some(template) = plan::as_it_is(from, item) {
+        return to.session.create_object(&template).map_err(refused);
     }
     let (_, parts) = crate::public::attributes(&crate::public::info(from, item.key)?)?;
     let mut template = plan::template(from, item, changes);
@@ -151,10 +194,10 @@ fn prove(
     new: CK_OBJECT_HANDLE,
 ) -> Result<Proof, String> {
     match proof::compare((from, old), (to, new)) {
-        Proof::Different => {
-            let _ = to.session.destroy(new);
-            Err("what arrived was another key, and was destroyed".into())
-        }
+        Proof::Different => Err(match to.session.destroy(new) {
+            Ok(()) => "what arrived was another key, and was destroyed".into(),
+            Err(rv) => format!("what arrived is another key, and may not be destroyed ({rv})"),
+        }),
         proof => Ok(proof),
     }
 }
@@ -184,9 +227,7 @@ fn report(items: &[Item], way: Option<Way>, dry_run: bool) -> Outcome {
         let (outcome, detail) = match &item.verdict {
             Verdict::Wrap => ("movable", "wrapped".to_owned()),
             Verdict::Copy => ("movable", "copied".to_owned()),
-            Verdict::There(Proof::Used(what)) => ("there", format!("proved by {what} on both sides")),
-            Verdict::There(Proof::Equal(what)) => ("there", format!("{what} is the same on both sides")),
-            Verdict::There(_) => ("there", "not proved: it may not be used so that it shows".to_owned()),
+            Verdict::There(proof) => ("there", proof.sentence()),
             Verdict::Cannot(why) => {
                 failed += 1;
                 ("stays", why.clone())

@@ -12,7 +12,7 @@ use pkcs11_client::cryptoki_sys::*;
 pub enum Verdict {
     /// Wrapped out of one token and unwrapped into the other.
     Wrap,
-    /// A public key: made anew of its parts.
+    /// A public key, a certificate or data: made anew of its parts.
     Copy,
     /// The other token has it; so a migration that was interrupted goes on where it stopped.
     There(Proof),
@@ -43,16 +43,16 @@ impl Item {
     /// Class and type as words.
     pub fn kind(&self) -> String {
         let class = names::word(names::CLASSES, self.class);
-        if self.class == CKO_CERTIFICATE {
-            return class;
+        match self.class {
+            CKO_CERTIFICATE | CKO_DATA => class,
+            _ => format!("{} {class}", names::word(names::KEY_TYPES, self.key_type)),
         }
-        format!("{} {class}", names::word(names::KEY_TYPES, self.key_type))
     }
 }
 
 fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Verdict {
     let says = |kind| from.session.attribute(key, kind).is_ok_and(|value| value == [1]);
-    if class == CKO_CERTIFICATE {
+    if matches!(class, CKO_CERTIFICATE | CKO_DATA) {
         return Verdict::Copy;
     }
     if class == CKO_PUBLIC_KEY {
@@ -72,7 +72,7 @@ fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Ve
     }
 }
 
-/// Whether the other token has this key, by label and ID and by comparing the two.
+/// Whether the other token has this key, by the label and ID that it has here and by comparing the two.
 fn there(
     from: &Connection,
     to: &Connection,
@@ -81,11 +81,15 @@ fn there(
     key_type: CK_KEY_TYPE,
 ) -> Option<Verdict> {
     let mut template = vec![Attr::class(class), Attr::bool(CKA_TOKEN, true)];
-    if class != CKO_CERTIFICATE {
+    if !matches!(class, CKO_CERTIFICATE | CKO_DATA) {
         template.push(Attr::key_type(key_type));
     }
-    for kind in [CKA_LABEL, CKA_ID] {
-        template.extend(from.session.attribute(key, kind).ok().map(|value| Attr::bytes(kind, value)));
+    let names = [CKA_LABEL, CKA_ID].map(|kind| (kind, from.session.attribute(key, kind).unwrap_or_default()));
+    for (kind, name) in &names {
+        // One without a label may have been given one here; one without any name is looked for among such.
+        if !name.is_empty() || names.iter().all(|(_, name)| name.is_empty()) {
+            template.push(Attr::bytes(*kind, name));
+        }
     }
     for other in to.session.find(&template).ok()? {
         let same = proof::compare((from, key), (to, other));
@@ -98,7 +102,7 @@ fn there(
 
 /// Attributes that go along as they are.
 const KEPT: &[CK_ATTRIBUTE_TYPE] =
-    &[CKA_LABEL, CKA_ID, CKA_PRIVATE, CKA_SUBJECT, CKA_START_DATE, CKA_END_DATE];
+    &[CKA_LABEL, CKA_ID, CKA_PRIVATE, CKA_SUBJECT, CKA_START_DATE, CKA_END_DATE, CKA_ALLOWED_MECHANISMS];
 /// Switches that go along; a module need not know those of the second row, so only set ones are sent.
 const SWITCHES: &[CK_ATTRIBUTE_TYPE] = &[
     CKA_ENCRYPT,
@@ -118,9 +122,9 @@ const SECRET_ONLY: &[CK_ATTRIBUTE_TYPE] = &[CKA_SENSITIVE, CKA_EXTRACTABLE];
 const PUBLIC_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP, CKA_DERIVE];
 const PRIVATE_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_DERIVE];
 
-/// The template of a certificate in the other token.
-pub fn certificate(from: &Connection, item: &Item) -> Vec<Attr> {
-    const PARTS: &[CK_ATTRIBUTE_TYPE] = &[
+/// The template of a certificate or of data in the other token; none of a key.
+pub fn as_it_is(from: &Connection, item: &Item) -> Option<Vec<Attr>> {
+    const CERTIFICATE: &[CK_ATTRIBUTE_TYPE] = &[
         CKA_CERTIFICATE_TYPE,
         CKA_LABEL,
         CKA_ID,
@@ -130,12 +134,27 @@ pub fn certificate(from: &Connection, item: &Item) -> Vec<Attr> {
         CKA_SERIAL_NUMBER,
         CKA_VALUE,
     ];
-    let mut template = vec![Attr::class(CKO_CERTIFICATE), Attr::bool(CKA_TOKEN, true)];
-    for part in PARTS {
+    const DATA: &[CK_ATTRIBUTE_TYPE] = &[CKA_LABEL, CKA_PRIVATE, CKA_APPLICATION, CKA_OBJECT_ID, CKA_VALUE];
+    let parts = match item.class {
+        CKO_CERTIFICATE => CERTIFICATE,
+        CKO_DATA => DATA,
+        _ => return None,
+    };
+    let mut template = vec![Attr::class(item.class), Attr::bool(CKA_TOKEN, true)];
+    for part in parts {
         let value = from.session.attribute(item.key, *part).ok().filter(|value| !value.is_empty());
         template.extend(value.map(|value| Attr::bytes(*part, value)));
     }
-    template
+    template.extend(limits(from, item.key));
+    Some(template)
+}
+
+/// Switches that are true unless said otherwise, where they are false.
+fn limits(from: &Connection, object: CK_OBJECT_HANDLE) -> impl Iterator<Item = Attr> {
+    [CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE]
+        .into_iter()
+        .filter(move |kind| from.session.attribute(object, *kind).is_ok_and(|value| value == [0]))
+        .map(|kind| Attr::bool(kind, false))
 }
 
 /// The template of the key in the other token. `changes` win.
@@ -163,6 +182,7 @@ pub fn template(from: &Connection, item: &Item, changes: &[Attr]) -> Vec<Attr> {
             template.push(Attr::bool(*kind, true));
         }
     }
+    template.extend(limits(from, item.key));
     for change in changes {
         put(&mut template, change.clone());
     }

@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::{describe, public};
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::{Attr, Mechanism};
+use pkcs11_client::{Attr, Mechanism, Value};
 
 /// What was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,18 @@ pub enum Proof {
     Nothing,
     /// They are different keys.
     Different,
+}
+
+impl Proof {
+    /// As it is reported.
+    pub fn sentence(&self) -> String {
+        match self {
+            Proof::Used(what) => format!("proved by {what} on both sides"),
+            Proof::Equal(what) => format!("{what} is the same on both sides"),
+            Proof::Nothing => "not proved: it may not be used so that it shows".into(),
+            Proof::Different => "another one".into(),
+        }
+    }
 }
 
 /// A token and a key in it.
@@ -35,15 +47,19 @@ pub fn compare(a: At<'_>, b: At<'_>) -> Proof {
     let used = match class {
         Some(CKO_SECRET_KEY) => secret(a, b, key_type),
         Some(CKO_PRIVATE_KEY) => private(a, b, key_type),
-        Some(CKO_CERTIFICATE) => certificate(a, b),
+        Some(CKO_CERTIFICATE) => same(a, b, &[CKA_VALUE], "the certificate"),
+        Some(CKO_DATA) => same(a, b, &[CKA_VALUE, CKA_APPLICATION, CKA_OBJECT_ID], "the data"),
         _ => None,
     };
     used.unwrap_or_else(|| described(a, b))
 }
 
-fn certificate(a: At<'_>, b: At<'_>) -> Option<Proof> {
-    let value = |(at, object): At<'_>| at.session.attribute(object, CKA_VALUE).ok();
-    Some(if value(a)? == value(b)? { Proof::Equal("the certificate") } else { Proof::Different })
+/// What is no key is what it says.
+fn same(a: At<'_>, b: At<'_>, parts: &[CK_ATTRIBUTE_TYPE], what: &'static str) -> Option<Proof> {
+    let read = |(at, object): At<'_>| {
+        parts.iter().map(|part| at.session.attribute(object, *part).ok()).collect::<Option<Vec<_>>>()
+    };
+    Some(if read(a)? == read(b)? { Proof::Equal(what) } else { Proof::Different })
 }
 
 /// Sixteen bytes that nobody chose.
@@ -129,6 +145,16 @@ fn public_info((connection, key): At<'_>) -> Option<Vec<u8>> {
         [Attr::class(CKO_PUBLIC_KEY), Attr::bytes(CKA_KEY_TYPE, key_type), Attr::bytes(CKA_ID, id)];
     match session.find(&template).ok()?[..] {
         [key] => public::info(connection, key).ok(),
+        _ => None,
+    }
+}
+
+/// The public point of a private key on a curve, bare.
+pub fn public_point(at: At<'_>) -> Option<Vec<u8>> {
+    let (_, parts) = public::attributes(&public_info(at)?).ok()?;
+    let point = parts.into_iter().find(|attr| attr.kind == CKA_EC_POINT)?;
+    match &point.value {
+        Value::Bytes(point) => Some(describe::bare(point).to_vec()),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! `coffer import`: keys and certificates from files.
 
-use super::material::{self, Material};
+use super::material::{self, Material, Named};
+use super::store::Store;
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::key::{Shared, generate};
@@ -12,18 +13,21 @@ use coffer_pkcs11::crypto::{Hash, digest};
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Stores what a file holds: PEM or DER of PKCS#8 (encrypted or not), PKCS#1, SEC 1, SubjectPublicKeyInfo and X.509; PKCS#12;
 /// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one.
 #[derive(Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Import {
+    #[command(subcommand)]
+    store: Option<Store>,
     /// The file.
+    #[arg(long, required = true)]
+    path: Option<PathBuf>,
+    /// The label of everything in it; unless given, the name that PKCS#12 or a JWK has for each, else the file's own.
     #[arg(long)]
-    path: PathBuf,
-    /// The label of everything in it.
-    #[arg(long)]
-    label: String,
+    label: Option<String>,
     /// CKA_ID in hex; out of the public key unless given, so that key pairs and certificates find each other.
     #[arg(long, value_name = "HEX")]
     id: Option<String>,
@@ -44,8 +48,13 @@ pub struct Import {
 }
 
 impl Import {
-    pub fn run(self, context: &mut Context) -> Outcome {
-        let templates = self.templates()?;
+    pub fn run(mut self, context: &mut Context) -> Outcome {
+        let path = match (self.store.take(), self.path.take()) {
+            (Some(store), None) => return store.run(context),
+            (None, Some(path)) => path,
+            _ => return Err("one thing at a time: --path FILE, or softhsm or nss with a directory".into()),
+        };
+        let templates = self.templates(&path)?;
         let connection = context.connect()?;
         let (mut made, mut keys, mut certificates) = (Vec::new(), Vec::new(), 0);
         for template in templates {
@@ -72,34 +81,39 @@ impl Import {
         ))
     }
 
-    fn templates(&self) -> Result<Vec<Vec<Attr>>, String> {
-        let file = files::read(&self.path)?;
+    fn templates(&self, path: &Path) -> Result<Vec<Vec<Attr>>, String> {
+        let file = files::read(path)?;
         let class = self.key_type_class.as_deref().map(names::key_type_class).transpose()?;
         let passphrase =
             || pin::obtain("passphrase", self.passphrase_file.as_deref(), "COFFER_PASSPHRASE", false);
-        let name = self.path.display();
+        let name = path.display();
         let found = material::read(&file, passphrase);
         let found = match (found, class) {
             (Ok(found), _) => found,
             // What looks like nothing is a raw key, if it is said to be one.
-            (Err(_), Some((CKO_SECRET_KEY, _))) => vec![Material::Secret(file.clone())],
+            (Err(_), Some((CKO_SECRET_KEY, _))) => vec![Material::Secret(file.clone()).unnamed()],
             (Err(why), _) => return Err(format!("{name}: {why}")),
         };
         let mut templates = Vec::new();
-        for material in &found {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        for Named { name: own, key_type, material } in &found {
+            let label = self.label.as_deref().or(own.as_deref()).unwrap_or(&stem);
             let outcome = match material {
-                Material::Private(pkcs8) => self.private(pkcs8, &mut templates),
-                Material::Public(info) => self.public(info, &mut templates),
-                Material::Secret(value) => self.secret(value, class, &mut templates),
-                Material::Certificate(der) => self.certificate(der, &mut templates),
+                Material::Private(pkcs8) => self.private(label, pkcs8, &mut templates),
+                Material::Public(info) => self.public(label, info, &mut templates),
+                Material::Secret(value) => {
+                    let own = key_type.map(|key_type| (CKO_SECRET_KEY, key_type));
+                    self.secret(label, value, class.or(own), &mut templates)
+                }
+                Material::Certificate(der) => self.certificate(label, der, &mut templates),
             };
             outcome.map_err(|why| format!("{name}: {why}"))?;
         }
         if templates.is_empty() { Err(format!("{name}: nothing to import")) } else { Ok(templates) }
     }
 
-    fn template(&self, terms: &[String], class: CK_OBJECT_CLASS) -> Result<Vec<Attr>, String> {
-        let mut template = self.shared.template(&self.label, terms)?;
+    fn template(&self, label: &str, terms: &[String], class: CK_OBJECT_CLASS) -> Result<Vec<Attr>, String> {
+        let mut template = self.shared.template(label, terms)?;
         template.push(Attr::class(class));
         Ok(template)
     }
@@ -113,10 +127,10 @@ impl Import {
         Ok(Attr::bytes(CKA_ID, id))
     }
 
-    fn private(&self, pkcs8: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+    fn private(&self, label: &str, pkcs8: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
         let (key_type, parts) = material::private_parts(pkcs8)?;
         let info = parts.bytes(CKA_PUBLIC_KEY_INFO).unwrap_or_default();
-        let mut template = self.template(&self.attributes, CKO_PRIVATE_KEY)?;
+        let mut template = self.template(label, &self.attributes, CKO_PRIVATE_KEY)?;
         generate::put_default_uses(&mut template, CKO_PRIVATE_KEY, key_type);
         template.push(Attr::key_type(key_type));
         template.extend(material::private_template(&parts));
@@ -126,12 +140,12 @@ impl Import {
         }
         put_default(&mut template, Attr::bool(CKA_EXTRACTABLE, false));
         templates.push(template);
-        if info.is_empty() { Ok(()) } else { self.public(info, templates) }
+        if info.is_empty() { Ok(()) } else { self.public(label, info, templates) }
     }
 
-    fn public(&self, info: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+    fn public(&self, label: &str, info: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
         let (key_type, parts) = public::attributes(info)?;
-        let mut template = self.template(&self.public_attributes, CKO_PUBLIC_KEY)?;
+        let mut template = self.template(label, &self.public_attributes, CKO_PUBLIC_KEY)?;
         generate::put_default_uses(&mut template, CKO_PUBLIC_KEY, key_type);
         template.push(Attr::key_type(key_type));
         template.extend(parts);
@@ -142,6 +156,7 @@ impl Import {
 
     fn secret(
         &self,
+        label: &str,
         value: &[u8],
         class: Option<(CK_OBJECT_CLASS, CK_KEY_TYPE)>,
         templates: &mut Vec<Vec<Attr>>,
@@ -149,7 +164,7 @@ impl Import {
         let Some((CKO_SECRET_KEY, key_type)) = class else {
             return Err("a secret key; say what it is by --key-type-class aes, 3des or generic-secret".into());
         };
-        let mut template = self.template(&self.attributes, CKO_SECRET_KEY)?;
+        let mut template = self.template(label, &self.attributes, CKO_SECRET_KEY)?;
         generate::put_default_uses(&mut template, CKO_SECRET_KEY, key_type);
         template.extend([Attr::key_type(key_type), Attr::bytes(CKA_VALUE, value)]);
         if let Some(id) = &self.id {
@@ -164,9 +179,9 @@ impl Import {
         Ok(())
     }
 
-    fn certificate(&self, der: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
+    fn certificate(&self, label: &str, der: &[u8], templates: &mut Vec<Vec<Attr>>) -> Result<(), String> {
         let parts = material::certificate(der).ok_or("the certificate is malformed")?;
-        let mut template = self.template(&[], CKO_CERTIFICATE)?;
+        let mut template = self.template(label, &[], CKO_CERTIFICATE)?;
         template.extend([
             Attr::ulong(CKA_CERTIFICATE_TYPE, CKC_X_509),
             Attr::bytes(CKA_SUBJECT, parts.subject),

@@ -1,6 +1,6 @@
 //! JSON Web Keys (RFC 7517, 7518 and 8037).
 
-use super::material::{Bytes, Material, private_parts};
+use super::material::{Bytes, Material, Named, private_parts};
 use crate::names;
 use crate::public::{self, ALGORITHMS};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -18,15 +18,21 @@ const CURVES: &[(&str, &str, usize)] = &[
     ("secp256k1", "secp256k1", 32),
 ];
 
-/// The key in a JWK.
+/// The key in a JWK, or the keys of a set (RFC 7517, section 5), each with its `kid`.
 ///
 /// # Errors
 /// A sentence that names the member.
-pub fn read(text: &[u8]) -> Result<Material, String> {
+pub fn read(text: &[u8]) -> Result<Vec<Named>, String> {
     let jwk: Value = serde_json::from_slice(text).map_err(|error| format!("the JWK: {error}"))?;
-    if jwk.get("keys").is_some() {
-        return Err("a set of JWKs; give them one by one".into());
+    let one = |jwk: &Value| Ok(key(jwk)?.named(jwk["kid"].as_str()));
+    match jwk.get("keys") {
+        Some(Value::Array(keys)) => keys.iter().map(one).collect(),
+        Some(_) => Err("the JWK set's \"keys\" is no array".into()),
+        None => Ok(vec![one(&jwk)?]),
     }
+}
+
+fn key(jwk: &Value) -> Result<Material, String> {
     let word = |name: &str| jwk[name].as_str().ok_or_else(|| format!("the JWK has no {name:?}"));
     let bytes = |name: &str| -> Result<Bytes, String> {
         let bytes = Base64UrlUnpadded::decode_vec(word(name)?)

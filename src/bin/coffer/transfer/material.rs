@@ -1,12 +1,11 @@
 //! What files of keys hold: PEM, DER, PKCS#12 and JWK taken apart.
 
-use super::jwk;
+use super::{jwk, pkcs12};
 use crate::files;
 use crate::public::{self, ALGORITHMS};
 use coffer_pkcs11::crypto::encoding::{Algorithm, Der, Reader, private_key_info, read_private_key_info, tag};
 use coffer_pkcs11::mechanism::key;
 use coffer_pkcs11::object::{Attributes, Value};
-use p12_keystore::Pkcs12Archive;
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
@@ -27,6 +26,29 @@ pub enum Material {
     Certificate(Vec<u8>),
 }
 
+/// With the name that the file has for it.
+pub struct Named {
+    /// None, or none but blanks, where it has no name.
+    pub name: Option<String>,
+    /// The type of a secret key, where the file says it.
+    pub key_type: Option<CK_KEY_TYPE>,
+    /// What it is.
+    pub material: Material,
+}
+
+impl Material {
+    /// Without a name.
+    pub fn unnamed(self) -> Named {
+        self.named(None)
+    }
+
+    /// With a name, if there is one.
+    pub fn named(self, name: Option<&str>) -> Named {
+        let name = name.filter(|name| !name.trim().is_empty()).map(Into::into);
+        Named { name, key_type: None, material: self }
+    }
+}
+
 /// Everything in a file. `passphrase` is asked for at most once, and only if something is encrypted.
 ///
 /// # Errors
@@ -34,10 +56,10 @@ pub enum Material {
 pub fn read(
     bytes: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, String>,
-) -> Result<Vec<Material>, String> {
+) -> Result<Vec<Named>, String> {
     let mut passphrase = Passphrase::Ask(passphrase);
     if bytes.trim_ascii_start().starts_with(b"{") {
-        return Ok(vec![jwk::read(bytes)?]);
+        return jwk::read(bytes);
     }
     let blocks = files::pem(bytes)?;
     if blocks.is_empty() {
@@ -48,8 +70,8 @@ pub fn read(
         let wrong = || format!("the {} is malformed", block.label);
         match block.label.as_str() {
             "EC PARAMETERS" => {}
-            "RSA PRIVATE KEY" => found.push(Material::Private(pkcs1(&block.der))),
-            "EC PRIVATE KEY" => found.push(Material::Private(sec1(&block.der).ok_or_else(wrong)?)),
+            "RSA PRIVATE KEY" => found.push(Material::Private(pkcs1(&block.der)).unnamed()),
+            "EC PRIVATE KEY" => found.push(Material::Private(sec1(&block.der).ok_or_else(wrong)?).unnamed()),
             "PRIVATE KEY" | "PUBLIC KEY" | "ENCRYPTED PRIVATE KEY" | "CERTIFICATE" | "X509 CERTIFICATE" => {
                 found.extend(der(&block.der, &mut passphrase)?);
             }
@@ -81,48 +103,33 @@ impl<F: FnOnce() -> Result<Zeroizing<String>, String>> Passphrase<F> {
 }
 
 /// DER says itself what it is.
-fn der<F>(bytes: &[u8], passphrase: &mut Passphrase<F>) -> Result<Vec<Material>, String>
+fn der<F>(bytes: &[u8], passphrase: &mut Passphrase<F>) -> Result<Vec<Named>, String>
 where
     F: FnOnce() -> Result<Zeroizing<String>, String>,
 {
     if read_private_key_info(bytes).is_some() {
-        return Ok(vec![Material::Private(Zeroizing::new(bytes.to_vec()))]);
+        return Ok(vec![Material::Private(Zeroizing::new(bytes.to_vec())).unnamed()]);
     }
     if let Ok(encrypted) = EncryptedPrivateKeyInfoRef::try_from(bytes) {
         let opened = encrypted.decrypt(passphrase.get()?);
         let opened = opened.map_err(
             |_| "the private key does not open: a wrong passphrase, or an encryption that is not supported",
         )?;
-        return Ok(vec![Material::Private(Zeroizing::new(opened.as_bytes().to_vec()))]);
+        return Ok(vec![Material::Private(Zeroizing::new(opened.as_bytes().to_vec())).unnamed()]);
+    }
+    if let Some(pkcs8) = traditional(bytes) {
+        return Ok(vec![Material::Private(pkcs8).unnamed()]);
     }
     if public::attributes(bytes).is_ok() {
-        return Ok(vec![Material::Public(bytes.to_vec())]);
+        return Ok(vec![Material::Public(bytes.to_vec()).unnamed()]);
     }
     if certificate(bytes).is_some() {
-        return Ok(vec![Material::Certificate(bytes.to_vec())]);
+        return Ok(vec![Material::Certificate(bytes.to_vec()).unnamed()]);
     }
-    if !pfx(bytes) {
-        return Err("none of PEM, PKCS#8, SubjectPublicKeyInfo, X.509, PKCS#12 and JWK; a raw secret key needs --key-type-class".into());
+    if pkcs12::looks_like(bytes) {
+        return pkcs12::read(bytes, passphrase.get()?);
     }
-    let archive = Pkcs12Archive::from_pkcs12(bytes, passphrase.get()?).map_err(
-        |_| "the PKCS#12 file does not open: a wrong passphrase, or an encryption that is not supported",
-    )?;
-    let private =
-        |bag: &p12_keystore::PrivateKeyBag| Material::Private(Zeroizing::new(bag.key.as_der().to_vec()));
-    let mut found: Vec<_> = archive.keys.iter().map(private).collect();
-    found.extend(archive.certs.iter().map(|bag| Material::Certificate(bag.cert.as_der().to_vec())));
-    found.extend(archive.secrets.iter().map(|bag| Material::Secret(Zeroizing::new(bag.key.key().to_vec()))));
-    Ok(found)
-}
-
-/// Whether it begins as PFX (RFC 7292, section 4) does: version 3 and a ContentInfo.
-fn pfx(bytes: &[u8]) -> bool {
-    let read = || {
-        let mut fields = Reader::new(bytes).enter(tag::SEQUENCE)?;
-        (fields.unsigned()? == [3]).then_some(())?;
-        fields.enter(tag::SEQUENCE)?.read(tag::OID)
-    };
-    read().is_some()
+    Err("none of PEM, PKCS#8, PKCS#1, SEC 1, SubjectPublicKeyInfo, X.509, PKCS#12 and JWK; a raw secret key needs --key-type-class".into())
 }
 
 /// RSAPrivateKey (RFC 8017) as PKCS#8.
@@ -130,6 +137,17 @@ fn pkcs1(der: &[u8]) -> Bytes {
     let null = Der::Bytes(tag::NULL, &[]).encode_public();
     let algorithm = Algorithm { oid: ALGORITHMS[0].0, parameters: &null };
     Zeroizing::new(private_key_info(algorithm, Der::Encoded(der)).expose().to_vec())
+}
+
+/// PKCS#1 or SEC 1 without the PEM that names it, as PKCS#8.
+fn traditional(der: &[u8]) -> Option<Bytes> {
+    sec1(der).or_else(|| {
+        let mut fields = Reader::new(der).enter(tag::SEQUENCE)?;
+        fields.unsigned()?;
+        fields.unsigned().filter(|modulus| modulus.len() >= 64)?;
+        let pkcs8 = pkcs1(der);
+        private_parts(&pkcs8).is_ok().then_some(pkcs8)
+    })
 }
 
 /// ECPrivateKey (RFC 5915) as PKCS#8, whose algorithm takes the curve from inside.

@@ -1,16 +1,20 @@
 //! `coffer token ...`.
 
-use crate::output::Report;
+mod backup;
+mod care;
+mod escrow;
+pub mod operator;
+mod repair;
+
+use crate::context::Context;
+use crate::output::{Outcome, Report};
 use crate::pin;
 use clap::Subcommand;
 use coffer_pkcs11::error::Error;
-use coffer_pkcs11::log::{self, Level};
 use coffer_pkcs11::session::Module;
-use coffer_pkcs11::token::Config;
 use cryptoki_sys::*;
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -31,28 +35,41 @@ pub enum Command {
     },
     /// List the slots and their tokens.
     List,
+    Info(care::Info),
+    Rename(care::Rename),
+    Destroy(care::Destroy),
+    Backup(backup::Backup),
+    BackupShow(backup::BackupShow),
+    Restore(backup::Restore),
+    Verify(care::Verify),
+    Upgrade(care::Upgrade),
+    Repair(repair::Repair),
+    /// Keys that open backups when the PINs are lost.
+    #[command(subcommand)]
+    EscrowKey(escrow::Command),
 }
 
-pub fn run(command: Command) -> Result<Report, String> {
-    let module = open().map_err(|error| error.to_string())?;
+pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::Init { label, slot, so_pin_file, pin_file } => {
+            let module = operator::open(context)?;
             let so_pin = pin::obtain("SO PIN", so_pin_file.as_deref(), "COFFER_SO_PIN", true)?;
             let user_pin = pin::obtain("user PIN", pin_file.as_deref(), "COFFER_PIN", true)?;
             init(&module, &label, slot, so_pin.as_bytes(), user_pin.as_bytes())
                 .map_err(|error| error.to_string())
         }
-        Command::List => list(&module).map_err(|error| error.to_string()),
+        Command::List => list(&operator::open(context)?).map_err(|error| error.to_string()),
+        Command::Info(info) => info.run(context),
+        Command::Rename(rename) => rename.run(context),
+        Command::Destroy(destroy) => destroy.run(context),
+        Command::Backup(backup) => backup.run(context),
+        Command::BackupShow(show) => show.run(),
+        Command::Restore(restore) => restore.run(context),
+        Command::Verify(verify) => verify.run(context),
+        Command::Upgrade(upgrade) => upgrade.run(context),
+        Command::Repair(repair) => repair.run(context),
+        Command::EscrowKey(command) => escrow::run(command),
     }
-}
-
-/// As C_Initialize would.
-fn open() -> Result<Module, Error> {
-    let config = Config::load()?;
-    let level = config.log_level.as_deref().map_or(Ok(Level::Warn), str::parse)?;
-    log::configure(level, config.log_file.as_deref())?;
-    static HANDLES: AtomicU64 = AtomicU64::new(1);
-    Module::new(config, &HANDLES)
 }
 
 fn init(

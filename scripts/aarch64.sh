@@ -1,0 +1,35 @@
+#!/bin/sh
+# The tests for aarch64, cross-built and run by qemu, which has NEON and the AES instructions.
+#   scripts/aarch64.sh                         the tests named below; COFFER_LONG=1 takes every vector
+#   scripts/aarch64.sh [ARGUMENT OF cargo test...]   those chosen
+# Left to the machine's own architecture: what needs ptrace or namespaces (storage_faults), what looks into the memory of
+# a process (memory), and what is about programs of the host (command, clients, install, layers).
+set -eu
+cd "$(dirname "$0")/.."
+
+target=aarch64-unknown-linux-gnu
+# For the tests that start programs and compile some, and for cargo.
+export COFFER_TEST_CC=aarch64-linux-gnu-gcc COFFER_TEST_RUNNER="qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$COFFER_TEST_RUNNER"
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+# Optimised, since an emulator is slow enough, but with the debug assertions, and so with COFFER_CPU.
+export CARGO_PROFILE_DEV_OPT_LEVEL=1
+
+cross() {
+    cargo test --no-fail-fast --no-default-features --target $target "$@"
+}
+
+if [ $# -gt 0 ]; then
+    cross "$@"
+    exit
+fi
+
+failed=
+cross --lib || failed=1
+cross $(for test in allocations audit c_examples care exports fips guessers headers hostile lifecycle login messages \
+    objects operations processes session_state storage_sealed tables threads users users_storage vectors \
+    vectors_asymmetric; do echo --test $test; done) || failed=1
+# Without the kernels' instructions, as a machine without them would do it.
+COFFER_CPU=-neon,-aes,-sha512 cross --lib --test vectors || failed=1
+[ -z "$failed" ]

@@ -1,0 +1,182 @@
+//! NSS's databases: `cert9.db` with what is public, `key4.db` with the keys and what opens them, a row an object and a
+//! column an attribute.
+
+use super::nss_seal::{self, Password};
+use super::store::{Read, Stored};
+use crate::select::put;
+use coffer_pkcs11::object::{Kind, attribute};
+use pkcs11_client::Attr;
+use pkcs11_client::cryptoki_sys::*;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::collections::HashMap;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// NSS's class of objects that say whom it trusts.
+pub const TRUST: CK_OBJECT_CLASS = 0xce53_4353;
+/// How NSS writes that an attribute is there and empty.
+const EMPTY: &[u8] = &[0xa5, 0x00, 0x5a];
+/// The attributes that are encrypted in a private or secret key.
+const SECRET: &[CK_ATTRIBUTE_TYPE] = &[
+    CKA_VALUE,
+    CKA_PRIVATE_EXPONENT,
+    CKA_PRIME_1,
+    CKA_PRIME_2,
+    CKA_EXPONENT_1,
+    CKA_EXPONENT_2,
+    CKA_COEFFICIENT,
+    CKA_SEED,
+];
+
+/// Everything in the two databases of a directory.
+///
+/// # Errors
+/// A sentence: a database that is missing or is none, a wrong password. What one row alone has is in the answer.
+pub fn read(
+    directory: &Path,
+    password: impl FnOnce() -> Result<Zeroizing<String>, String>,
+) -> Result<Read, String> {
+    let text = directory.to_string_lossy();
+    let directory = Path::new(text.strip_prefix("sql:").unwrap_or(&text));
+    let keys = open(directory, "key4.db")?;
+    let certificates = open(directory, "cert9.db")?;
+    let failed = |name: &str, error| format!("{}: {error}", directory.join(name).display());
+    let row = "SELECT item1, item2 FROM metaData WHERE id = 'password'";
+    let salt_and_check: Option<(Vec<u8>, Vec<u8>)> = keys
+        .query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(|error| failed("key4.db", error))?;
+    let (salt, check) = salt_and_check.ok_or_else(|| {
+        format!("{}: NSS has set no password yet, not even an empty one", directory.join("key4.db").display())
+    })?;
+    let password = Password::new(&salt, &password()?);
+    if !nss_seal::open(&password, &check).is_ok_and(|opened| opened[..] == *b"password-check") {
+        return Err("the password of the NSS database is wrong".into());
+    }
+    let store = Store { keys: &keys, password };
+    let mut found = store.objects(&keys, PRIVATE).map_err(|error| failed("key4.db", error))?;
+    found.extend(store.objects(&certificates, PUBLIC).map_err(|error| failed("cert9.db", error))?);
+    name_keys(&mut found);
+    Ok(found)
+}
+
+/// A database's table, and its name in the names of what authenticates its attributes.
+const PRIVATE: (&str, &str) = ("nssPrivate", "key");
+const PUBLIC: (&str, &str) = ("nssPublic", "cert");
+
+/// Opened for reading, and only if it is there.
+fn open(directory: &Path, name: &str) -> Result<Connection, String> {
+    let path = directory.join(name);
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    if !path.exists() {
+        let old = ["cert8.db", "key3.db"].iter().any(|old| directory.join(old).exists());
+        return Err(match old {
+            true => failed(
+                &"not there, but the older format is: `certutil -N -d sql:DIR -@ PASSWORD-FILE` of NSS converts it",
+            ),
+            false => failed(&"no such file; an NSS database is a directory with cert9.db and key4.db"),
+        });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(&path, flags).map_err(|error| failed(&error))
+}
+
+/// What opens and authenticates the rows.
+struct Store<'a> {
+    keys: &'a Connection,
+    password: Password,
+}
+
+impl Store<'_> {
+    fn objects(&self, database: &Connection, table: (&str, &str)) -> rusqlite::Result<Read> {
+        let mut statement = database.prepare(&format!("SELECT * FROM {} ORDER BY id", table.0))?;
+        let columns: Vec<Option<CK_ATTRIBUTE_TYPE>> = statement
+            .column_names()
+            .map(|name| CK_ATTRIBUTE_TYPE::from_str_radix(name.strip_prefix('a')?, 16).ok())
+            .collect();
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: u32 = row.get("id")?;
+            let origin = format!("{} {id:#010x}", table.0);
+            let mut attributes = Vec::new();
+            let mut wrong = None;
+            for (at, column) in columns.iter().enumerate() {
+                let (Some(kind), ValueRef::Blob(value)) = (column, row.get_ref(at)?) else { continue };
+                match self.attribute(table, id, *kind, value)? {
+                    Ok(attr) => attributes.extend(attr),
+                    Err(why) => {
+                        wrong = wrong.or(Some(format!("{origin}: {}: {why}", attribute::name(*kind))))
+                    }
+                }
+            }
+            found.push(wrong.map_or(Ok(Stored { origin, attributes }), Err));
+        }
+        Ok(found)
+    }
+
+    /// An attribute, if it is one of PKCS#11's own; or what is wrong with it.
+    fn attribute(
+        &self,
+        (table, name): (&str, &str),
+        object: u32,
+        kind: CK_ATTRIBUTE_TYPE,
+        value: &[u8],
+    ) -> rusqlite::Result<Result<Option<Attr>, &'static str>> {
+        // A row's number is given with the flags of its database where NSS of some versions changed the password.
+        let names =
+            [object, object | 0xc000_0000].map(|object| format!("sig_{name}_{object:08x}_{kind:08x}"));
+        let mut mac: Option<Vec<u8>> = None;
+        for id in names {
+            if mac.is_none() {
+                let query = "SELECT item1 FROM metaData WHERE id = ?1";
+                mac = self.keys.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?;
+            }
+        }
+        let authentic = |object, plain: &[u8]| match &mac {
+            Some(mac) => nss_seal::authenticates(&self.password, mac, (object, kind as u32), plain),
+            None => Ok(false),
+        };
+        let altered = "not authentic: it was altered, or belongs to another object";
+        let opened = || {
+            if table != PRIVATE.0 || !SECRET.contains(&kind) {
+                return match mac.is_none() || authentic(object, value)? {
+                    true => Ok(Zeroizing::new(value.to_vec())),
+                    false => Err(altered),
+                };
+            }
+            let plain = nss_seal::open(&self.password, value)?;
+            match !nss_seal::is_authenticated(value) || authentic(0, &plain)? {
+                true => Ok(plain),
+                false => Err(altered),
+            }
+        };
+        Ok(opened().map(|value| {
+            let value = if value[..] == *EMPTY { &[] } else { &value[..] };
+            match attribute::kind(kind)? {
+                // NSS writes numbers of four bytes, the most significant first.
+                Kind::Ulong => Some(Attr::ulong(kind, u32::from_be_bytes(value.try_into().ok()?).into())),
+                _ => Some(Attr::bytes(kind, value)),
+            }
+        }))
+    }
+}
+
+/// NSS names a certificate and leaves its keys without a label; the ID ties them.
+fn name_keys(found: &mut Read) {
+    let label_and_id = |stored: &Stored| {
+        let certificate = stored.number(CKA_CLASS) == Some(CKO_CERTIFICATE);
+        let (label, id) = (stored.bytes(CKA_LABEL)?, stored.bytes(CKA_ID)?);
+        (certificate && !label.is_empty() && !id.is_empty()).then(|| (id.to_vec(), label.to_vec()))
+    };
+    let labels: HashMap<_, _> = found.iter().flatten().filter_map(label_and_id).collect();
+    for stored in found.iter_mut().flatten() {
+        let unnamed = stored.bytes(CKA_LABEL).is_none_or(<[u8]>::is_empty);
+        let label = stored.bytes(CKA_ID).and_then(|id| labels.get(id));
+        if let Some(label) = label.filter(|_| unnamed && stored.number(CKA_KEY_TYPE).is_some()) {
+            let label = Attr::bytes(CKA_LABEL, label);
+            put(&mut stored.attributes, label);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! SoftHSM 2's tokens as they lie on disk: a directory a token, a file an object.
+//!
+//! A file is a number that counts its changes, then attributes: type, kind, value, all numbers of eight bytes with the
+//! most significant first. In a private object every byte string is AES-256-CBC under the token's key with its IV in
+//! front; `token.object` has that key twice, under the SO's and the user's PIN. Nothing is authenticated, so what can be
+//! compared is: check values, and the numbers of a key pair among themselves.
+
+use super::store::{Read, Stored, unpadded};
+use crate::files;
+use coffer_pkcs11::crypto::{Direction, Hash, InOut, aes, digest};
+use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{Attr, Value};
+use std::fs;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// SoftHSM's own attributes of `token.object`.
+const TOKEN_LABEL: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x5349;
+const TOKEN_SERIAL: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x534a;
+const USER_PIN: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x534d;
+
+/// What the plaintext under a PIN begins with.
+const MAGIC: &[u8] = b"RJR";
+/// The key from a PIN takes this many hashes, and as many more as the salt's last byte says.
+const ITERATIONS: usize = 1500;
+
+/// A token that was found.
+pub struct Token {
+    /// Its label.
+    pub label: String,
+    directory: PathBuf,
+    /// Salt, IV and the token's key under the user's PIN.
+    sealed: Vec<u8>,
+}
+
+impl Token {
+    /// The token in `directory`, or of that label or serial number in one of its subdirectories.
+    ///
+    /// # Errors
+    /// A sentence: none, several, or one that is damaged.
+    pub fn find(directory: &Path, wanted: Option<&str>) -> Result<Token, String> {
+        let shown = directory.display();
+        if let Some((_, token)) = Token::open(directory)? {
+            return Ok(token);
+        }
+        let entries = fs::read_dir(directory).map_err(|error| format!("{shown}: {error}"))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
+            if path.is_dir() {
+                found.extend(Token::open(&path)?);
+            }
+        }
+        let all =
+            found.iter().map(|(serial, token)| format!("{:?} with serial number {serial}", token.label));
+        let all = all.collect::<Vec<_>>().join(", ");
+        if let Some(wanted) = wanted {
+            found.retain(|(serial, token)| token.label == wanted || serial == wanted);
+        }
+        match (found.pop(), found.is_empty(), wanted) {
+            (Some((_, token)), true, _) => Ok(token),
+            (None, ..) if all.is_empty() => {
+                Err(format!("{shown}: no token of SoftHSM (there is no token.object)"))
+            }
+            (None, _, wanted) => {
+                Err(format!("{shown}: no token {:?}; there are: {all}", wanted.unwrap_or_default()))
+            }
+            (_, _, _) => Err(format!("{shown}: which token? say --from-token NAME: {all}")),
+        }
+    }
+
+    /// The token in that directory and its serial number, if one is there.
+    fn open(directory: &Path) -> Result<Option<(String, Token)>, String> {
+        let file = directory.join("token.object");
+        if !file.exists() {
+            if directory.join("sqlite3.db").exists() {
+                return Err(format!(
+                    "{}: SoftHSM's database backend; use `coffer migrate --from` with SoftHSM's own module",
+                    directory.display()
+                ));
+            }
+            return Ok(None);
+        }
+        let attributes =
+            attributes(&files::read(&file)?, None).map_err(|why| format!("{}: {why}", file.display()))?;
+        let stored = Stored { origin: "token.object".into(), attributes };
+        let text =
+            |kind| String::from_utf8_lossy(stored.bytes(kind).unwrap_or_default()).trim_end().to_owned();
+        let sealed = stored.bytes(USER_PIN).unwrap_or_default().to_vec();
+        let token = Token { label: text(TOKEN_LABEL), directory: directory.into(), sealed };
+        Ok(Some((text(TOKEN_SERIAL), token)))
+    }
+
+    /// Every object, private ones opened by the user's PIN.
+    ///
+    /// # Errors
+    /// A sentence: a wrong PIN. What one file alone has is in the answer.
+    pub fn read(&self, pin: &str) -> Result<Read, String> {
+        let label = &self.label;
+        if self.sealed.is_empty() {
+            return Err(format!(
+                "SoftHSM's token {label:?} has no user PIN, so there is nothing it could open"
+            ));
+        }
+        let key = self.unseal(pin).ok_or_else(|| format!("the PIN of SoftHSM's token {label:?} is wrong"))?;
+        let shown = self.directory.display();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(|error| format!("{shown}: {error}"))? {
+            let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
+            let object = path.extension().is_some_and(|extension| extension == "object");
+            if object && path.file_stem().is_some_and(|stem| stem != "token") {
+                names.push(path);
+            }
+        }
+        // As the disk lists them, the order would be another one each time.
+        names.sort();
+        Ok(names.iter().map(|path| object(path, &key)).collect())
+    }
+
+    /// The token's key; none by a wrong PIN.
+    fn unseal(&self, pin: &str) -> Option<aes::Key> {
+        let (salt, sealed) = self.sealed.split_first_chunk::<8>()?;
+        let mut hash = digest::digest(Hash::Sha256, &Zeroizing::new([&salt[..], pin.as_bytes()].concat()));
+        for _ in 1..ITERATIONS + usize::from(salt[7]) {
+            hash = digest::digest(Hash::Sha256, &hash);
+        }
+        let opened = unsealed(&aes::Key::new(&hash).ok()?, sealed)?;
+        aes::Key::new(opened.strip_prefix(MAGIC).filter(|key| key.len() == 32)?).ok()
+    }
+}
+
+/// IV and ciphertext as plaintext.
+fn unsealed(key: &aes::Key, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (iv, sealed) = bytes.split_first_chunk::<16>()?;
+    if sealed.is_empty() || sealed.len() % 16 != 0 {
+        return None;
+    }
+    let mut opened = Zeroizing::new(sealed.to_vec());
+    key.cbc(Direction::Decrypt, &mut iv.clone(), InOut::in_place(&mut opened, sealed.len()));
+    unpadded(opened, 16)
+}
+
+fn object(path: &Path, key: &aes::Key) -> Result<Stored, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let wrong = |why: String| format!("{}: {why}", path.display());
+    let attributes = attributes(&files::read(path)?, Some(key)).map_err(wrong)?;
+    let stored = Stored { origin: name, attributes };
+    match stored.number(CKA_CLASS) {
+        Some(_) => Ok(stored),
+        None => Err(wrong("no object: it has no class".into())),
+    }
+}
+
+/// The attributes in a file; the byte strings of a private object are opened by `key`.
+fn attributes(file: &[u8], key: Option<&aes::Key>) -> Result<Vec<Attr>, String> {
+    const CUT: &str = "truncated or damaged";
+    let mut fields = Fields(file);
+    fields.number().ok_or(CUT)?;
+    let mut found = Vec::new();
+    while !fields.0.is_empty() {
+        found.push(fields.attribute(false).ok_or(CUT)?);
+    }
+    let private = Attr::bool(CKA_PRIVATE, true);
+    let Some(key) = key.filter(|_| found.iter().any(|(attr, _)| *attr == private)) else {
+        return Ok(found.into_iter().map(|(attr, _)| attr).collect());
+    };
+    let open = |(attr, sealed): (Attr, bool)| match &attr.value {
+        Value::Bytes(bytes) if sealed && !bytes.is_empty() => {
+            let opened = unsealed(key, bytes);
+            let opened = opened.map(|opened| Attr::bytes(attr.kind, &opened[..]));
+            opened.ok_or_else(|| {
+                format!("attribute {:#x} does not open with the token's key; it is damaged", attr.kind)
+            })
+        }
+        _ => Ok(attr),
+    };
+    found.into_iter().map(open).collect()
+}
+
+/// What of a file is still to be read.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn len(&mut self) -> Option<usize> {
+        self.number()?.try_into().ok()
+    }
+
+    /// An attribute, and whether it is of the kind that a private object has encrypted. SoftHSM writes no template
+    /// within a template, so a file of nothing else cannot use up the stack.
+    fn attribute(&mut self, within: bool) -> Option<(Attr, bool)> {
+        let kind = self.number()?;
+        let attr = match self.number()? {
+            1 => Attr::bool(kind, self.take(1)? != [0]),
+            2 => Attr::ulong(kind, self.number()?),
+            3 => {
+                let len = self.len()?;
+                return Some((Attr::bytes(kind, self.take(len)?), true));
+            }
+            4 if !within => {
+                let len = self.len()?;
+                let (mut inner, mut attributes) = (Fields(self.take(len)?), Vec::new());
+                while !inner.0.is_empty() {
+                    attributes.push(inner.attribute(true)?.0);
+                }
+                Attr::template(kind, &attributes)
+            }
+            5 => {
+                let count = self.len()?;
+                let numbers = self.take(count.checked_mul(8)?)?.chunks_exact(8);
+                let numbers = numbers.map(|number| u64::from_be_bytes(number.try_into().unwrap_or_default()));
+                Attr::mechanisms(kind, &numbers.collect::<Vec<_>>())
+            }
+            _ => return None,
+        };
+        Some((attr, false))
+    }
+}
