@@ -93,7 +93,7 @@ pub fn open(password: &Password, info: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'st
 }
 
 fn whole_blocks(bytes: &[u8], block: usize) -> Result<(), &'static str> {
-    if bytes.is_empty() || bytes.len() % block != 0 { Err(MALFORMED) } else { Ok(()) }
+    if bytes.is_empty() || !bytes.len().is_multiple_of(block) { Err(MALFORMED) } else { Ok(()) }
 }
 
 /// Whether `info` authenticates `plain` as this attribute of this object; in encrypted attributes NSS says 0 for the object.

@@ -132,7 +132,7 @@ impl Token {
 /// IV and ciphertext as plaintext.
 fn unsealed(key: &aes::Key, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (iv, sealed) = bytes.split_first_chunk::<16>()?;
-    if sealed.is_empty() || sealed.len() % 16 != 0 {
+    if sealed.is_empty() || !sealed.len().is_multiple_of(16) {
         return None;
     }
     let mut opened = Zeroizing::new(sealed.to_vec());
@@ -223,5 +223,46 @@ impl<'a> Fields<'a> {
             _ => return None,
         };
         Some((attr, false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stores/softhsm")
+    }
+
+    /// A file cut anywhere, or with any byte changed, is read or refused, and nothing worse.
+    #[test]
+    fn damage_is_an_answer() {
+        let token = Token::find(&fixture(), None).expect("a token");
+        let key = token.unseal("fixture-pin").expect("the token's key");
+        assert!(token.unseal("fixture-pim").is_none());
+        for name in ["token.object", "29c6c3da-e32f-7f3e-dc6d-0c5c580af23a.object"] {
+            let whole = fs::read(fixture().join(name)).expect("a file");
+            let all = attributes(&whole, Some(&key)).expect("whole").len();
+            for cut in 0..whole.len() {
+                let read = attributes(&whole[..cut], Some(&key));
+                assert!(read.is_err() || read.is_ok_and(|some| some.len() < all), "{name} cut at {cut}");
+            }
+            for at in 0..whole.len() {
+                let mut changed = whole.clone();
+                changed[at] ^= 0xff;
+                let _ = attributes(&changed, Some(&key));
+            }
+        }
+    }
+
+    #[test]
+    fn templates_do_not_nest() {
+        let mut file = vec![0; 8];
+        for depth in 0..100_000u64 {
+            let left = (100_000 - depth) * 24;
+            file.extend([CKA_WRAP_TEMPLATE.to_be_bytes(), 4u64.to_be_bytes(), left.to_be_bytes()].concat());
+        }
+        file.extend([0; 24]);
+        assert!(attributes(&file, None).is_err());
     }
 }
