@@ -91,7 +91,8 @@ typedef CK_COFFER_ML_KEM_PARAMS *CK_COFFER_ML_KEM_PARAMS_PTR;
 #define CK_COFFER_SERVICE_KEY_USAGE      4UL  /* any other use of a key */
 
 /* How many of the users who can use a private or secret key must approve the two: 0 to 8, 0 and 1 for none. Given when
- * the key is made, and never changed. Managing takes no fewer than use. From 2 on the key is to be a private, sensitive token key. */
+ * the key is made, and never changed; managing takes no fewer than use. From 2 on the key is to be a private, sensitive
+ * token key. */
 #define CKA_COFFER_MANAGE_QUORUM (CKA_VENDOR_DEFINED | 0x434F4601UL)
 #define CKA_COFFER_USE_QUORUM    (CKA_VENDOR_DEFINED | 0x434F4602UL)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Backs up, restores and verifies a token of many keys with the command, and compares the restored keys with the first
-# ones, one by one. Prints a row of docs/performance.md ("The command on many keys") for each step: seconds and the most
-# memory it had, in MiB.
+# ones, one by one. Prints a row of docs/performance.md ("The command on many keys") for each step: seconds by the clock and
+# of the processor, and the most memory it had, in MiB.
 #
 #   scripts/many_keys.sh DIR COUNT [BUILT]    BUILT: where the command is; target/release unless given
 set -eu
@@ -36,8 +36,8 @@ start = time.monotonic()
 to_file = [(os.POSIX_SPAWN_OPEN, 1, said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
 child = os.posix_spawn(command[0], command, os.environ, file_actions=to_file)
 _, status = os.waitpid(child, 0)
-took, most = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(f"| {what} | {count:,} | {took:.2f} | {most / 1024:.0f} |")
+took, used = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(f"| {what} | {count:,} | {took:.2f} | {used.ru_utime + used.ru_stime:.2f} | {used.ru_maxrss / 1024:.0f} |")
 sys.exit(os.waitstatus_to_exitcode(status))
 PYTHON
 }
@@ -51,8 +51,8 @@ done >"$dir/commands"
 on one interactive --json <"$dir/commands" >"$dir/made"
 [ "$(grep -c '"error_code": 0' "$dir/made")" = "$count" ] || { echo "not all keys were made" >&2; exit 1; }
 
-echo '| what | keys | s | MiB |'
-echo '|---|---|---|---|'
+echo '| what | keys | s | processor s | MiB |'
+echo '|---|---|---|---|---|'
 measured 'login and list a key' one key list --max-items 1
 measured 'token backup' one token backup --path "$dir/backup"
 measured 'token restore' two token restore --path "$dir/backup"

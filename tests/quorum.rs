@@ -160,6 +160,17 @@ fn two_sos_change_users_together() {
         assert_eq!(session.approvals().expect("ListApprovals").len(), 1);
         session.delete_approvals(true).expect("DeleteApprovals");
     });
+
+    // Nor does it end with too few left to approve anything.
+    as_so(&token, |session, coffer| {
+        let asked = session.request_approval(USER, 0).expect("RequestApproval");
+        for (name, by) in [("admin", &admin), ("sue", &sue)] {
+            session.add_approval(&asked, CKU_SO, name, &by.sign(session, &asked)).expect("AddApproval");
+        }
+        assert_eq!(coffer.delete(CKU_SO, "sue"), Err(Rv(CKR_ACTION_PROHIBITED)));
+        assert_eq!(coffer.set_type(CKU_USER, "sue", "sue-password"), Err(Rv(CKR_ACTION_PROHIBITED)));
+        coffer.delete(CKU_USER, "dave").expect("DeleteUser");
+    });
 }
 
 fn aes(label: &str, guards: &[Attr]) -> Vec<Attr> {

@@ -185,7 +185,12 @@ fn an_approval_is_good_once_whoever_is_faster() {
     // A request that was made need no approval behind the token's back is a forged record.
     let storage = Place::open(dir.path()).unwrap().token(0).unwrap();
     let mut request = None;
-    storage.read(&mut |view| Ok(request = view.records(b"q\x02")?.pop())).unwrap();
+    storage
+        .read(&mut |view| {
+            request = view.records(b"q\x02")?.pop();
+            Ok(())
+        })
+        .unwrap();
     let request = request.unwrap();
     let mut value = request.value.unwrap();
     value[2] = 1;

@@ -138,6 +138,9 @@ mod tests {
 
     #[test]
     fn chunks_are_kept_out_of_core_dumps() {
+        if std::env::var_os("COFFER_TEST_RUNNER").is_some() {
+            return eprintln!("an emulator keeps the advice to itself");
+        }
         let slot = patient();
         let address = slot.start().as_ptr() as usize;
         let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else { return };

@@ -216,9 +216,16 @@ mod tests {
         assert_eq!(windows.len(), all.len() * 9);
     }
 
+    /// Emulators have no memory that children find wiped, and so no stores.
+    fn store() -> Option<Store> {
+        let store = Store::new();
+        assert!(store.is_some() || std::env::var_os("COFFER_TEST_RUNNER").is_some());
+        store
+    }
+
     #[test]
     fn what_was_given_is_wiped() {
-        let store = Store::new().unwrap();
+        let Some(store) = store() else { return };
         let mut given = [0; 100];
         assert!(store.draw(&mut given));
         // SAFETY: the page, which nobody else uses.
@@ -262,7 +269,7 @@ mod tests {
     /// Which is how a fork in the middle of `Store::draw` is noticed.
     #[test]
     fn children_find_the_store_wiped() {
-        let store = Store::new().unwrap();
+        let Some(store) = store() else { return };
         assert!(store.draw(&mut [0; 32]));
         let page = store.0.start().as_ptr();
         // SAFETY: the page, which nobody else uses.

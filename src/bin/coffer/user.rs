@@ -235,6 +235,9 @@ fn refused(rv: Rv, name: &str) -> String {
                 "{name:?} is there already, is the founding admin, is yourself, or was made without escrow ({rv})"
             )
         }
+        CKR_ACTION_PROHIBITED => {
+            format!("as many admins must stay, with keys registered, as must approve what admins do ({rv})")
+        }
         CKR_PIN_LEN_RANGE => format!("the token takes no password of that length ({rv})"),
         CKR_PIN_INVALID => format!("{name:?} cannot be a name: 1 to 31 letters, digits and _-.@ ({rv})"),
         CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),

@@ -154,8 +154,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
         }
         self.write(keys, &mut |author, view| {
             same_token(view, keys)?;
-            let old = requests(view, keys)?.into_iter().filter(|old| all || old.by == keys.user());
-            old.map(|old| author.delete(old.record())).collect()
+            let mut old = requests(view, keys)?.into_iter().filter(|old| all || old.by == keys.user());
+            old.try_for_each(|old| author.delete(old.record()))
         })
         .map(drop)
     }
@@ -184,9 +184,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         }
         self.write(so, &mut |author, view| {
             same_token(view, so)?;
-            let sos = load_users(view, Role::So, Some(&so.token))?;
-            let able = sos.iter().map(|so| Ok(view.record(&approver_record(&so.id))?.is_some()));
-            let able = able.collect::<Result<Vec<bool>>>()?.into_iter().filter(|able| *able).count();
+            let able = able_sos(view, so, None)?;
             if value > 1 && able < value.into() {
                 fail!(
                     ActionProhibited,
@@ -243,6 +241,26 @@ fn given(view: &dyn View, keys: &Keys, request: &Request) -> Result<usize> {
         count += usize::from(view.record(&approver_record(user))?.is_some());
     }
     Ok(count)
+}
+
+/// How many SOs could approve if one left.
+fn able_sos(view: &dyn View, so: &Keys, leaving: Option<&UserId>) -> Result<usize> {
+    let mut able = 0;
+    for user in load_users(view, Role::So, Some(&so.token))? {
+        let stays = leaving != Some(&user.id);
+        able += usize::from(stays && view.record(&approver_record(&user.id))?.is_some());
+    }
+    Ok(able)
+}
+
+/// That without this SO there are still enough to approve what SOs do.
+pub(super) fn enough_without(view: &dyn View, so: &Keys, leaving: &UserId) -> Result<()> {
+    let Values { user, quorum } = values(view, so)?;
+    let (need, able) = (user.max(quorum), able_sos(view, so, Some(leaving))?);
+    if need > 1 && able < need.into() {
+        fail!(ActionProhibited, "{able} SOs who can approve would be left, and it takes {need}");
+    }
+    Ok(())
 }
 
 /// Deletes the request for this that enough users have approved.

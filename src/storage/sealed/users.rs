@@ -1,6 +1,6 @@
 //! Users, as the SO makes, changes and removes them.
 
-use super::quorum::spend_service;
+use super::quorum::{enough_without, spend_service};
 use super::writing::same_token;
 use super::*;
 use crate::storage::quorum::{Service, approver_record};
@@ -123,6 +123,9 @@ impl<S: Storage + ?Sized> Sealed<S> {
             if objects.iter().any(|object| object.private && object.owner == user.id) {
                 fail!(FunctionRejected, "'{name}' owns private objects");
             }
+            if from == Role::So {
+                enough_without(view, so, &user.id)?;
+            }
             spend_service(author, view, so, Service::User)?;
             author.delete(user_record(from, name))?;
             author.put(user_record(role, name), user.body())?;
@@ -155,7 +158,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN unless `so` is the SO's; CKR_ARGUMENTS_BAD if there is no such user;
-    /// CKR_FUNCTION_REJECTED for the founding SO and for oneself; CKR_TOKEN_WRITE_PROTECTED.
+    /// CKR_FUNCTION_REJECTED for the founding SO and for oneself, and without the approvals that it takes;
+    /// CKR_ACTION_PROHIBITED if too few SOs who can approve were left; CKR_TOKEN_WRITE_PROTECTED.
     pub fn remove_user(&self, so: &Keys, role: Role, name: &str) -> Result<()> {
         so.admin()?;
         if role == Role::So && (name.is_empty() || (so.role == role && name == so.name)) {
@@ -168,6 +172,9 @@ impl<S: Storage + ?Sized> Sealed<S> {
             let Some((user, _)) = load_user(view, role, name, Some(&so.token))? else {
                 fail!(ArgumentsBad, "there is no user '{name}'");
             };
+            if role == Role::So {
+                enough_without(view, so, &user.id)?;
+            }
             spend_service(author, view, so, Service::User)?;
             author.delete(user_record(role, name))?;
             if view.record(&approver_record(&user.id))?.is_some() {
