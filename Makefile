@@ -48,7 +48,8 @@ test: setup-clients
 # Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind.
 test-long: setup-clients
 	$(CARGO) build --workspace
-	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast
+	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --bins --test '*'
+	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --lib --profile long
 	sh scripts/valgrind.sh
 	sh scripts/asan.sh
 	sh scripts/constant-time.sh
