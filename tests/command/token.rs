@@ -437,6 +437,10 @@ fn who_is_killed_leaves_nothing_half_made() {
 /// A disk of one page, where this process may make one.
 #[test]
 fn a_full_disk_is_named_and_left_clean() {
+    // Not where there is no such command, where it takes root, and inside of a chroot.
+    if !Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success()) {
+        return eprintln!("no disk can be made here");
+    }
     let place = Place::with_token("one");
     key(&place, "a");
     let disk = place.path().join("disk");
@@ -455,7 +459,7 @@ fn a_full_disk_is_named_and_left_clean() {
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (code, said) = on_a_full_disk("4k", &format!("$COFFER token backup --path {}/b", disk.display()));
-    if [Some(77), Some(127), None].contains(&code) {
+    if code == Some(77) {
         return eprintln!("no disk can be made here");
     }
     assert!(code == Some(1) && said.contains("the disk is full"), "{said}");
