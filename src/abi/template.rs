@@ -79,7 +79,7 @@ impl Caller {
         count: CK_ULONG,
         depth: usize,
     ) -> Result<Attributes> {
-        let given = self.array(template, count, MOST_ATTRIBUTES)?;
+        let given = self.elements(template, count, MOST_ATTRIBUTES)?;
         let mut attributes = Attributes::with_capacity(given.len());
         for attribute in given {
             let number = standard(attribute.type_);

@@ -14,9 +14,9 @@ pub use history::{history, inherit};
 pub use reveal::{is_secret, matches, take_secrets, value};
 
 use super::attribute::{self, AttributeType, Kind};
-use super::schema::{self, Absent, Row, Schema};
+use super::schema::{self, Absent, Implied, Row, Schema};
 use super::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, MAX_DEPTH, Value};
-use crate::error::Result;
+use crate::error::{Error, Result, Rv};
 use cryptoki_sys::*;
 
 /// How an object comes to be. C_EncapsulateKey and C_DecapsulateKey go by the rules of `Unwrap`: section 5.18
@@ -82,8 +82,14 @@ pub struct Rules {
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY, as section 4.1.1 has them.
-pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rules) -> Result<Attributes> {
-    agree(template, implied)?;
+pub fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -> Result<Attributes> {
+    let implied_values =
+        || implied.into_iter().flat_map(|(class, key_type)| [(CKA_CLASS, class), (CKA_KEY_TYPE, key_type)]);
+    for (attribute, value) in implied_values() {
+        if template.value(attribute).is_some_and(|said| *said != Value::Ulong(value)) {
+            return Err(differs(attribute));
+        }
+    }
     let schema = schema::of_both(template, implied)?;
     if schema.class.made_by.is_empty() {
         fail!(AttributeValueInvalid, "CKA_CLASS: objects of class {:#x} are built in", schema.class.number);
@@ -103,11 +109,12 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
             object.set(attribute, value);
         }
     }
-    for (attribute, value) in implied.iter().filter(|(attribute, _)| !template.has(*attribute)) {
-        object.set(attribute, value.clone());
+    for (attribute, value) in implied_values() {
+        object.set(attribute, value);
     }
     if let Some(note) = act.must() {
-        demand(schema.demanded(note), |attribute| template.has(attribute) || implied.has(attribute))?;
+        let implies = |attribute| implied.is_some() && matches!(attribute, CKA_CLASS | CKA_KEY_TYPE);
+        demand(schema.demanded(note), |attribute| template.has(attribute) || implies(attribute))?;
     }
     if act == Act::Create {
         demand_one(&object, schema)?;
@@ -242,11 +249,13 @@ fn row(schema: &Schema, attribute: AttributeType, rules: &Rules) -> Result<&'sta
 /// Whether both agree where they meet.
 fn agree(given: &Attributes, other: &Attributes) -> Result<()> {
     match other.iter().find(|(attribute, value)| given.value(*attribute).is_some_and(|said| said != *value)) {
-        Some((attribute, _)) => {
-            fail!(TemplateInconsistent, "{}: must have another value", attribute::name(attribute))
-        }
+        Some((attribute, _)) => Err(differs(attribute)),
         None => Ok(()),
     }
+}
+
+fn differs(attribute: AttributeType) -> Error {
+    Rv::TemplateInconsistent.because(format!("{}: must have another value", attribute::name(attribute)))
 }
 
 fn demand(mut rows: impl Iterator<Item = &'static Row>, has: impl Fn(AttributeType) -> bool) -> Result<()> {

@@ -21,7 +21,7 @@ pub fn take_secrets(object: &mut Attributes) -> Attributes {
     let Some(schema) = object.ulong(CKA_KEY_TYPE).and_then(|of| schema::lookup(class, Some(of))) else {
         return Attributes::new();
     };
-    let mut secrets = Attributes::new();
+    let mut secrets = Attributes::with_capacity(schema.secrets().len());
     for attribute in schema.secrets() {
         match object.remove(attribute) {
             Some(Value::Bytes(mut bytes)) => {
