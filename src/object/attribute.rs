@@ -224,6 +224,34 @@ pub(super) fn flag(attribute: AttributeType) -> Option<u32> {
     PLACES.get(attribute as usize).filter(|place| **place != NOWHERE).map(|place| u32::from(*place))
 }
 
+/// A set of Boolean attributes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Flags(pub(super) u32);
+
+const _: () = assert!(FLAGS.len() <= u32::BITS as usize);
+
+impl Flags {
+    /// Those of `attributes` that are Booleans.
+    pub fn of(attributes: impl IntoIterator<Item = AttributeType>) -> Flags {
+        Flags(attributes.into_iter().filter_map(flag).fold(0, |set, flag| set | 1 << flag))
+    }
+
+    /// Those that are in both.
+    pub fn and(self, other: Flags) -> Flags {
+        Flags(self.0 & other.0)
+    }
+
+    /// Those that are not in `other`.
+    pub fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
+    /// True of none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// An attribute's name, or its number in hexadecimal.
 pub fn name(attribute: AttributeType) -> impl fmt::Display {
     struct Name(AttributeType);

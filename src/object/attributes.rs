@@ -1,6 +1,6 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
-use super::attribute::{self, AttributeType, FLAGS, Kind, flag};
+use super::attribute::{self, AttributeType, FLAGS, Flags, Kind, flag};
 use super::follows::Follows;
 use crate::crypto::Secret;
 use crate::error::Result;
@@ -134,8 +134,6 @@ pub struct Attributes {
     others: Vec<(AttributeType, Value)>,
 }
 
-const _: () = assert!(FLAGS.len() <= u32::BITS as usize);
-
 fn boolean(value: bool) -> &'static Value {
     static FALSE: Value = Value::Bool(false);
     static TRUE: Value = Value::Bool(true);
@@ -186,25 +184,57 @@ impl Attributes {
     }
 
     /// Puts a value in, in place of an older one.
+    #[inline]
     pub fn set(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         let value = value.into();
         debug_assert!(attribute::kind(attribute).is_none_or(|kind| value.is(kind)));
         match (flag(attribute), value) {
             (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
-            (_, value) => match self.position(attribute) {
-                Ok(at) => self.others[at].1 = value,
-                Err(at) => self.others.insert(at, (attribute, value)),
-            },
+            (_, value) => self.set_other(attribute, value),
         }
+    }
+
+    fn set_other(&mut self, attribute: AttributeType, value: Value) {
+        match self.position(attribute) {
+            Ok(at) => self.others[at].1 = value,
+            Err(at) => self.others.insert(at, (attribute, value)),
+        }
+    }
+
+    /// The Booleans that are there.
+    pub fn flags(&self) -> Flags {
+        Flags(self.there)
+    }
+
+    /// Puts in all Booleans of `other`, which win.
+    pub fn set_flags(&mut self, other: &Attributes) {
+        self.there |= other.there;
+        self.set = self.set & !other.there | other.set;
+    }
+
+    /// What is no Boolean, in ascending order.
+    pub fn others(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
+        self.others.iter().map(|(attribute, value)| (*attribute, value))
     }
 
     /// Puts a value in. False, and the older one stays, if there is one.
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
-        let new = !self.has(attribute);
-        if new {
-            self.set(attribute, value);
+        match (flag(attribute), value) {
+            (Some(flag), Value::Bool(value)) => {
+                let new = self.there >> flag & 1 == 0;
+                if new {
+                    self.set_flag(flag, value);
+                }
+                new
+            }
+            (_, value) => match self.position(attribute) {
+                Ok(_) => false,
+                Err(at) => {
+                    self.others.insert(at, (attribute, value));
+                    true
+                }
+            },
         }
-        new
     }
 
     /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
@@ -257,10 +287,9 @@ impl Attributes {
 
     /// Adds all of `other`, whose values win.
     pub fn extend(&mut self, other: Attributes) {
-        self.there |= other.there;
-        self.set = self.set & !other.there | other.set;
+        self.set_flags(&other);
         for (attribute, value) in other.others {
-            self.set(attribute, value);
+            self.set_other(attribute, value);
         }
     }
 

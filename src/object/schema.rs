@@ -23,7 +23,7 @@
 //! | 22 | only tells C_UnwrapKey and C_DeriveKey a length to check; the object does not keep it (section 5.18) |
 //! | 23 | can be emptied by C_SetAttributeValue (section 4.11) |
 
-use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
+use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Flags};
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -115,6 +115,8 @@ pub struct Schema {
     demanded: [Box<[&'static Row]>; 3],
     passing: Box<[&'static Row]>,
     either: Box<[&'static Row]>,
+    /// The Booleans without rules that a template's would be judged by, for each [`Act`].
+    free: [Flags; 4],
     blanks: [OnceLock<Attributes>; BLANKS],
 }
 
@@ -159,6 +161,11 @@ impl Schema {
                 .iter()
                 .map(|of| rows.iter().copied().find(|row| row.attribute == *of))
                 .collect(),
+            free: [Act::Create, Act::Generate, Act::Unwrap, Act::Derive].map(|act| {
+                let judged = Notes::of(&[10]).0 | 1 << act.must_not();
+                let free = rows.iter().filter(|row| !row.notes.has_one_of(Notes(judged)));
+                Flags::of(free.map(|row| row.attribute))
+            }),
             blanks: [const { OnceLock::new() }; BLANKS],
             rows: rows.into(),
         }
@@ -198,6 +205,11 @@ impl Schema {
         &self.either
     }
 
+    /// The Booleans that any template for such an object may give, whatever it says of them.
+    pub fn free(&self, act: Act) -> Flags {
+        self.free[act as usize]
+    }
+
     /// The row of an attribute, if such objects can have it.
     pub fn find(&self, attribute: AttributeType) -> Option<&'static Row> {
         self.places[attribute::place(attribute)?]
@@ -226,7 +238,11 @@ impl Schema {
 
 /// The schema of a class and type, if there are such objects.
 pub fn lookup(class: CK_OBJECT_CLASS, r#type: Option<CK_ULONG>) -> Option<&'static Schema> {
-    SCHEMAS.get(class as usize)?.iter().find(|schema| schema.type_number() == r#type)
+    of_class(class).iter().find(|schema| schema.type_number() == r#type)
+}
+
+fn of_class(class: CK_OBJECT_CLASS) -> &'static [Schema] {
+    SCHEMAS.get(class as usize).map_or(&[], Vec::as_slice)
 }
 
 /// Class and type of a key, where a function implies them.
@@ -244,11 +260,12 @@ pub fn of_both(template: &Attributes, implied: Implied) -> Result<&'static Schem
         _ => template.need_ulong(attribute),
     };
     let class_number = need(CKA_CLASS)?;
-    let Some(class) = CLASSES.iter().find(|class| class.number == class_number) else {
+    let schemas = of_class(class_number);
+    let Some(Schema { class, .. }) = schemas.first() else {
         fail!(AttributeValueInvalid, "CKA_CLASS: {class_number:#x} is not supported");
     };
     let number = class.type_attribute.map(need).transpose()?;
-    if let Some(schema) = lookup(class_number, number) {
+    if let Some(schema) = schemas.iter().find(|schema| schema.type_number() == number) {
         return Ok(schema);
     }
     let name = attribute::name(class.type_attribute.unwrap_or(CKA_CLASS));

@@ -13,11 +13,12 @@ mod tests;
 pub use history::{history, inherit};
 pub use reveal::{is_secret, matches, take_secrets, value};
 
-use super::attribute::{self, AttributeType, Kind};
+use super::attribute::{self, AttributeType, Flags, Kind};
 use super::schema::{self, Absent, Implied, Row, Schema};
 use super::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, MAX_DEPTH, Value};
 use crate::error::{Error, Result, Rv};
 use cryptoki_sys::*;
+use std::sync::LazyLock;
 
 /// How an object comes to be. C_EncapsulateKey and C_DecapsulateKey go by the rules of `Unwrap`: section 5.18
 /// gives their keys the same defaults and the same history.
@@ -46,7 +47,7 @@ impl Act {
 
     /// The footnote of what must not be. No footnote is about C_DeriveKey; it brings the value as
     /// C_UnwrapKey does.
-    fn must_not(self) -> u32 {
+    pub(super) fn must_not(self) -> u32 {
         match self {
             Act::Create => 2,
             Act::Generate => 4,
@@ -99,15 +100,26 @@ pub fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -
     }
     // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
     let secret_key = schema.class.number == CKO_SECRET_KEY;
-    let uses_given = template.iter().any(|(named, _)| is_use(named) && (secret_key || named != CKA_DERIVE));
+    let uses = if secret_key { *USES } else { USES.without(Flags::of([CKA_DERIVE])) };
+    let uses_given = !template.flags().and(uses).is_empty();
     let mut object = blank(act, schema, rules, uses_given).with_room(ROOM);
-    for (attribute, value) in template.iter() {
+    let mut take = |(attribute, value): (AttributeType, &Value)| -> Result<()> {
         let row = row(schema, attribute, rules)?;
         let value = judged(act, row, value, rules)?;
         // Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
         if row.absent != Absent::Empty || !value.is_empty() {
             object.set(attribute, value);
         }
+        Ok(())
+    };
+    // Most Booleans of most templates can be taken at once.
+    let free = rules.defaults == Defaults::Standard && template.flags().without(schema.free(act)).is_empty();
+    match free {
+        true => template.others().try_for_each(&mut take)?,
+        false => template.iter().try_for_each(&mut take)?,
+    }
+    if free {
+        object.set_flags(template);
     }
     for (attribute, value) in implied_values() {
         object.set(attribute, value);
@@ -280,23 +292,22 @@ fn drop_empty(object: &mut Attributes, attribute: AttributeType) {
     }
 }
 
-/// Whether an attribute permits a use of a key.
-fn is_use(attribute: AttributeType) -> bool {
-    matches!(
-        attribute,
-        CKA_ENCRYPT
-            | CKA_DECRYPT
-            | CKA_SIGN
-            | CKA_SIGN_RECOVER
-            | CKA_VERIFY
-            | CKA_VERIFY_RECOVER
-            | CKA_WRAP
-            | CKA_UNWRAP
-            | CKA_DERIVE
-            | CKA_ENCAPSULATE
-            | CKA_DECAPSULATE
-    )
-}
+/// The attributes that permit a use of a key.
+static USES: LazyLock<Flags> = LazyLock::new(|| {
+    Flags::of([
+        CKA_ENCRYPT,
+        CKA_DECRYPT,
+        CKA_SIGN,
+        CKA_SIGN_RECOVER,
+        CKA_VERIFY,
+        CKA_VERIFY_RECOVER,
+        CKA_WRAP,
+        CKA_UNWRAP,
+        CKA_DERIVE,
+        CKA_ENCAPSULATE,
+        CKA_DECAPSULATE,
+    ])
+});
 
 /// The defaults that footnote 9 leaves to the token.
 ///
