@@ -89,9 +89,8 @@ impl Caller {
         let mut attributes = Attributes::with_capacity(given.len());
         for attribute in given {
             let number = standard(attribute.type_);
-            let secret = is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(&attributes));
             let value = self
-                .value(number, &attribute, secret, depth)
+                .value(number, &attribute, &attributes, depth)
                 .map_err(|e| e.within(attribute::name(number)))?;
             if !attributes.insert(number, value) {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
@@ -100,11 +99,12 @@ impl Caller {
         Ok(attributes)
     }
 
+    /// One attribute's value; `before` is what came before it in the template.
     fn value(
         &self,
         number: AttributeType,
         attribute: &CK_ATTRIBUTE,
-        secret: bool,
+        before: &Attributes,
         depth: usize,
     ) -> Result<Value> {
         let Some(kind) = attribute::kind(number) else { fail!(AttributeTypeInvalid, "unknown") };
@@ -115,15 +115,16 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
+        let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(before));
         Ok(match kind {
             Kind::Bool => Value::Bool(boolean(bytes)?),
             Kind::Ulong => match (number, ulong(bytes)?) {
                 (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
                 (_, value) => Value::Ulong(value),
             },
-            Kind::Bytes | Kind::Text => byte_value(secret, bytes)?,
-            Kind::Integer => byte_value(secret, without_leading_zeros(bytes))?,
-            Kind::Date => byte_value(secret, date(bytes)?)?,
+            Kind::Bytes | Kind::Text => byte_value(secret(), bytes)?,
+            Kind::Integer => byte_value(secret(), without_leading_zeros(bytes))?,
+            Kind::Date => byte_value(secret(), date(bytes)?)?,
             Kind::Mechanisms => Value::Mechanisms(mechanisms(bytes)?),
             Kind::Template if depth == MOST_NESTED => fail!(AttributeValueInvalid, "nested too deep"),
             Kind::Template => {

@@ -151,8 +151,13 @@ impl Attributes {
         Attributes { others: Vec::with_capacity(many), ..Attributes::new() }
     }
 
+    /// Where it is, or belongs. They are few, so going through them is quicker than halving.
     fn position(&self, attribute: AttributeType) -> std::result::Result<usize, usize> {
-        self.others.binary_search_by_key(&attribute, |(number, _)| *number)
+        let at = self.others.iter().take_while(|(number, _)| *number < attribute).count();
+        match self.others.get(at) {
+            Some((number, _)) if *number == attribute => Ok(at),
+            _ => Err(at),
+        }
     }
 
     /// The Boolean with this place, if it is there.
@@ -218,6 +223,7 @@ impl Attributes {
     }
 
     /// Puts a value in. False, and the older one stays, if there is one.
+    #[inline]
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
         match (flag(attribute), value) {
             (Some(flag), Value::Bool(value)) => {
@@ -227,14 +233,16 @@ impl Attributes {
                 }
                 new
             }
-            (_, value) => match self.position(attribute) {
-                Ok(_) => false,
-                Err(at) => {
-                    self.others.insert(at, (attribute, value));
-                    true
-                }
-            },
+            (_, value) => self.insert_other(attribute, value),
         }
+    }
+
+    fn insert_other(&mut self, attribute: AttributeType, value: Value) -> bool {
+        let place = self.position(attribute);
+        if let Err(at) = place {
+            self.others.insert(at, (attribute, value));
+        }
+        place.is_err()
     }
 
     /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a

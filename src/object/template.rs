@@ -121,7 +121,7 @@ pub fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -
     if free {
         object.set_flags(template);
     }
-    for (attribute, value) in implied_values() {
+    for (attribute, value) in implied_values().filter(|(attribute, _)| !template.has(*attribute)) {
         object.set(attribute, value);
     }
     if let Some(note) = act.must() {
