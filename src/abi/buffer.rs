@@ -65,12 +65,25 @@ impl Caller {
     /// # Errors
     /// CKR_ARGUMENTS_BAD as for [`Caller::input`], and for more than `most`.
     pub fn array<T: Copy>(&self, pointer: *const T, count: CK_ULONG, most: usize) -> Result<Vec<T>> {
+        self.elements(pointer, count, most).map(Iterator::collect)
+    }
+
+    /// The same, each copied when it is its turn: for who writes nothing to the caller meanwhile.
+    ///
+    /// # Errors
+    /// As [`Caller::array`].
+    pub fn elements<T: Copy>(
+        &self,
+        pointer: *const T,
+        count: CK_ULONG,
+        most: usize,
+    ) -> Result<impl ExactSizeIterator<Item = T>> {
         let count = extent(pointer, count, size_of::<T>())?;
         if count > most {
             fail!(ArgumentsBad, "an array of {count} elements, where {most} are the most");
         }
         // SAFETY: as in `input`.
-        Ok((0..count).map(|at| unsafe { pointer.add(at).read_unaligned() }).collect())
+        Ok((0..count).map(move |at| unsafe { pointer.add(at).read_unaligned() }))
     }
 
     /// A place for a result.

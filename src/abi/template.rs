@@ -1,13 +1,12 @@
 //! CK_ATTRIBUTE arrays: the caller's templates as typed [`Attributes`], and C_GetAttributeValue's answers.
 
 use super::buffer::{Caller, owned};
-use crate::crypto::Secret;
+use crate::crypto::{Secret, wipe};
 use crate::error::{Error, Result, Rv};
 use crate::mechanism::vendor::{CKA_CLOUDHSM_PARAMETER_SET, CKK_CLOUDHSM_ML_DSA};
 use crate::object::attribute::{self, AttributeType, Kind};
 use crate::object::{Attributes, Value};
 use cryptoki_sys::*;
-use zeroize::Zeroize;
 
 /// Bytes of one value. Certificates, CRLs and data objects are far below it.
 const MOST_BYTES: usize = 16 << 20;
@@ -41,6 +40,11 @@ fn is_secret(number: AttributeType) -> bool {
     )
 }
 
+/// Whether a template is of a key whose CKA_VALUE is a secret.
+fn is_of_key(template: &Attributes) -> bool {
+    matches!(template.ulong(CKA_CLASS), Some(CKO_SECRET_KEY | CKO_PRIVATE_KEY))
+}
+
 impl Caller {
     /// A template.
     ///
@@ -50,11 +54,13 @@ impl Caller {
     /// attribute that is there twice, all naming the attribute; CKR_HOST_MEMORY.
     pub fn template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Attributes> {
         let mut attributes = self.nested_template(template, count, 0)?;
-        if matches!(attributes.ulong(CKA_CLASS), Some(CKO_SECRET_KEY | CKO_PRIVATE_KEY))
+        // Where CKA_CLASS came first it is one already.
+        if matches!(attributes.value(CKA_VALUE), Some(Value::Bytes(_)))
+            && is_of_key(&attributes)
             && let Some(Value::Bytes(mut value)) = attributes.remove(CKA_VALUE)
         {
             attributes.set(CKA_VALUE, Secret::from_slice(&value));
-            value.zeroize();
+            wipe(&mut value);
         }
         Ok(attributes)
     }
@@ -79,12 +85,13 @@ impl Caller {
         count: CK_ULONG,
         depth: usize,
     ) -> Result<Attributes> {
-        let given = self.array(template, count, MOST_ATTRIBUTES)?;
+        let given = self.elements(template, count, MOST_ATTRIBUTES)?;
         let mut attributes = Attributes::with_capacity(given.len());
         for attribute in given {
             let number = standard(attribute.type_);
-            let value =
-                self.value(number, &attribute, depth).map_err(|e| e.within(attribute::name(number)))?;
+            let value = self
+                .value(number, &attribute, &attributes, depth)
+                .map_err(|e| e.within(attribute::name(number)))?;
             if !attributes.insert(number, value) {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
             }
@@ -92,7 +99,14 @@ impl Caller {
         Ok(attributes)
     }
 
-    fn value(&self, number: AttributeType, attribute: &CK_ATTRIBUTE, depth: usize) -> Result<Value> {
+    /// One attribute's value; `before` is what came before it in the template.
+    fn value(
+        &self,
+        number: AttributeType,
+        attribute: &CK_ATTRIBUTE,
+        before: &Attributes,
+        depth: usize,
+    ) -> Result<Value> {
         let Some(kind) = attribute::kind(number) else { fail!(AttributeTypeInvalid, "unknown") };
         let len = attribute.ulValueLen;
         if len > MOST_BYTES as CK_ULONG {
@@ -101,15 +115,16 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
+        let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(before));
         Ok(match kind {
             Kind::Bool => Value::Bool(boolean(bytes)?),
             Kind::Ulong => match (number, ulong(bytes)?) {
                 (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
                 (_, value) => Value::Ulong(value),
             },
-            Kind::Bytes | Kind::Text => byte_value(number, bytes)?,
-            Kind::Integer => byte_value(number, without_leading_zeros(bytes))?,
-            Kind::Date => byte_value(number, date(bytes)?)?,
+            Kind::Bytes | Kind::Text => byte_value(secret(), bytes)?,
+            Kind::Integer => byte_value(secret(), without_leading_zeros(bytes))?,
+            Kind::Date => byte_value(secret(), date(bytes)?)?,
             Kind::Mechanisms => Value::Mechanisms(mechanisms(bytes)?),
             Kind::Template if depth == MOST_NESTED => fail!(AttributeValueInvalid, "nested too deep"),
             Kind::Template => {
@@ -227,8 +242,8 @@ fn ulong(bytes: &[u8]) -> Result<CK_ULONG> {
     }
 }
 
-fn byte_value(number: AttributeType, bytes: &[u8]) -> Result<Value> {
-    Ok(match is_secret(number) {
+fn byte_value(secret: bool, bytes: &[u8]) -> Result<Value> {
+    Ok(match secret {
         true => Value::secret(Secret::from_slice(bytes)),
         false => Value::from(owned(bytes)?),
     })

@@ -114,9 +114,14 @@ fn draw_key(out: &mut [u8]) -> bool {
     if !draw_stored(out) {
         return false;
     }
-    for chunk in out.chunks_mut(size_of::<u64>()) {
+    let (words, rest) = out.as_chunks_mut();
+    for bytes in words {
         let Some(word) = processor_word() else { return false };
-        chunk.iter_mut().zip(word.to_ne_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    if !rest.is_empty() {
+        let Some(word) = processor_word() else { return false };
+        rest.iter_mut().zip(word.to_ne_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
     }
     true
 }

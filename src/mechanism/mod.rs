@@ -256,11 +256,11 @@ pub trait Generate: Sync {
     /// CKA_KEY_TYPE of the new key.
     fn key_type(&self) -> CK_KEY_TYPE;
 
-    /// The new key's value attributes. `template` is what the caller asked for, checked against the schema.
+    /// Adds the new key's value attributes to `key`: what the caller asked for, checked against the schema.
     ///
     /// # Errors
     /// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE ...
-    fn generate(&self, params: &Params, template: &Attributes) -> Result<Attributes>;
+    fn generate(&self, params: &Params, key: &mut Attributes) -> Result<()>;
 }
 
 /// C_GenerateKeyPair (section 5.18).

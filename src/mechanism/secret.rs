@@ -205,19 +205,16 @@ impl Generate for KeyGen {
         self.key_type
     }
 
-    fn generate(&self, _: &Params, template: &Attributes) -> Result<Attributes> {
+    fn generate(&self, _: &Params, key: &mut Attributes) -> Result<()> {
         let len = match self.lengths {
             Lengths::Fixed(len) => len,
-            _ => usize::try_from(template.need_ulong(CKA_VALUE_LEN)?).unwrap_or(usize::MAX),
+            _ => usize::try_from(key.need_ulong(CKA_VALUE_LEN)?).unwrap_or(usize::MAX),
         };
         if !self.lengths.allow(len) {
             fail!(KeySizeRange, "CKA_VALUE_LEN: {len} bytes are no key of type {:#x}", self.key_type);
         }
-        let key = Attributes::new().with(CKA_VALUE, Value::secret((self.value)(len)));
-        Ok(match self.lengths {
-            Lengths::Fixed(_) => key,
-            _ => key.with(CKA_VALUE_LEN, len as CK_ULONG),
-        })
+        key.set(CKA_VALUE, (self.value)(len));
+        Ok(())
     }
 }
 
@@ -280,8 +277,9 @@ pub(super) mod tests {
     #[test]
     fn generation() {
         let template = |len: CK_ULONG| Attributes::new().with(CKA_VALUE_LEN, len);
+        let generate = |of: KeyGen, mut key: Attributes| of.generate(&Params::None, &mut key).map(|()| key);
         for len in [0, 1, 15, 16, 24, 32, 33, 64, CK_ULONG::MAX] {
-            let made = KeyGen::AES.generate(&Params::None, &template(len));
+            let made = generate(KeyGen::AES, template(len));
             match made {
                 Ok(made) => assert_eq!(made.bytes(CKA_VALUE).unwrap().len() as CK_ULONG, len),
                 Err(error) => {
@@ -290,11 +288,11 @@ pub(super) mod tests {
                 }
             }
         }
-        let without = KeyGen::AES.generate(&Params::None, &Attributes::new());
+        let without = generate(KeyGen::AES, Attributes::new());
         assert_eq!(without.unwrap_err().rv(), Rv::TemplateIncomplete);
-        let des = KeyGen::DES3.generate(&Params::None, &Attributes::new()).unwrap();
+        let des = generate(KeyGen::DES3, Attributes::new()).unwrap();
         assert!(des::is_strong(des.bytes(CKA_VALUE).unwrap()) && des.bytes(CKA_VALUE).unwrap().len() == 24);
-        let xts = KeyGen::XTS.generate(&Params::None, &template(64)).unwrap();
+        let xts = generate(KeyGen::XTS, template(64)).unwrap();
         assert_eq!(xts.bytes(CKA_VALUE).unwrap().len(), 64);
     }
 }

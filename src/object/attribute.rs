@@ -161,6 +161,97 @@ attributes! {
     CKA_COFFER_USE_QUORUM Ulong;
 }
 
+/// Below it are the numbers of nearly all attributes: those have tables.
+const LOW: usize = 0x640;
+
+const NOWHERE: u8 = u8::MAX;
+
+/// The place of each attribute in `list`, by its number.
+const fn places(list: &[AttributeType]) -> [u8; LOW] {
+    assert!(list.len() < NOWHERE as usize);
+    let (mut places, mut at) = ([NOWHERE; LOW], 0);
+    while at < list.len() {
+        if (list[at] as usize) < LOW {
+            places[list[at] as usize] = at as u8;
+        }
+        at += 1;
+    }
+    places
+}
+
+/// An attribute's place in [`ALL`]; `None` for numbers the module does not know.
+#[inline]
+pub fn place(attribute: AttributeType) -> Option<usize> {
+    static PLACES: [u8; LOW] = places(ALL);
+    match PLACES.get(attribute as usize) {
+        Some(&NOWHERE) => None,
+        Some(place) => Some(usize::from(*place)),
+        None => ALL.iter().position(|known| *known == attribute),
+    }
+}
+
+const fn is_flag(attribute: AttributeType) -> bool {
+    matches!(kind(attribute), Some(Kind::Bool))
+}
+
+const MANY_FLAGS: usize = {
+    let (mut many, mut at) = (0, 0);
+    while at < ALL.len() {
+        many += is_flag(ALL[at]) as usize;
+        at += 1;
+    }
+    many
+};
+
+/// The Boolean attributes, in ascending order.
+pub(super) static FLAGS: [AttributeType; MANY_FLAGS] = {
+    let (mut flags, mut many, mut number) = ([0; MANY_FLAGS], 0, 0);
+    while number < LOW as AttributeType {
+        if is_flag(number) {
+            flags[many] = number;
+            many += 1;
+        }
+        number += 1;
+    }
+    assert!(many == MANY_FLAGS, "a Boolean attribute with a high number has no place in the table");
+    flags
+};
+
+/// A Boolean attribute's place in [`FLAGS`]; `None` for all others.
+#[inline]
+pub(super) fn flag(attribute: AttributeType) -> Option<u32> {
+    static PLACES: [u8; LOW] = places(&FLAGS);
+    PLACES.get(attribute as usize).filter(|place| **place != NOWHERE).map(|place| u32::from(*place))
+}
+
+/// A set of Boolean attributes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Flags(pub(super) u32);
+
+const _: () = assert!(FLAGS.len() <= u32::BITS as usize);
+
+impl Flags {
+    /// Those of `attributes` that are Booleans.
+    pub fn of(attributes: impl IntoIterator<Item = AttributeType>) -> Flags {
+        Flags(attributes.into_iter().filter_map(flag).fold(0, |set, flag| set | 1 << flag))
+    }
+
+    /// Those that are in both.
+    pub fn and(self, other: Flags) -> Flags {
+        Flags(self.0 & other.0)
+    }
+
+    /// Those that are not in `other`.
+    pub fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
+    /// True of none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// An attribute's name, or its number in hexadecimal.
 pub fn name(attribute: AttributeType) -> impl fmt::Display {
     struct Name(AttributeType);
@@ -173,4 +264,22 @@ pub fn name(attribute: AttributeType) -> impl fmt::Display {
         }
     }
     Name(attribute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attribute_has_its_place() {
+        for (at, attribute) in ALL.iter().enumerate() {
+            assert_eq!(place(*attribute), Some(at));
+            let is_flag = kind(*attribute) == Some(Kind::Bool);
+            assert_eq!(flag(*attribute).map(|at| FLAGS[at as usize]), is_flag.then_some(*attribute));
+        }
+        assert!(FLAGS.is_sorted_by(|a, b| a < b));
+        for unknown in [0x5, 0x63F, 0x640, CKA_VENDOR_DEFINED, AttributeType::MAX] {
+            assert_eq!((place(unknown), flag(unknown), kind(unknown)), (None, None, None));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
-use super::attribute::{self, AttributeType, Kind};
+use super::attribute::{self, AttributeType, FLAGS, Flags, Kind, flag};
 use super::follows::Follows;
 use crate::crypto::Secret;
 use crate::error::Result;
@@ -122,66 +122,144 @@ value_from! {
 }
 
 /// Attributes in ascending order of their numbers, each at most once.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Attributes(Vec<(AttributeType, Value)>);
+///
+/// Most of a key's attributes are Booleans: they are bits here, by their place in [`FLAGS`].
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// The Booleans that are there.
+    there: u32,
+    /// Those of them that are true.
+    set: u32,
+    /// What is no Boolean, ascending.
+    others: Vec<(AttributeType, Value)>,
+}
+
+fn boolean(value: bool) -> &'static Value {
+    static FALSE: Value = Value::Bool(false);
+    static TRUE: Value = Value::Bool(true);
+    if value { &TRUE } else { &FALSE }
+}
 
 impl Attributes {
     /// None.
     pub const fn new() -> Attributes {
-        Attributes(Vec::new())
+        Attributes { there: 0, set: 0, others: Vec::new() }
     }
 
-    /// None, with room for so many.
+    /// None, with room for so many that are no Booleans.
     pub fn with_capacity(many: usize) -> Attributes {
-        Attributes(Vec::with_capacity(many))
+        Attributes { others: Vec::with_capacity(many), ..Attributes::new() }
     }
 
+    /// Where it is, or belongs. They are few, so going through them is quicker than halving.
     fn position(&self, attribute: AttributeType) -> std::result::Result<usize, usize> {
-        self.0.binary_search_by_key(&attribute, |(number, _)| *number)
+        let at = self.others.iter().take_while(|(number, _)| *number < attribute).count();
+        match self.others.get(at) {
+            Some((number, _)) if *number == attribute => Ok(at),
+            _ => Err(at),
+        }
+    }
+
+    /// The Boolean with this place, if it is there.
+    fn flag(&self, flag: u32) -> Option<bool> {
+        (self.there >> flag & 1 != 0).then_some(self.set >> flag & 1 != 0)
+    }
+
+    fn set_flag(&mut self, flag: u32, value: bool) {
+        self.there |= 1 << flag;
+        self.set = self.set & !(1 << flag) | u32::from(value) << flag;
+    }
+
+    fn remove_flag(&mut self, flag: u32) {
+        self.there &= !(1 << flag);
+        self.set &= self.there;
     }
 
     /// The value, if there is one.
     pub fn value(&self, attribute: AttributeType) -> Option<&Value> {
-        self.position(attribute).ok().map(|at| &self.0[at].1)
+        match flag(attribute) {
+            Some(flag) => self.flag(flag).map(boolean),
+            None => self.position(attribute).ok().map(|at| &self.others[at].1),
+        }
     }
 
     /// Whether the attribute is there.
     pub fn has(&self, attribute: AttributeType) -> bool {
-        self.position(attribute).is_ok()
+        self.value(attribute).is_some()
     }
 
     /// Puts a value in, in place of an older one.
+    #[inline]
     pub fn set(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         let value = value.into();
         debug_assert!(attribute::kind(attribute).is_none_or(|kind| value.is(kind)));
-        match self.position(attribute) {
-            Ok(at) => self.0[at].1 = value,
-            Err(at) => self.0.insert(at, (attribute, value)),
+        match (flag(attribute), value) {
+            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
+            (_, value) => self.set_other(attribute, value),
         }
     }
 
-    /// Puts a value in. False, and the older one stays, if there is one.
-    pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
+    fn set_other(&mut self, attribute: AttributeType, value: Value) {
         match self.position(attribute) {
-            Ok(_) => false,
-            Err(at) => {
-                self.0.insert(at, (attribute, value));
-                true
+            Ok(at) => self.others[at].1 = value,
+            Err(at) => self.others.insert(at, (attribute, value)),
+        }
+    }
+
+    /// The Booleans that are there.
+    pub fn flags(&self) -> Flags {
+        Flags(self.there)
+    }
+
+    /// Puts in all Booleans of `other`, which win.
+    pub fn set_flags(&mut self, other: &Attributes) {
+        self.there |= other.there;
+        self.set = self.set & !other.there | other.set;
+    }
+
+    /// What is no Boolean, in ascending order.
+    pub fn others(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
+        self.others.iter().map(|(attribute, value)| (*attribute, value))
+    }
+
+    /// Puts a value in. False, and the older one stays, if there is one.
+    #[inline]
+    pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
+        match (flag(attribute), value) {
+            (Some(flag), Value::Bool(value)) => {
+                let new = self.there >> flag & 1 == 0;
+                if new {
+                    self.set_flag(flag, value);
+                }
+                new
+            }
+            (_, value) => self.insert_other(attribute, value),
+        }
+    }
+
+    fn insert_other(&mut self, attribute: AttributeType, value: Value) -> bool {
+        let place = self.position(attribute);
+        if let Err(at) = place {
+            self.others.insert(at, (attribute, value));
+        }
+        place.is_err()
+    }
+
+    /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
+    /// Boolean.
+    pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
+        match (flag(attribute), value) {
+            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
+            (flag, value) => {
+                debug_assert!(flag.is_none() && self.others.last().is_none_or(|(last, _)| *last < attribute));
+                self.others.push((attribute, value));
             }
         }
     }
 
-    /// Puts a value behind all others, from where nobody vouches for its kind.
-    pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
-        debug_assert!(self.0.last().is_none_or(|(last, _)| *last < attribute));
-        self.0.push((attribute, value));
-    }
-
     /// Puts a value in unless there is one.
     pub fn set_default(&mut self, attribute: AttributeType, value: impl Into<Value>) {
-        if !self.has(attribute) {
-            self.set(attribute, value);
-        }
+        self.insert(attribute, value.into());
     }
 
     /// The same with the value, for building in one expression.
@@ -192,41 +270,50 @@ impl Attributes {
 
     /// Takes a value out.
     pub fn remove(&mut self, attribute: AttributeType) -> Option<Value> {
-        self.position(attribute).ok().map(|at| self.0.remove(at).1)
+        let Some(flag) = flag(attribute) else {
+            return self.position(attribute).ok().map(|at| self.others.remove(at).1);
+        };
+        let value = self.flag(flag);
+        self.remove_flag(flag);
+        value.map(Value::Bool)
     }
 
     /// All, in ascending order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        self.0.iter().map(|(attribute, value)| (*attribute, value))
+        Iter { there: self.there, set: self.set, others: &self.others }
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.there.count_ones() as usize + self.others.len()
     }
 
     /// True of none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.there == 0 && self.others.is_empty()
     }
 
     /// Adds all of `other`, whose values win.
     pub fn extend(&mut self, other: Attributes) {
-        for (attribute, value) in other.0 {
-            self.set(attribute, value);
+        self.set_flags(&other);
+        for (attribute, value) in other.others {
+            self.set_other(attribute, value);
         }
     }
 
     /// A copy with room for so many more.
     pub fn with_room(&self, more: usize) -> Attributes {
-        let mut all = Vec::with_capacity(self.0.len() + more);
-        all.extend_from_slice(&self.0);
-        Attributes(all)
+        let mut others = Vec::with_capacity(self.others.len() + more);
+        others.extend_from_slice(&self.others);
+        Attributes { others, ..*self }
     }
 
     /// A Boolean; false where there is none.
     pub fn is_true(&self, attribute: AttributeType) -> bool {
-        matches!(self.value(attribute), Some(Value::Bool(true)))
+        match flag(attribute) {
+            Some(flag) => self.set >> flag & 1 != 0,
+            None => matches!(self.value(attribute), Some(Value::Bool(true))),
+        }
     }
 
     /// A number, if there is one.
@@ -280,6 +367,46 @@ impl Attributes {
         }
     }
 }
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// What is left of [`Attributes::iter`].
+struct Iter<'a> {
+    there: u32,
+    set: u32,
+    others: &'a [(AttributeType, Value)],
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (AttributeType, &'a Value);
+
+    #[inline]
+    fn next(&mut self) -> Option<(AttributeType, &'a Value)> {
+        let other = self.others.split_first();
+        if self.there != 0 {
+            let flag = self.there.trailing_zeros();
+            let attribute = FLAGS[flag as usize];
+            if other.is_none_or(|((number, _), _)| attribute < *number) {
+                self.there &= self.there - 1;
+                return Some((attribute, boolean(self.set >> flag & 1 != 0)));
+            }
+        }
+        let ((attribute, value), rest) = other?;
+        self.others = rest;
+        Some((*attribute, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.there.count_ones() as usize + self.others.len();
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
 
 impl FromIterator<(AttributeType, Value)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (AttributeType, Value)>>(values: I) -> Attributes {

@@ -3,7 +3,7 @@
 //! A list of entries in ascending order of the attribute: number (u64), tag (u8), length of the value
 //! (u32), value; all integers little-endian. A nested template is such a list again.
 
-use super::{AttributeType, Attributes, Value};
+use super::{AttributeType, Attributes, Value, attribute};
 use crate::crypto::{Secret, wipe};
 use crate::error::{Error, Result, Rv};
 use cryptoki_sys::CK_ULONG;
@@ -199,7 +199,7 @@ fn decode(bytes: &[u8], depth: usize) -> Option<Attributes> {
     let mut last = None;
     for entry in Entries(bytes) {
         let Entry { attribute, tag, value } = entry?;
-        if last.is_some_and(|last| last >= attribute) {
+        if last.is_some_and(|last| last >= attribute) || !fits(attribute, tag) {
             return None;
         }
         attributes.push(attribute, decode_value(tag, value, depth)?);
@@ -226,6 +226,11 @@ fn decode_value(tag: u8, value: &[u8], depth: usize) -> Option<Value> {
     })
 }
 
+/// A Boolean attribute has a Boolean; of what kind others are is not for the storage to know.
+fn fits(attribute: AttributeType, tag: u8) -> bool {
+    tag == BOOL || attribute::flag(attribute).is_none()
+}
+
 /// Whether `decode` takes them.
 fn sound(bytes: &[u8], depth: usize) -> bool {
     let mut last = None;
@@ -233,6 +238,7 @@ fn sound(bytes: &[u8], depth: usize) -> bool {
         let Some(Entry { attribute, tag, value }) = entry else { return false };
         let ascends = last.replace(attribute).is_none_or(|last| last < attribute);
         ascends
+            && fits(attribute, tag)
             && match tag {
                 BOOL | BYTES | SECRET => true,
                 ULONG => value.len() == 8,

@@ -87,7 +87,20 @@ impl Plain {
     }
 }
 
-/// What all versions of an object share: its secrets, and the expanded key made from them.
+/// What all versions of an object share.
+struct Shared {
+    /// Set once the handle is no longer good: destroyed, hidden by a logout.
+    revoked: AtomicBool,
+    core: Source,
+}
+
+/// An object's core: its own, or that of the object that it is a copy of.
+enum Source {
+    Own(Core),
+    Of(Arc<Shared>),
+}
+
+/// An object's secrets, and the expanded key made from them.
 struct Core {
     secrets: Secrets,
     prepared: OnceCell<Box<dyn Any + Send + Sync>>,
@@ -98,9 +111,7 @@ struct Core {
 pub struct Object {
     handle: Handle,
     plain: Plain,
-    core: Arc<Core>,
-    /// Set once the handle is no longer good: destroyed, hidden by a logout. Shared by all versions.
-    revoked: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     /// Set once there is a newer version.
     superseded: AtomicBool,
 }
@@ -117,8 +128,12 @@ impl Object {
     }
 
     fn with(handle: Handle, plain: Plain, secrets: Secrets) -> Object {
-        let core = Arc::new(Core { secrets, prepared: OnceCell::new() });
-        Object { handle, plain, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
+        Object::from(handle, plain, Source::Own(Core { secrets, prepared: OnceCell::new() }))
+    }
+
+    fn from(handle: Handle, plain: Plain, core: Source) -> Object {
+        let shared = Arc::new(Shared { revoked: AtomicBool::new(false), core });
+        Object { handle, plain, shared, superseded: AtomicBool::new(false) }
     }
 
     /// The same object, its attributes as the storage has them.
@@ -129,8 +144,8 @@ impl Object {
 
     /// The next version, with other attributes and the same secrets. The caller supersedes this one.
     pub fn with_attributes(&self, attributes: Attributes) -> Object {
-        let (core, revoked, plain) = (self.core.clone(), self.revoked.clone(), Plain::open(attributes));
-        Object { handle: self.handle, plain, core, revoked, superseded: AtomicBool::new(false) }
+        let (shared, plain) = (self.shared.clone(), Plain::open(attributes));
+        Object { handle: self.handle, plain, shared, superseded: AtomicBool::new(false) }
     }
 
     /// The same with what the storage has.
@@ -140,8 +155,21 @@ impl Object {
 
     /// Another object with the same secrets.
     pub fn copy(&self, handle: Handle, attributes: Attributes) -> Object {
-        let (core, plain) = (self.core.clone(), Plain::open(attributes));
-        Object { handle, plain, core, revoked: Arc::default(), superseded: AtomicBool::new(false) }
+        let original = match &self.shared.core {
+            Source::Own(_) => &self.shared,
+            Source::Of(original) => original,
+        };
+        Object::from(handle, Plain::open(attributes), Source::Of(original.clone()))
+    }
+
+    fn core(&self) -> &Core {
+        let mut shared = &*self.shared;
+        loop {
+            match &shared.core {
+                Source::Own(core) => return core,
+                Source::Of(original) => shared = original,
+            }
+        }
     }
 
     /// Its handle.
@@ -181,7 +209,7 @@ impl Object {
     /// # Errors
     /// CKR_DEVICE_ERROR if the stored form was tampered with.
     pub fn secrets(&self) -> Result<&Attributes> {
-        self.core.secrets.open()
+        self.core().secrets.open()
     }
 
     /// An attribute's bytes, secret or not.
@@ -220,7 +248,7 @@ impl Object {
     /// # Errors
     /// Those of `expand`; CKR_KEY_TYPE_INCONSISTENT if the key already has a form of another type.
     pub fn prepared<T: Any + Send + Sync>(&self, expand: impl FnOnce(&Object) -> Result<T>) -> Result<&T> {
-        let form = self.core.prepared.get_or_try_init(|| {
+        let form = self.core().prepared.get_or_try_init(|| {
             wiping_stack(|| -> Result<Box<dyn Any + Send + Sync>> { Ok(Box::new(expand(self)?)) })
         })?;
         match form.downcast_ref() {
@@ -259,7 +287,7 @@ impl Object {
 
     /// Whether the object is another user's, who shares it: it can be used, and neither read out nor handed on.
     pub fn is_borrowed(&self) -> bool {
-        self.core.secrets.borrowed
+        self.core().secrets.borrowed
     }
 
     /// Whether a new operation may begin with this version.
@@ -269,12 +297,12 @@ impl Object {
 
     /// Whether the object is gone, so that running operations with it end.
     pub fn is_revoked(&self) -> bool {
-        self.revoked.load(Ordering::Acquire)
+        self.shared.revoked.load(Ordering::Acquire)
     }
 
-    /// Whether nobody holds the object but the caller, nor another version of it.
+    /// Whether nobody holds the object but the caller, nor another version or a copy of it.
     pub fn is_alone(object: &Arc<Object>) -> bool {
-        Arc::strong_count(object) == 1 && Arc::strong_count(&object.revoked) == 1
+        Arc::strong_count(object) == 1 && Arc::strong_count(&object.shared) == 1
     }
 
     /// Marks that there is a newer version.
@@ -284,6 +312,6 @@ impl Object {
 
     /// Ends the handle: all versions of it.
     pub fn revoke(&self) {
-        self.revoked.store(true, Ordering::Release);
+        self.shared.revoked.store(true, Ordering::Release);
     }
 }

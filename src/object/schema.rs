@@ -23,7 +23,7 @@
 //! | 22 | only tells C_UnwrapKey and C_DeriveKey a length to check; the object does not keep it (section 5.18) |
 //! | 23 | can be emptied by C_SetAttributeValue (section 4.11) |
 
-use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
+use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Flags};
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
@@ -109,20 +109,29 @@ pub struct Schema {
     pub r#type: Option<&'static Type>,
     /// In ascending order of the attributes, as [`Attributes`] are.
     rows: Box<[&'static Row]>,
+    /// The same by the attributes' places among all.
+    places: Box<[Option<&'static Row>]>,
     secrets: Box<[AttributeType]>,
     demanded: [Box<[&'static Row]>; 3],
     passing: Box<[&'static Row]>,
     either: Box<[&'static Row]>,
+    /// The Booleans without rules that a template's would be judged by, for each [`Act`].
+    free: [Flags; 4],
     blanks: [OnceLock<Attributes>; BLANKS],
 }
 
 /// Sets of rules that give defaults of their own.
 pub const BLANKS: usize = 32;
 
-/// All schemas in ascending order of class and type: the tables below, multiplied out.
-static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-    let mut schemas: Vec<Schema> = CLASSES.iter().flat_map(Class::schemas).collect();
-    schemas.sort_by_key(Schema::number);
+/// All schemas by the class's number, in ascending order of the types: the tables below, multiplied out.
+static SCHEMAS: LazyLock<Vec<Vec<Schema>>> = LazyLock::new(|| {
+    let mut schemas = Vec::new();
+    for class in CLASSES {
+        let at = class.number as usize;
+        schemas.resize_with(schemas.len().max(at + 1), Vec::new);
+        schemas[at] = class.schemas();
+        schemas[at].sort_by_key(Schema::type_number);
+    }
     schemas
 });
 
@@ -148,13 +157,22 @@ impl Schema {
             demanded: [1, 3, 5].map(|note| with(Notes::of(&[note])).collect()),
             passing: with(Notes::of(&[22, 23])).collect(),
             either: with(Notes::of(&[21])).collect(),
+            places: attribute::ALL
+                .iter()
+                .map(|of| rows.iter().copied().find(|row| row.attribute == *of))
+                .collect(),
+            free: [Act::Create, Act::Generate, Act::Unwrap, Act::Derive].map(|act| {
+                let judged = Notes::of(&[10]).0 | 1 << act.must_not();
+                let free = rows.iter().filter(|row| !row.notes.has_one_of(Notes(judged)));
+                Flags::of(free.map(|row| row.attribute))
+            }),
             blanks: [const { OnceLock::new() }; BLANKS],
             rows: rows.into(),
         }
     }
 
-    fn number(&self) -> (CK_OBJECT_CLASS, Option<CK_ULONG>) {
-        (self.class.number, self.r#type.map(|of| of.number))
+    fn type_number(&self) -> Option<CK_ULONG> {
+        self.r#type.map(|of| of.number)
     }
 
     /// All rows, in ascending order of their attributes.
@@ -163,7 +181,7 @@ impl Schema {
     }
 
     /// The attributes that footnote 7 guards.
-    pub fn secrets(&self) -> impl Iterator<Item = AttributeType> {
+    pub fn secrets(&self) -> impl ExactSizeIterator<Item = AttributeType> {
         self.secrets.iter().copied()
     }
 
@@ -187,9 +205,14 @@ impl Schema {
         &self.either
     }
 
+    /// The Booleans that any template for such an object may give, whatever it says of them.
+    pub fn free(&self, act: Act) -> Flags {
+        self.free[act as usize]
+    }
+
     /// The row of an attribute, if such objects can have it.
     pub fn find(&self, attribute: AttributeType) -> Option<&'static Row> {
-        self.rows.binary_search_by_key(&attribute, |row| row.attribute).ok().map(|at| self.rows[at])
+        self.places[attribute::place(attribute)?]
     }
 
     /// The row of an attribute in a template for such an object.
@@ -215,26 +238,34 @@ impl Schema {
 
 /// The schema of a class and type, if there are such objects.
 pub fn lookup(class: CK_OBJECT_CLASS, r#type: Option<CK_ULONG>) -> Option<&'static Schema> {
-    let at = SCHEMAS.binary_search_by_key(&(class, r#type), Schema::number).ok()?;
-    Some(&SCHEMAS[at])
+    of_class(class).iter().find(|schema| schema.type_number() == r#type)
 }
+
+fn of_class(class: CK_OBJECT_CLASS) -> &'static [Schema] {
+    SCHEMAS.get(class as usize).map_or(&[], Vec::as_slice)
+}
+
+/// Class and type of a key, where a function implies them.
+pub type Implied = Option<(CK_OBJECT_CLASS, CK_KEY_TYPE)>;
 
 /// The schema of an object, or of a template and what is implied, which together tell class and type.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE without class or type, CKR_ATTRIBUTE_VALUE_INVALID for one that is unknown,
 /// CKR_TEMPLATE_INCONSISTENT for a type of another class.
-pub fn of_both(template: &Attributes, implied: &Attributes) -> Result<&'static Schema> {
-    let need = |attribute| match implied.ulong(attribute) {
-        Some(value) => Ok(value),
-        None => template.need_ulong(attribute),
+pub fn of_both(template: &Attributes, implied: Implied) -> Result<&'static Schema> {
+    let need = |attribute| match (implied, attribute) {
+        (Some((class, _)), CKA_CLASS) => Ok(class),
+        (Some((_, key_type)), CKA_KEY_TYPE) => Ok(key_type),
+        _ => template.need_ulong(attribute),
     };
     let class_number = need(CKA_CLASS)?;
-    let Some(class) = CLASSES.iter().find(|class| class.number == class_number) else {
+    let schemas = of_class(class_number);
+    let Some(Schema { class, .. }) = schemas.first() else {
         fail!(AttributeValueInvalid, "CKA_CLASS: {class_number:#x} is not supported");
     };
     let number = class.type_attribute.map(need).transpose()?;
-    if let Some(schema) = lookup(class_number, number) {
+    if let Some(schema) = schemas.iter().find(|schema| schema.type_number() == number) {
         return Ok(schema);
     }
     let name = attribute::name(class.type_attribute.unwrap_or(CKA_CLASS));
@@ -251,7 +282,7 @@ pub fn of_both(template: &Attributes, implied: &Attributes) -> Result<&'static S
 /// # Errors
 /// As [`of_both`].
 pub fn of(attributes: &Attributes) -> Result<&'static Schema> {
-    of_both(attributes, const { &Attributes::new() })
+    of_both(attributes, None)
 }
 
 /// The schemas of types that an incomplete template can be meant for.
@@ -259,7 +290,7 @@ pub fn candidates(
     class: Option<CK_OBJECT_CLASS>,
     r#type: Option<CK_ULONG>,
 ) -> impl Iterator<Item = &'static Schema> {
-    SCHEMAS.iter().filter(move |schema| {
+    SCHEMAS.iter().flatten().filter(move |schema| {
         let fits = |of: &Type| r#type.is_none_or(|wanted| of.number == wanted);
         class.is_none_or(|class| class == schema.class.number) && schema.r#type.is_some_and(fits)
     })
@@ -596,7 +627,7 @@ mod tests {
 
     #[test]
     fn an_attribute_has_one_row_and_a_kind() {
-        for schema in SCHEMAS.iter() {
+        for schema in SCHEMAS.iter().flatten() {
             let mut seen = BTreeSet::new();
             for row in schema.rows() {
                 let kind = attribute::kind(row.attribute).expect("in attribute.rs");
@@ -616,7 +647,9 @@ mod tests {
 
     #[test]
     fn footnotes_of_one_row_agree() {
-        for (schema, row) in SCHEMAS.iter().flat_map(|schema| schema.rows().map(move |row| (schema, row))) {
+        for (schema, row) in
+            SCHEMAS.iter().flatten().flat_map(|schema| schema.rows().map(move |row| (schema, row)))
+        {
             let name = attribute::name(row.attribute);
             for (must, must_not) in [(1, 2), (3, 4), (5, 6), (11, 12)] {
                 assert!(!(row.notes.has(must) && row.notes.has(must_not)), "{name}");

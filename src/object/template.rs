@@ -13,11 +13,12 @@ mod tests;
 pub use history::{history, inherit};
 pub use reveal::{is_secret, matches, take_secrets, value};
 
-use super::attribute::{self, AttributeType, Kind};
-use super::schema::{self, Absent, Row, Schema};
+use super::attribute::{self, AttributeType, Flags, Kind};
+use super::schema::{self, Absent, Implied, Row, Schema};
 use super::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, MAX_DEPTH, Value};
-use crate::error::Result;
+use crate::error::{Error, Result, Rv};
 use cryptoki_sys::*;
+use std::sync::LazyLock;
 
 /// How an object comes to be. C_EncapsulateKey and C_DecapsulateKey go by the rules of `Unwrap`: section 5.18
 /// gives their keys the same defaults and the same history.
@@ -46,7 +47,7 @@ impl Act {
 
     /// The footnote of what must not be. No footnote is about C_DeriveKey; it brings the value as
     /// C_UnwrapKey does.
-    fn must_not(self) -> u32 {
+    pub(super) fn must_not(self) -> u32 {
         match self {
             Act::Create => 2,
             Act::Generate => 4,
@@ -82,8 +83,14 @@ pub struct Rules {
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY, as section 4.1.1 has them.
-pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rules) -> Result<Attributes> {
-    agree(template, implied)?;
+pub fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -> Result<Attributes> {
+    let implied_values =
+        || implied.into_iter().flat_map(|(class, key_type)| [(CKA_CLASS, class), (CKA_KEY_TYPE, key_type)]);
+    for (attribute, value) in implied_values() {
+        if template.value(attribute).is_some_and(|said| *said != Value::Ulong(value)) {
+            return Err(differs(attribute));
+        }
+    }
     let schema = schema::of_both(template, implied)?;
     if schema.class.made_by.is_empty() {
         fail!(AttributeValueInvalid, "CKA_CLASS: objects of class {:#x} are built in", schema.class.number);
@@ -93,21 +100,33 @@ pub fn build(act: Act, template: &Attributes, implied: &Attributes, rules: &Rule
     }
     // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
     let secret_key = schema.class.number == CKO_SECRET_KEY;
-    let uses_given = template.iter().any(|(named, _)| is_use(named) && (secret_key || named != CKA_DERIVE));
+    let uses = if secret_key { *USES } else { USES.without(Flags::of([CKA_DERIVE])) };
+    let uses_given = !template.flags().and(uses).is_empty();
     let mut object = blank(act, schema, rules, uses_given).with_room(ROOM);
-    for (attribute, value) in template.iter() {
+    let mut take = |(attribute, value): (AttributeType, &Value)| -> Result<()> {
         let row = row(schema, attribute, rules)?;
         let value = judged(act, row, value, rules)?;
         // Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
         if row.absent != Absent::Empty || !value.is_empty() {
             object.set(attribute, value);
         }
+        Ok(())
+    };
+    // Most Booleans of most templates can be taken at once.
+    let free = rules.defaults == Defaults::Standard && template.flags().without(schema.free(act)).is_empty();
+    match free {
+        true => template.others().try_for_each(&mut take)?,
+        false => template.iter().try_for_each(&mut take)?,
     }
-    for (attribute, value) in implied.iter().filter(|(attribute, _)| !template.has(*attribute)) {
-        object.set(attribute, value.clone());
+    if free {
+        object.set_flags(template);
+    }
+    for (attribute, value) in implied_values().filter(|(attribute, _)| !template.has(*attribute)) {
+        object.set(attribute, value);
     }
     if let Some(note) = act.must() {
-        demand(schema.demanded(note), |attribute| template.has(attribute) || implied.has(attribute))?;
+        let implies = |attribute| implied.is_some() && matches!(attribute, CKA_CLASS | CKA_KEY_TYPE);
+        demand(schema.demanded(note), |attribute| template.has(attribute) || implies(attribute))?;
     }
     if act == Act::Create {
         demand_one(&object, schema)?;
@@ -242,11 +261,13 @@ fn row(schema: &Schema, attribute: AttributeType, rules: &Rules) -> Result<&'sta
 /// Whether both agree where they meet.
 fn agree(given: &Attributes, other: &Attributes) -> Result<()> {
     match other.iter().find(|(attribute, value)| given.value(*attribute).is_some_and(|said| said != *value)) {
-        Some((attribute, _)) => {
-            fail!(TemplateInconsistent, "{}: must have another value", attribute::name(attribute))
-        }
+        Some((attribute, _)) => Err(differs(attribute)),
         None => Ok(()),
     }
+}
+
+fn differs(attribute: AttributeType) -> Error {
+    Rv::TemplateInconsistent.because(format!("{}: must have another value", attribute::name(attribute)))
 }
 
 fn demand(mut rows: impl Iterator<Item = &'static Row>, has: impl Fn(AttributeType) -> bool) -> Result<()> {
@@ -271,23 +292,22 @@ fn drop_empty(object: &mut Attributes, attribute: AttributeType) {
     }
 }
 
-/// Whether an attribute permits a use of a key.
-fn is_use(attribute: AttributeType) -> bool {
-    matches!(
-        attribute,
-        CKA_ENCRYPT
-            | CKA_DECRYPT
-            | CKA_SIGN
-            | CKA_SIGN_RECOVER
-            | CKA_VERIFY
-            | CKA_VERIFY_RECOVER
-            | CKA_WRAP
-            | CKA_UNWRAP
-            | CKA_DERIVE
-            | CKA_ENCAPSULATE
-            | CKA_DECAPSULATE
-    )
-}
+/// The attributes that permit a use of a key.
+static USES: LazyLock<Flags> = LazyLock::new(|| {
+    Flags::of([
+        CKA_ENCRYPT,
+        CKA_DECRYPT,
+        CKA_SIGN,
+        CKA_SIGN_RECOVER,
+        CKA_VERIFY,
+        CKA_VERIFY_RECOVER,
+        CKA_WRAP,
+        CKA_UNWRAP,
+        CKA_DERIVE,
+        CKA_ENCAPSULATE,
+        CKA_DECAPSULATE,
+    ])
+});
 
 /// The defaults that footnote 9 leaves to the token.
 ///

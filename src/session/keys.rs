@@ -24,10 +24,10 @@ impl Session {
         template: &Attributes,
     ) -> Result<Handle> {
         let Some(generator) = row.generate else { fail!(MechanismInvalid, "{} generates no key", row.name) };
-        let implied = implied(CKO_SECRET_KEY, generator.key_type());
-        let mut attributes = template::build(Act::Generate, template, &implied, &self.rules())?;
+        let implied = Some((CKO_SECRET_KEY, generator.key_type()));
+        let mut attributes = template::build(Act::Generate, template, implied, &self.rules())?;
         self.may_write(&attributes)?;
-        attributes.extend(generator.generate(&params, &attributes)?);
+        generator.generate(&params, &mut attributes)?;
         let attributes = self.finish(Act::Generate, row, attributes, None)?;
         self.policy().judge_generation(row, &attributes)?;
         self.token().create(self.owner(), attributes)
@@ -50,12 +50,12 @@ impl Session {
         };
         let key_type = generator.key_type();
         let rules = self.rules();
-        let mut public = template::build(Act::Generate, public, &implied(CKO_PUBLIC_KEY, key_type), &rules)
+        let mut public = template::build(Act::Generate, public, Some((CKO_PUBLIC_KEY, key_type)), &rules)
             .map_err(|error| error.within("public key"))?;
         let mut private = template::build(
             Act::Generate,
             &own_part(row, &public, private)?,
-            &implied(CKO_PRIVATE_KEY, key_type),
+            Some((CKO_PRIVATE_KEY, key_type)),
             &rules,
         )
         .map_err(|error| error.within("private key"))?;
@@ -164,7 +164,7 @@ impl Session {
         let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
         let template = template::merge(Act::Unwrap, template, own, &self.rules())
             .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
-        let mut attributes = template::build(Act::Unwrap, &template, &Attributes::new(), &self.rules())?;
+        let mut attributes = template::build(Act::Unwrap, &template, None, &self.rules())?;
         self.may_write(&attributes)?;
         let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
         let values = match (kind.class, kind.import) {
@@ -233,7 +233,7 @@ impl Session {
         }
         let len = template.ulong(CKA_VALUE_LEN).map(|len| len as usize);
         template.remove(CKA_VALUE_LEN);
-        let mut attributes = template::build(Act::Derive, &template, &Attributes::new(), &self.rules())?;
+        let mut attributes = template::build(Act::Derive, &template, None, &self.rules())?;
         self.may_write(&attributes)?;
         let wanted = Wanted { key_type: CKK_GENERIC_SECRET, len };
         let value = derive.derive(base, params, wanted, &|handle| self.other(handle))?;
@@ -250,7 +250,7 @@ impl Session {
         if template.ulong(CKA_CLASS) == Some(CKO_SECRET_KEY) {
             template.set_default(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
         }
-        let attributes = template::build(act, &template, &Attributes::new(), &self.rules())?;
+        let attributes = template::build(act, &template, None, &self.rules())?;
         self.may_write(&attributes)?;
         let len = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
         let wanted = match (attributes.need_ulong(CKA_CLASS)?, attributes.ulong(CKA_KEY_TYPE)) {
@@ -304,15 +304,11 @@ impl Session {
         mut attributes: Attributes,
         base: Option<&Object>,
     ) -> Result<Attributes> {
-        let bases: Vec<&Attributes> = base.map(Object::attributes).into_iter().collect();
-        template::history(act, row.number, &mut attributes, &bases, &self.rules());
+        let base = base.map(Object::attributes);
+        template::history(act, row.number, &mut attributes, base.as_slice(), &self.rules());
         template::settle(&mut attributes)?;
         Ok(attributes)
     }
-}
-
-fn implied(class: CK_OBJECT_CLASS, key_type: CK_KEY_TYPE) -> Attributes {
-    Attributes::new().with(CKA_CLASS, class).with(CKA_KEY_TYPE, key_type)
 }
 
 /// The private template less what repeats the public one: CloudHSM's ML-DSA pairs are told their parameter set in

@@ -44,7 +44,7 @@ impl Session {
     /// # Errors
     /// What the template is wrong by; CKR_SESSION_READ_ONLY; CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_MEMORY.
     pub fn create_object(&self, template: &Attributes) -> Result<Handle> {
-        let mut attributes = template::build(Act::Create, template, &Attributes::new(), &self.rules())?;
+        let mut attributes = template::build(Act::Create, template, None, &self.rules())?;
         self.may_write(&attributes)?;
         if let Some(key_type) = attributes.ulong(CKA_KEY_TYPE) {
             let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, key_type)?;

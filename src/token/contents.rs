@@ -402,6 +402,16 @@ fn new_id(of_session: bool) -> ObjectId {
 
 /// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
 fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
-    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-    std::array::from_fn(|at| digit(if at % 2 == 0 { id[at / 2] >> 4 } else { id[at / 2] & 15 }))
+    /// Both digits of each byte.
+    static HEX: [[u8; 2]; 256] = {
+        let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+        while byte < pairs.len() {
+            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut hex = [0; 2 * size_of::<ObjectId>()];
+    hex.as_chunks_mut().0.iter_mut().zip(id).for_each(|(pair, byte)| *pair = HEX[usize::from(*byte)]);
+    hex
 }

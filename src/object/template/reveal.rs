@@ -1,13 +1,12 @@
 //! What of an object can be seen: by C_GetAttributeValue, C_FindObjects, C_WrapKey's template.
 
 use super::{Rules, cloudhsm};
-use crate::crypto::Secret;
+use crate::crypto::{Secret, wipe};
 use crate::error::Result;
 use crate::object::schema::{self, Absent};
 use crate::object::{AttributeType, Attributes, Object, Value, attribute};
 use cryptoki_sys::*;
 use std::sync::LazyLock;
-use zeroize::Zeroize;
 
 /// Whether footnote 7 guards an attribute of such objects: then it is kept with the secrets.
 pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribute: AttributeType) -> bool {
@@ -21,14 +20,14 @@ pub fn take_secrets(object: &mut Attributes) -> Attributes {
     let Some(schema) = object.ulong(CKA_KEY_TYPE).and_then(|of| schema::lookup(class, Some(of))) else {
         return Attributes::new();
     };
-    let mut secrets = Attributes::new();
+    let mut secrets = Attributes::with_capacity(schema.secrets().len());
     for attribute in schema.secrets() {
         match object.remove(attribute) {
             Some(Value::Bytes(mut bytes)) => {
-                secrets.set(attribute, Secret::from_slice(&bytes));
-                bytes.zeroize();
+                secrets.push(attribute, Value::secret(Secret::from_slice(&bytes)));
+                wipe(&mut bytes);
             }
-            Some(other) => secrets.set(attribute, other),
+            Some(other) => secrets.push(attribute, other),
             None => {}
         }
     }
