@@ -59,11 +59,9 @@ test-aarch64:
 	sh scripts/setup.sh aarch64
 	sh scripts/aarch64.sh
 
-# The last line: the library by itself, without what only the command brings.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --package coffer --lib --no-default-features -- -D warnings
 
 BENCH      := $(BUILT)/coffer-bench
 BENCH_ARGS ?=
