@@ -42,12 +42,12 @@ demo: setup
 # The quick refusals first: form, lints, what does not compile.
 test: setup-clients
 	$(MAKE) lint
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
 
 # Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind.
 test-long: setup-clients
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --all-targets
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --bins --test '*'
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --lib --profile long
 	sh scripts/valgrind.sh
