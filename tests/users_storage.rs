@@ -232,7 +232,7 @@ fn a_token_of_format_one_opens_as_it_is_and_grows() {
     token.reset_pin(&so, Role::User, "", b"new-pin").unwrap();
     assert_eq!(token.upgrade(&user).unwrap_err().rv(), Code::UserNotLoggedIn);
     token.upgrade(&so).unwrap();
-    assert_eq!(token.info().unwrap().meta.format, 2);
+    assert_eq!(token.info().unwrap().meta.format, 3);
     assert!(token.login(Role::User, "", b"new-pin").is_ok());
 }
 

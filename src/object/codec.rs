@@ -1,14 +1,22 @@
 //! Attributes as stored bytes; docs/storage-format.md draws the layout.
 //!
-//! A list of entries in ascending order of the attribute: number (u64), tag (u8), length of the value
-//! (u32), value; all integers little-endian. A nested template is such a list again.
+//! A mark, and a list of entries in ascending order of the attribute: its number, a tag that says what the value is, and
+//! the value. A nested template is such a list again, without a mark. Most of a key's attributes are Booleans and small
+//! numbers: three or four bytes.
 
 use super::{AttributeType, Attributes, Value, attribute};
 use crate::crypto::{Secret, wipe};
 use crate::error::{Error, Result, Rv};
-use cryptoki_sys::CK_ULONG;
+use cryptoki_sys::{CK_MECHANISM_TYPE, CK_ULONG};
+use std::iter;
 
-const BOOL: u8 = 1;
+mod wide;
+
+/// What a list begins with; one as formats 1 and 2 of a token had it begins with another byte.
+const MARK: u8 = 0xC0;
+
+const FALSE: u8 = 0;
+const TRUE: u8 = 1;
 const ULONG: u8 = 2;
 const BYTES: u8 = 3;
 const SECRET: u8 = 4;
@@ -20,50 +28,40 @@ const TEMPLATE: u8 = 6;
 pub const MAX_DEPTH: usize = 3;
 
 impl Attributes {
-    /// Their stored form. It holds secrets if the attributes do.
+    /// Their stored form. It holds secrets if the attributes do, and no bytes if there are none.
     pub fn encode(&self) -> Secret {
-        let mut bytes = Vec::with_capacity(self.encoded_len());
-        self.encode_into(&mut bytes);
+        let mut bytes = Vec::with_capacity(1 + self.encoded_len());
+        if !self.is_empty() {
+            bytes.push(MARK);
+            self.encode_into(&mut bytes);
+        }
         let secret = Secret::from_slice(&bytes);
         zeroize::Zeroize::zeroize(&mut bytes);
         secret
     }
 
     fn encoded_len(&self) -> usize {
-        self.iter().map(|(_, value)| 13 + value.encoded_len()).sum()
+        self.iter().map(|(attribute, value)| number_len(attribute as u64) + 1 + value.encoded_len()).sum()
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
         for (attribute, value) in self.iter() {
-            let tag = match value {
-                Value::Bool(_) => BOOL,
-                Value::Ulong(_) => ULONG,
-                Value::Bytes(_) | Value::Follows(_) => BYTES,
-                Value::Secret(_) => SECRET,
-                Value::Mechanisms(_) => MECHANISMS,
-                Value::Template(_) => TEMPLATE,
-            };
-            out.extend_from_slice(&attribute.to_le_bytes());
-            out.push(tag);
-            out.extend_from_slice(&(value.encoded_len() as u32).to_le_bytes());
-            match value {
-                Value::Bool(value) => out.push(*value as u8),
-                Value::Ulong(value) => out.extend_from_slice(&value.to_le_bytes()),
-                Value::Bytes(bytes) => out.extend_from_slice(bytes),
-                Value::Follows(value) => out.extend_from_slice(value.bytes()),
-                Value::Secret(secret) => out.extend_from_slice(secret.expose()),
-                Value::Mechanisms(list) => list.iter().for_each(|m| out.extend_from_slice(&m.to_le_bytes())),
-                Value::Template(template) => template.encode_into(out),
-            }
+            put_number(out, attribute as u64);
+            value.encode_into(out);
         }
     }
 
     /// Reads the stored form.
     ///
     /// # Errors
-    /// CKR_DEVICE_ERROR on anything `encode` would not have written.
+    /// CKR_DEVICE_ERROR on anything `encode` would not have written, in this format of the token or an earlier one.
     pub fn decode(bytes: &[u8]) -> Result<Attributes> {
-        decode(bytes, MAX_DEPTH).ok_or_else(malformed)
+        let attributes = match bytes.split_first() {
+            Some((&MARK, [])) => None,
+            Some((&MARK, list)) => decode(list, MAX_DEPTH),
+            _ => wide::decode(bytes, MAX_DEPTH),
+        };
+        attributes.ok_or_else(malformed)
     }
 }
 
@@ -71,7 +69,7 @@ fn malformed() -> Error {
     Rv::DeviceError.because("stored attributes are malformed")
 }
 
-/// Attributes as they are stored, which is a third of what they take in memory otherwise. Wiped when dropped.
+/// Attributes as they are stored, which is a fifth of what they take in memory otherwise. Wiped when dropped.
 pub struct Packed(Box<[u8]>);
 
 impl Packed {
@@ -80,7 +78,17 @@ impl Packed {
     /// # Errors
     /// As [`Attributes::decode`].
     pub fn new(bytes: &[u8]) -> Result<Packed> {
-        if sound(bytes, MAX_DEPTH) { Ok(Packed(bytes.into())) } else { Err(malformed()) }
+        match bytes.split_first() {
+            Some((&MARK, list)) if !list.is_empty() && sound(list, MAX_DEPTH) => Ok(Packed(list.into())),
+            Some((&MARK, _)) => Err(malformed()),
+            _ => Attributes::decode(bytes).map(|attributes| Packed::of(&attributes)),
+        }
+    }
+
+    fn of(attributes: &Attributes) -> Packed {
+        let mut list = Vec::with_capacity(attributes.encoded_len());
+        attributes.encode_into(&mut list);
+        Packed(list.into())
     }
 
     /// The attributes one by one.
@@ -112,12 +120,12 @@ impl Packed {
 
     /// A Boolean; false where there is none.
     pub fn is_true(&self, attribute: AttributeType) -> bool {
-        self.entry(attribute).is_some_and(|entry| entry.tag == BOOL && entry.value == [1])
+        self.entry(attribute).is_some_and(|entry| entry.tag == TRUE)
     }
 
     /// A number, if there is one.
     pub fn ulong(&self, attribute: AttributeType) -> Option<CK_ULONG> {
-        self.entry(attribute).filter(|entry| entry.tag == ULONG).and_then(|entry| ulong(entry.value))
+        self.entry(attribute).filter(|entry| entry.tag == ULONG).and_then(|entry| only_number(entry.value))
     }
 
     /// Whether all of `template` is there; `None` if that takes more than the bytes to tell.
@@ -125,9 +133,11 @@ impl Packed {
         let mut sure = true;
         for (attribute, wanted) in template.iter() {
             let same = match (self.entry(attribute), wanted) {
-                (Some(Entry { tag: BOOL, value, .. }), Value::Bool(wanted)) => (value == [1]) == *wanted,
+                (Some(Entry { tag: tag @ (FALSE | TRUE), .. }), Value::Bool(wanted)) => {
+                    (tag == TRUE) == *wanted
+                }
                 (Some(Entry { tag: ULONG, value, .. }), Value::Ulong(wanted)) => {
-                    ulong(value) == Some(*wanted)
+                    only_number(value) == Some(*wanted)
                 }
                 (Some(Entry { tag: BYTES, value, .. }), Value::Bytes(wanted)) => *value == **wanted,
                 (None, wanted) if !wanted.is_empty() => false,
@@ -168,11 +178,17 @@ impl<'a> Iterator for Entries<'a> {
             return None;
         }
         let entry = || -> Option<(Entry<'a>, &'a [u8])> {
-            let (number, rest) = self.0.split_first_chunk()?;
-            let (&[tag], rest) = rest.split_first_chunk()?;
-            let (len, rest) = rest.split_first_chunk()?;
-            let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-            Some((Entry { attribute: u64::from_le_bytes(*number) as AttributeType, tag, value }, rest))
+            let (attribute, rest) = number(self.0)?;
+            let (&tag, rest) = rest.split_first()?;
+            let (value, rest) = match tag {
+                FALSE | TRUE => rest.split_at(0),
+                ULONG => rest.split_at(rest.len() - number(rest)?.1.len()),
+                _ => {
+                    let (len, rest) = number(rest)?;
+                    rest.split_at_checked(len.try_into().ok()?)?
+                }
+            };
+            Some((Entry { attribute: attribute as AttributeType, tag, value }, rest))
         };
         let (entry, rest) = entry().unzip();
         self.0 = rest.unwrap_or_default();
@@ -181,17 +197,106 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 impl Value {
+    /// Of what follows the tag.
     fn encoded_len(&self) -> usize {
+        let counted = |len: usize| number_len(len as u64) + len;
         match self {
-            Value::Bool(_) => 1,
-            Value::Ulong(_) => 8,
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Follows(value) => value.bytes().len(),
-            Value::Secret(secret) => secret.len(),
-            Value::Mechanisms(list) => 8 * list.len(),
-            Value::Template(template) => template.encoded_len(),
+            Value::Bool(_) => 0,
+            Value::Ulong(value) => number_len(*value as u64),
+            Value::Bytes(bytes) => counted(bytes.len()),
+            Value::Follows(value) => counted(value.bytes().len()),
+            Value::Secret(secret) => counted(secret.len()),
+            Value::Mechanisms(list) => counted(mechanisms_len(list)),
+            Value::Template(template) => counted(template.encoded_len()),
         }
     }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        let (tag, bytes) = match self {
+            Value::Bool(value) => return out.push(if *value { TRUE } else { FALSE }),
+            Value::Ulong(value) => {
+                out.push(ULONG);
+                return put_number(out, *value as u64);
+            }
+            Value::Mechanisms(list) => {
+                out.push(MECHANISMS);
+                put_number(out, mechanisms_len(list) as u64);
+                return list.iter().for_each(|mechanism| put_number(out, *mechanism as u64));
+            }
+            Value::Template(template) => {
+                out.push(TEMPLATE);
+                put_number(out, template.encoded_len() as u64);
+                return template.encode_into(out);
+            }
+            Value::Bytes(bytes) => (BYTES, &bytes[..]),
+            Value::Follows(value) => (BYTES, value.bytes()),
+            Value::Secret(secret) => (SECRET, secret.expose()),
+        };
+        out.push(tag);
+        put_number(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn mechanisms_len(list: &[CK_MECHANISM_TYPE]) -> usize {
+    list.iter().map(|mechanism| number_len(*mechanism as u64)).sum()
+}
+
+/// A number in as few bytes as it takes: seven bits in each, the lowest first, and the top bit says that more follow
+/// (LEB128).
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn number_len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+/// A number and what follows it; `None` unless it is as [`put_number`] writes it.
+#[inline]
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        // Nearly all of them.
+        [only @ ..0x80, rest @ ..] => Some((u64::from(*only), rest)),
+        [low, high @ 1..0x80, rest @ ..] => Some((u64::from(*low & 0x7F) | u64::from(*high) << 7, rest)),
+        _ => long_number(bytes),
+    }
+}
+
+#[cold]
+fn long_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    for (at, byte) in bytes.iter().enumerate().take(number_len(u64::MAX)) {
+        let bits = u64::from(byte & 0x7F);
+        number |= bits << (7 * at);
+        if byte & 0x80 == 0 {
+            let shortest = at == 0 || bits != 0;
+            let fits = number >> (7 * at) == bits;
+            return (shortest && fits).then(|| (number, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
+/// The number that the bytes are.
+fn only_number(bytes: &[u8]) -> Option<CK_ULONG> {
+    let (number, rest) = number(bytes)?;
+    rest.is_empty().then_some(number as CK_ULONG)
+}
+
+fn mechanisms(mut bytes: &[u8]) -> impl Iterator<Item = Option<CK_MECHANISM_TYPE>> {
+    iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let (mechanism, rest) = number(bytes).unzip();
+        bytes = rest.unwrap_or_default();
+        Some(mechanism.map(|mechanism| mechanism as CK_MECHANISM_TYPE))
+    })
 }
 
 fn decode(bytes: &[u8], depth: usize) -> Option<Attributes> {
@@ -208,19 +313,13 @@ fn decode(bytes: &[u8], depth: usize) -> Option<Attributes> {
     Some(attributes)
 }
 
-fn ulong(bytes: &[u8]) -> Option<CK_ULONG> {
-    bytes.try_into().ok().map(|bytes| u64::from_le_bytes(bytes) as CK_ULONG)
-}
-
 fn decode_value(tag: u8, value: &[u8], depth: usize) -> Option<Value> {
     Some(match tag {
-        BOOL => Value::Bool(matches!(value, [1])),
-        ULONG => Value::Ulong(ulong(value)?),
+        FALSE | TRUE => Value::Bool(tag == TRUE),
+        ULONG => Value::Ulong(only_number(value)?),
         BYTES => Value::Bytes(value.into()),
         SECRET => Value::secret(Secret::from_slice(value)),
-        MECHANISMS if value.len().is_multiple_of(8) => {
-            Value::Mechanisms(value.chunks(8).filter_map(ulong).collect())
-        }
+        MECHANISMS => Value::Mechanisms(mechanisms(value).collect::<Option<_>>()?),
         TEMPLATE if depth > 0 => Value::Template(Box::new(decode(value, depth - 1)?)),
         _ => return None,
     })
@@ -228,7 +327,7 @@ fn decode_value(tag: u8, value: &[u8], depth: usize) -> Option<Value> {
 
 /// A Boolean attribute has a Boolean; of what kind others are is not for the storage to know.
 fn fits(attribute: AttributeType, tag: u8) -> bool {
-    tag == BOOL || attribute::flag(attribute).is_none()
+    matches!(tag, FALSE | TRUE) || attribute::flag(attribute).is_none()
 }
 
 /// Whether `decode` takes them.
@@ -240,9 +339,9 @@ fn sound(bytes: &[u8], depth: usize) -> bool {
         ascends
             && fits(attribute, tag)
             && match tag {
-                BOOL | BYTES | SECRET => true,
-                ULONG => value.len() == 8,
-                MECHANISMS => value.len().is_multiple_of(8),
+                FALSE | TRUE | BYTES | SECRET => true,
+                ULONG => only_number(value).is_some(),
+                MECHANISMS => mechanisms(value).all(|mechanism| mechanism.is_some()),
                 TEMPLATE => depth > 0 && sound(value, depth - 1),
                 _ => false,
             }
@@ -284,7 +383,28 @@ mod tests {
             }
             assert_eq!(Packed::new(&good[..at]).is_ok(), Attributes::decode(&good[..at]).is_ok());
         }
-        assert!(refused > 500);
+        assert!(refused > good.len());
+    }
+
+    #[test]
+    fn no_list_of_earlier_formats_has_the_mark() {
+        assert!(crate::object::attribute::ALL.iter().all(|attribute| *attribute as u8 != MARK));
+    }
+
+    #[test]
+    fn numbers_have_one_form() {
+        let numbers = (0..u64::BITS).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit]).chain([u64::MAX]);
+        for one in numbers {
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, one);
+            assert_eq!((bytes.len(), number(&bytes)), (number_len(one), Some((one, &[][..]))));
+            (0..bytes.len()).for_each(|len| assert_eq!(number(&bytes[..len]), None));
+            *bytes.last_mut().unwrap() |= 0x80;
+            bytes.push(0);
+            assert_eq!(number(&bytes), None, "{one} is longer than need be");
+        }
+        let beyond = [&[0xFF; 9][..], &[2]].concat();
+        assert_eq!(number(&beyond), None, "more than 64 bits");
     }
 
     #[test]

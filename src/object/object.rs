@@ -122,9 +122,14 @@ impl Object {
         Object::with(handle, Plain::open(attributes), secrets)
     }
 
-    /// An object that lies in the storage.
-    pub fn stored(handle: Handle, attributes: Packed, secrets: Secrets) -> Object {
-        Object::with(handle, Plain::packed(attributes), secrets)
+    /// An object that lies in the storage, before it has a handle.
+    pub fn stored(attributes: Packed, secrets: Secrets) -> Object {
+        Object::with(CK_INVALID_HANDLE, Plain::packed(attributes), secrets)
+    }
+
+    /// Gives it the handle that it keeps.
+    pub fn set_handle(&mut self, handle: Handle) {
+        self.handle = handle;
     }
 
     fn with(handle: Handle, plain: Plain, secrets: Secrets) -> Object {
@@ -148,9 +153,10 @@ impl Object {
         Object { handle: self.handle, plain, shared, superseded: AtomicBool::new(false) }
     }
 
-    /// The same with what the storage has.
-    pub fn with_packed(&self, attributes: Packed) -> Object {
-        self.with_attributes(Attributes::new()).packed(attributes)
+    /// The next version, with the attributes of `arrived`: the same object as the storage has it by now.
+    pub fn succeeded_by(&self, arrived: Object) -> Object {
+        let shared = self.shared.clone();
+        Object { handle: self.handle, plain: arrived.plain, shared, superseded: AtomicBool::new(false) }
     }
 
     /// Another object with the same secrets.

@@ -6,9 +6,10 @@ use crate::error::Result;
 
 /// The record of it.
 pub(super) const RECORD: &[u8] = b"m";
-/// Of all records; a token of a later one is refused by name. Format 1 had one SO and nothing shared; it is read
-/// as it stands, and each record is written in the new format when it is written at all.
-pub const FORMAT: u8 = 2;
+/// Of all records; a token of a later one is refused by name. Format 1 had one SO and nothing shared, format 2 another
+/// form of attributes; both are read as they stand, and each record is written in the new format when it is written at
+/// all.
+pub const FORMAT: u8 = 3;
 /// Longest label, in bytes (CK_TOKEN_INFO).
 pub const MAX_LABEL: usize = 32;
 

@@ -14,13 +14,18 @@ use crate::crypto::seal::{self, NONCE, random_array, random_key};
 use crate::error::{Result, Rv};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names an object for ever.
 pub type ObjectId = [u8; 16];
 
-/// A new name.
+/// A new name: the milliseconds since 1970 in 6 bytes, and 10 random ones. So what is made together lies together, in
+/// pages that are full, and is read and written together.
 pub fn object_id() -> ObjectId {
-    random_array()
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let [_, _, time @ ..] = now.to_be_bytes();
+    let random: [u8; 10] = random_array();
+    std::array::from_fn(|at| *time.get(at).unwrap_or_else(|| &random[at - time.len()]))
 }
 
 /// The record of an object.

@@ -1,9 +1,9 @@
 //! Objects on their way out of the storage: opened as far as an index needs them, their secrets left where they are.
 
 use super::objects::{INDEXED, IndexKeys, Indexer};
-use super::token::Login;
+use super::token::{Login, User};
 use crate::error::Result;
-use crate::object::{Attributes, Name, Packed, Secrets, Vault};
+use crate::object::{Attributes, Name, Object, Packed, Secrets, Vault};
 use crate::storage::Revision;
 use crate::storage::record::{ObjectId, Stored};
 use crate::storage::sealed::{Keys, Sealed};
@@ -14,81 +14,61 @@ use std::sync::Arc;
 pub(super) struct Arrival {
     pub(super) id: ObjectId,
     pub(super) revision: Revision,
-    /// `None` if it does not open for who is logged in.
-    attributes: Option<Result<Packed>>,
+    /// Without a handle; `None` if it does not open for who is logged in.
+    pub(super) object: Option<Result<Arc<Object>>>,
     pub(super) keys: IndexKeys,
-    secrets: Whereabouts,
 }
 
-/// Where an object's secrets are.
-enum Whereabouts {
-    Nowhere,
-    /// In the storage, sealed; of an object that is this user's, or another's.
-    Storage {
-        borrowed: bool,
-    },
-    /// A public object's: by the keys of the login its record was found right, and it outlives them. Boxed, since few
-    /// have any.
-    Here(Box<Stored<'static>>),
+/// What opens the objects of one load.
+pub(super) struct Opening {
+    sealed: Arc<Sealed<Sqlite>>,
+    user: Option<(Arc<Keys>, Arc<dyn Vault>)>,
+    indexer: Indexer,
 }
 
-impl Arrival {
-    /// Opens it for `user`, if one is logged in.
-    pub(super) fn open(
-        sealed: &Sealed<Sqlite>,
-        stored: Stored<'_>,
-        user: Option<&Keys>,
-        indexer: &Indexer,
-    ) -> Arrival {
+impl Opening {
+    /// For who is logged in.
+    pub(super) fn new(sealed: &Arc<Sealed<Sqlite>>, login: Option<&Login>, indexer: Indexer) -> Opening {
+        // The SO holds the token key but has no private objects.
+        let user = login.filter(|login| login.user == User::Normal).map(|login| {
+            let vault = Private { sealed: sealed.clone(), keys: login.keys.clone() };
+            (login.keys.clone(), Arc::new(vault) as Arc<dyn Vault>)
+        });
+        Opening { sealed: sealed.clone(), user, indexer }
+    }
+
+    /// Its attributes; its secrets stay sealed until they are used.
+    pub(super) fn open(&self, stored: Stored<'_>) -> Arrival {
         let (id, revision) = (stored.id, stored.revision);
-        let attributes = match (stored.public_attributes(), user) {
+        let attributes = match (stored.public_attributes(), &self.user) {
             (Some(attributes), _) => Some(Packed::new(attributes)),
-            (None, Some(keys)) if keys.open(&stored) => {
-                let opened = sealed.open_attributes(keys, &stored);
+            (None, Some((keys, _))) if keys.open(&stored) => {
+                let opened = self.sealed.open_attributes(keys, &stored);
                 Some(opened.and_then(|attributes| Packed::new(attributes.expose())))
             }
             (None, _) => None,
         };
-        let secrets = match (stored.has_secrets(), stored.private) {
-            (false, false) => Whereabouts::Nowhere,
-            (true, false) => Whereabouts::Here(Box::new(stored.into_owned())),
-            (_, true) => {
-                Whereabouts::Storage { borrowed: user.is_some_and(|keys| keys.user() != stored.owner) }
-            }
-        };
         let packed = attributes.as_ref().and_then(|attributes| attributes.as_ref().ok());
-        let keys = packed.map_or([None; _], |packed| indexer.keys(packed.bytes_of(INDEXED)));
-        Arrival { id, revision, attributes, keys, secrets }
+        let keys = packed.map_or([None; _], |packed| self.indexer.keys(packed.bytes_of(INDEXED)));
+        let object = attributes.map(|attributes| {
+            attributes.map(|attributes| Arc::new(Object::stored(attributes, self.secrets(stored))))
+        });
+        Arrival { id, revision, object, keys }
     }
 
-    /// Its secrets, to be opened at first use, and its attributes.
-    pub(super) fn split(self, vaults: &Vaults) -> (Secrets, Option<Result<Packed>>) {
-        let name = Name { id: self.id, revision: self.revision.0 };
-        let secrets = match (self.secrets, &vaults.private) {
-            (Whereabouts::Storage { borrowed }, Some(vault)) => {
+    fn secrets(&self, stored: Stored<'_>) -> Secrets {
+        let name = Name { id: stored.id, revision: stored.revision.0 };
+        match (stored.private, &self.user) {
+            (true, Some((keys, vault))) => {
                 let secrets = Secrets::sealed(vault.clone(), name);
-                if borrowed { secrets.borrowed() } else { secrets }
+                if keys.user() == stored.owner { secrets } else { secrets.borrowed() }
             }
-            (Whereabouts::Here(stored), _) => {
-                Secrets::sealed(Arc::new(Clear { sealed: vaults.sealed.clone(), stored }), name)
+            (false, _) if stored.has_secrets() => {
+                let clear = Clear { sealed: self.sealed.clone(), stored: stored.into_owned() };
+                Secrets::sealed(Arc::new(clear), name)
             }
             _ => Secrets::opened(Attributes::new()),
-        };
-        (secrets, self.attributes)
-    }
-}
-
-/// Where the secrets of one load's objects lie.
-pub(super) struct Vaults {
-    sealed: Arc<Sealed<Sqlite>>,
-    private: Option<Arc<dyn Vault>>,
-}
-
-impl Vaults {
-    pub(super) fn new(sealed: &Arc<Sealed<Sqlite>>, login: Option<&Login>) -> Vaults {
-        let keys = login.map(|login| login.keys.clone());
-        let private = keys.map(|keys| Arc::new(Private { sealed: sealed.clone(), keys }) as Arc<dyn Vault>);
-        Vaults { sealed: sealed.clone(), private }
+        }
     }
 }
 
@@ -105,10 +85,10 @@ impl Vault for Private {
     }
 }
 
-/// A public object's record.
+/// A public object's record: by the keys of the login it was found right, and the object outlives them.
 struct Clear {
     sealed: Arc<Sealed<Sqlite>>,
-    stored: Box<Stored<'static>>,
+    stored: Stored<'static>,
 }
 
 impl Vault for Clear {

@@ -1,8 +1,8 @@
 //! A token's objects: kept in step with the storage, made, changed and destroyed.
 
-use super::arrival::{Arrival, Vaults};
+use super::arrival::{Arrival, Opening};
 use super::built_in::BuiltIn;
-use super::objects::{Home, Indexer, Objects, present};
+use super::objects::{Home, Indexer, Objects, present, unique_id};
 use super::quorum::{Service, is_guarded};
 use super::session_objects::{SessionObjects, new_handle};
 use super::token::{Login, Opened, Token, User};
@@ -41,7 +41,7 @@ impl Token {
     fn take_in(&self, opened: &Opened) -> Result<()> {
         let login = self.login.read();
         let mut objects = self.objects.write();
-        let loaded = match self.load(opened, objects.revision, login.as_ref(), &objects.indexer()) {
+        let loaded = match self.load(opened, objects.revision, login.as_ref(), objects.indexer()) {
             Err(error) if error.rv() == Rv::DeviceRemoved => {
                 // Another process has initialised the token anew: the login is no more.
                 drop((objects, login));
@@ -50,7 +50,7 @@ impl Token {
             }
             loaded => loaded?,
         };
-        self.apply(&mut objects, opened, loaded, login.as_ref())
+        self.apply(&mut objects, loaded)
     }
 
     /// What has become of the objects since `since`, opened for who is logged in.
@@ -59,72 +59,61 @@ impl Token {
         opened: &Opened,
         since: Revision,
         login: Option<&Login>,
-        indexer: &Indexer,
+        indexer: Indexer,
     ) -> Result<Loaded<Arrival>> {
         let keys = login.map(|login| &*login.keys);
-        // The SO holds the token key but has no private objects.
-        let user = login.filter(|login| login.user == User::Normal).map(|login| &*login.keys);
+        let opening = Opening::new(&opened.sealed, login, indexer);
         let threads = match self.config.may_start_threads {
             true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
             false => 1,
         };
-        opened
-            .sealed
-            .take_in(since, keys, threads, &|stored| Arrival::open(&opened.sealed, stored, user, indexer))
+        opened.sealed.take_in(since, keys, threads, &|stored| opening.open(stored))
     }
 
     /// Brings `objects` up to date.
-    pub(super) fn apply(
-        &self,
-        objects: &mut Objects,
-        opened: &Opened,
-        loaded: Loaded<Arrival>,
-        login: Option<&Login>,
-    ) -> Result<()> {
+    pub(super) fn apply(&self, objects: &mut Objects, mut loaded: Loaded<Arrival>) -> Result<()> {
         for (_, error) in &loaded.refused {
             log!(Error, "the token in slot {}: {error}", self.slot());
         }
-        if loaded.complete && objects.has_stored() {
+        if loaded.complete && !objects.is_empty() {
             let there: HashSet<ObjectId> = loaded.stored.iter().map(|arrival| arrival.id).collect();
-            objects.remove_where(|_, home| matches!(home, Home::Stored(id, _) if !there.contains(&id)));
+            objects.remove_where(|_, home| !there.contains(&home.id));
         }
         for id in &loaded.gone {
-            if let Some(handle) = objects.handle_of(id) {
+            if let Some(handle) = objects.of(id).map(|(object, _)| object.handle()) {
                 objects.remove(handle);
             }
         }
-        let vaults = Vaults::new(&opened.sealed, login);
+        let first = objects.is_empty();
         objects.reserve(loaded.stored.len());
         // The oldest first, so that handles ascend by age in every process.
-        let mut order: Vec<(Revision, usize)> =
-            loaded.stored.iter().enumerate().map(|(at, arrival)| (arrival.revision, at)).collect();
-        order.sort_unstable();
-        let mut arrivals: Vec<_> = loaded.stored.into_iter().map(Some).collect();
-        for arrival in order.into_iter().filter_map(|(_, at)| arrivals[at].take()) {
-            let home = Home::Stored(arrival.id, arrival.revision);
-            let handle = objects.handle_of(&arrival.id);
-            let known = handle.and_then(|handle| objects.get(handle));
-            if known.is_some_and(|(_, there)| there == home) {
+        loaded.stored.sort_by_key(|arrival| arrival.revision);
+        for Arrival { id, revision, object, keys } in loaded.stored {
+            let home = Home { id, revision };
+            let known = if first { None } else { objects.of(&id) };
+            let known = known.map(|(object, there)| (object.clone(), there));
+            if known.as_ref().is_some_and(|(_, there)| *there == home) {
                 continue;
             }
-            let keys = arrival.keys;
-            let (secrets, attributes) = arrival.split(&vaults);
-            match (attributes, known) {
-                (Some(Ok(attributes)), Some((old, _))) => {
-                    let new = Arc::new(old.with_packed(attributes));
-                    objects.replace(new, home);
+            match (object, known) {
+                (Some(Ok(arrived)), Some((old, _))) => {
+                    if let Some(arrived) = Arc::into_inner(arrived) {
+                        objects.replace(Arc::new(old.succeeded_by(arrived)), home);
+                    }
                 }
-                (Some(Ok(attributes)), None) => {
-                    let object = Object::stored(self.next_handle(), attributes, secrets);
-                    objects.insert_by(Arc::new(object), home, keys);
+                (Some(Ok(mut arrived)), None) => {
+                    if let Some(arrived) = Arc::get_mut(&mut arrived) {
+                        arrived.set_handle(self.next_handle());
+                    }
+                    objects.insert_by(arrived, home, keys);
                 }
-                (unusable, _) => {
+                (unusable, known) => {
                     if let Some(Err(error)) = unusable {
                         // One object must not keep its user from all the others.
                         log!(Error, "the token in slot {}: {error}", self.slot());
                     }
                     // Or it was never shared with this user, or is no longer.
-                    handle.into_iter().for_each(|handle| objects.remove(handle));
+                    known.iter().for_each(|(old, _)| objects.remove(old.handle()));
                 }
             }
         }
@@ -269,14 +258,14 @@ impl Token {
                 Some(attributes) => object.packed(attributes),
                 None => object,
             };
-            match objects.handle_of(&id) {
+            match objects.of(&id) {
                 // Another thread's refresh was faster, and its handle may be in use already.
-                Some(there) => there,
+                Some((there, _)) => there.handle(),
                 // That refresh has seen the object destroyed again.
                 None if objects.revision >= revision => object.handle(),
                 None => {
                     let handle = object.handle();
-                    objects.insert(Arc::new(object), Home::Stored(id, revision));
+                    objects.insert(Arc::new(object), Home { id, revision });
                     handle
                 }
             }
@@ -311,11 +300,11 @@ impl Token {
             return Ok(self.session_objects.replace(object, new));
         }
         let login = self.login.read();
-        let Some(Home::Stored(id, revision)) = self.objects.read().home_of(object) else { return Ok(false) };
+        let Some(Home { id, revision }) = self.objects.read().home_of(object) else { return Ok(false) };
         let record = Record::of(&new, id, Some(revision))?;
         let guarded = self.guarded(Service::KeyManagement, object)?;
         let home = match self.commit(login.as_ref(), &[record.put()], guarded.as_ref())? {
-            Commit::Done(revision) => Home::Stored(id, revision),
+            Commit::Done(revision) => Home { id, revision },
             Commit::Stale(_) => return Ok(false),
         };
         let mut objects = self.objects.write();
@@ -339,7 +328,7 @@ impl Token {
 
     fn remove(&self, object: &Object) -> Result<bool> {
         let login = self.login.read();
-        let Some(Home::Stored(id, at)) = self.objects.read().home_of(object) else { return Ok(false) };
+        let Some(Home { id, revision: at }) = self.objects.read().home_of(object) else { return Ok(false) };
         if let Commit::Stale(_) = self.commit(login.as_ref(), &[Change::Delete { id, at }], None)? {
             return Ok(false);
         }
@@ -398,20 +387,4 @@ fn new_id(of_session: bool) -> ObjectId {
     let mut id = ObjectId::default();
     random::draw(&mut id);
     id
-}
-
-/// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
-fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
-    /// Both digits of each byte.
-    static HEX: [[u8; 2]; 256] = {
-        let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
-        while byte < pairs.len() {
-            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
-            byte += 1;
-        }
-        pairs
-    };
-    let mut hex = [0; 2 * size_of::<ObjectId>()];
-    hex.as_chunks_mut().0.iter_mut().zip(id).for_each(|(pair, byte)| *pair = HEX[usize::from(*byte)]);
-    hex
 }

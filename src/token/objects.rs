@@ -5,19 +5,19 @@ use crate::object::{AttributeType, Attributes, Handle, Object};
 use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
+use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::num::NonZero;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
-/// Where an object lives.
+/// Where an object lies in the storage: under this name, as this commit wrote it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Home {
-    /// In the storage, under this name, as this commit wrote it.
-    Stored(ObjectId, Revision),
+pub struct Home {
+    pub id: ObjectId,
+    pub revision: Revision,
 }
 
 struct Resident {
@@ -25,20 +25,41 @@ struct Resident {
     home: Home,
 }
 
+/// Something for each of some handles.
+pub(super) type ByHandle<T> = HashMap<Handle, T, BuildHasherDefault<Spread>>;
+
+/// Handles are numbers of our own, so nobody can choose them to collide: they only have to be spread.
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Two to the power of 64, divided by the golden ratio.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    }
+}
+
 /// All stored objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
-    entries: BTreeMap<Handle, Resident>,
-    stored: HashMap<ObjectId, Handle>,
+    entries: ByHandle<Resident>,
     index: Index,
     /// The commit up to which they are here; `Revision(0)` before the first load.
     pub revision: Revision,
 }
 
 impl Objects {
-    /// Makes room for so many stored ones more.
+    /// Makes room for so many more.
     pub fn reserve(&mut self, objects: usize) {
-        self.stored.reserve(objects);
+        self.entries.reserve(objects);
         self.index.reserve(objects);
     }
 
@@ -56,8 +77,6 @@ impl Objects {
     pub fn insert_by(&mut self, object: Arc<Object>, home: Home, keys: IndexKeys) {
         let handle = object.handle();
         self.index.add_by(handle, keys);
-        let Home::Stored(id, _) = home;
-        self.stored.insert(id, handle);
         self.entries.insert(handle, Resident { object, home });
     }
 
@@ -65,19 +84,20 @@ impl Objects {
         self.entries.get(&handle).map(|entry| (&entry.object, entry.home))
     }
 
-    /// Where this very version lives; `None` once it is not the current one.
+    /// The object of this name.
+    pub fn of(&self, id: &ObjectId) -> Option<(&Arc<Object>, Home)> {
+        let handles = self.index.of(CKA_UNIQUE_ID, &unique_id(id));
+        handles.iter().filter_map(|handle| self.get(*handle)).find(|(_, home)| home.id == *id)
+    }
+
+    /// Where this very version lies; `None` once it is not the current one.
     pub fn home_of(&self, object: &Object) -> Option<Home> {
         let entry = self.entries.get(&object.handle())?;
         ptr::eq(&*entry.object, object).then_some(entry.home)
     }
 
-    /// Whether any of them lives in the storage.
-    pub fn has_stored(&self) -> bool {
-        !self.stored.is_empty()
-    }
-
-    pub fn handle_of(&self, id: &ObjectId) -> Option<Handle> {
-        self.stored.get(id).copied()
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Puts a newer version in the place of the one with its handle.
@@ -94,38 +114,35 @@ impl Objects {
     pub fn remove(&mut self, handle: Handle) {
         if let Some(entry) = self.entries.remove(&handle) {
             self.index.drop(&entry.object);
-            let Home::Stored(id, _) = entry.home;
-            self.stored.remove(&id);
             entry.object.revoke();
         }
     }
 
     /// Takes out all that `choose` says.
     pub fn remove_where(&mut self, choose: impl Fn(&Object, Home) -> bool) {
-        let chosen: Vec<Handle> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| choose(&entry.object, entry.home))
-            .map(|(handle, _)| *handle)
-            .collect();
-        chosen.into_iter().for_each(|handle| self.remove(handle));
+        let chosen = self.entries.extract_if(|_, entry| choose(&entry.object, entry.home));
+        let chosen: Vec<Arc<Object>> = chosen.map(|(_, entry)| entry.object).collect();
+        chosen.iter().for_each(|object| object.revoke());
+        if chosen.len() < self.entries.len() {
+            chosen.iter().for_each(|object| self.index.drop(object));
+        } else {
+            self.index.clear();
+            self.entries.values().for_each(|entry| self.index.add(&entry.object));
+        }
     }
 
     /// The handles of all objects that match and that `visible` lets through, in ascending order.
     pub fn find(&self, template: &Attributes, visible: impl Fn(&Object) -> bool) -> Vec<Handle> {
         let fits = |object: &Object| object.matches(template) && visible(object);
-        match self.index.candidates(template) {
-            Some(handles) => {
-                let objects = handles.iter().filter_map(|handle| self.get(*handle));
-                objects.filter(|(object, _)| fits(object)).map(|(object, _)| object.handle()).collect()
-            }
-            None => self
-                .entries
-                .values()
-                .filter(|entry| fits(&entry.object))
-                .map(|entry| entry.object.handle())
-                .collect(),
+        if let Some(handles) = self.index.candidates(template) {
+            let objects = handles.iter().filter_map(|handle| self.get(*handle));
+            return objects.filter(|(object, _)| fits(object)).map(|(object, _)| object.handle()).collect();
         }
+        let all = self.entries.values().map(|entry| &entry.object);
+        let mut found: Vec<Handle> =
+            all.filter(|object| fits(object)).map(|object| object.handle()).collect();
+        found.sort_unstable();
+        found
     }
 }
 
@@ -225,17 +242,46 @@ impl Index {
         }
     }
 
+    fn clear(&mut self) {
+        self.single.clear();
+        self.several.clear();
+    }
+
+    /// The handles of one key, in ascending order.
+    fn handles(&self, key: NonZero<u64>) -> &[Handle] {
+        match self.single.get(&key.get()) {
+            None => &[],
+            Some(&CK_INVALID_HANDLE) => self.several.get(&key.get()).map_or(&[], Vec::as_slice),
+            Some(single) => slice::from_ref(single),
+        }
+    }
+
+    /// The handles of objects that may have this value, in ascending order.
+    fn of(&self, attribute: AttributeType, value: &[u8]) -> &[Handle] {
+        self.indexer.key(attribute, Some(value)).map_or(&[], |key| self.handles(key))
+    }
+
     /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
     pub(super) fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
         let keys = INDEXED.iter().filter_map(|name| self.indexer.key(*name, template.bytes(*name)));
-        let keys = keys.map(NonZero::get);
-        let handles = |key| match self.single.get(&key) {
-            None => &[][..],
-            Some(&CK_INVALID_HANDLE) => self.several.get(&key).map_or(&[][..], Vec::as_slice),
-            Some(single) => slice::from_ref(single),
-        };
-        keys.map(handles).min_by_key(|handles| handles.len())
+        keys.map(|key| self.handles(key)).min_by_key(|handles| handles.len())
     }
+}
+
+/// CKA_UNIQUE_ID: the object's name in its token, in hexadecimal.
+pub(super) fn unique_id(id: &ObjectId) -> [u8; 2 * size_of::<ObjectId>()] {
+    /// Both digits of each byte.
+    static HEX: [[u8; 2]; 256] = {
+        let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+        while byte < pairs.len() {
+            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut hex = [0; 2 * size_of::<ObjectId>()];
+    hex.as_chunks_mut().0.iter_mut().zip(id).for_each(|(pair, byte)| *pair = HEX[usize::from(*byte)]);
+    hex
 }
 
 /// The object that must be there.

@@ -1,13 +1,11 @@
 //! The session objects of a token. They come and go with every key exchange, so sessions do not meet here: each has its
 //! objects in a shard, whose number is part of their handles.
 
-use super::objects::Index;
+use super::objects::{ByHandle, Index};
 use crate::kernel::shard::{Apart, SHARDS, next_number};
 use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
 use parking_lot::{RwLock, RwLockWriteGuard};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::iter;
 use std::ptr;
 use std::sync::Arc;
@@ -41,28 +39,9 @@ struct Entry {
     owner: CK_SESSION_HANDLE,
 }
 
-/// Handles are numbers of our own, so nobody can choose them to collide: they only have to be spread.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // Two to the power of 64, divided by the golden ratio.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
-    }
-}
-
 #[derive(Default)]
 struct Shard {
-    entries: HashMap<Handle, Entry, BuildHasherDefault<Spread>>,
+    entries: ByHandle<Entry>,
     /// Where there are more than a few.
     index: Option<Index>,
 }

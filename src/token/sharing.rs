@@ -2,7 +2,7 @@
 
 use super::User;
 use super::audit::unique;
-use super::objects::{Home, present};
+use super::objects::present;
 use super::pin;
 use super::quorum::{self, Service};
 use super::session_objects::SessionObjects;
@@ -62,6 +62,6 @@ impl Token {
             return Ok(None);
         }
         let objects = self.objects.read();
-        present(objects.get(object.handle()), object.handle()).map(|(_, Home::Stored(id, _))| Some(id))
+        present(objects.get(object.handle()), object.handle()).map(|(_, home)| Some(home.id))
     }
 }

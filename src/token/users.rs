@@ -98,10 +98,10 @@ impl Token {
         let keys = Arc::new(opened.sealed.unlock(role(user), &pin.name, pin.secret)?);
         let new = Login { user, keys };
         let indexer = self.objects.read().indexer();
-        let loaded = self.load(opened, Revision(0), Some(&new), &indexer)?;
+        let loaded = self.load(opened, Revision(0), Some(&new), indexer)?;
         let mut login = self.login.write();
         self.user.store(if user == User::Normal { 1 } else { 2 }, Ordering::Release);
-        let applied = self.apply(&mut self.objects.write(), opened, loaded, Some(&new));
+        let applied = self.apply(&mut self.objects.write(), loaded);
         *login = Some(new);
         drop(login);
         applied.inspect_err(|_| {

@@ -36,7 +36,7 @@ fn a_token_is_told_of_and_renamed() {
     let info = place.done(&["token", "info"]);
     assert_eq!(
         (&info["label"], &info["mode"], &info["objects"], &info["format"], &info["damaged"]),
-        (&json!("one"), &json!("non-fips"), &json!(1), &json!(2), &json!([]))
+        (&json!("one"), &json!("non-fips"), &json!(1), &json!(3), &json!([]))
     );
     assert_eq!(info["serial"], place.tokens()[0]["serial"]);
     assert_eq!(info["users"].as_array().map(Vec::len), Some(2));
@@ -60,7 +60,7 @@ fn a_token_is_told_of_and_renamed() {
     assert_eq!(place.done(&["token", "info", "--token", "three"])["slot"], 1);
     // The newest format is what it has.
     let upgraded = place.done(&["token", "upgrade", "--token", "zwei"]);
-    assert_eq!((&upgraded["before"], &upgraded["format"]), (&json!(2), &json!(2)));
+    assert_eq!((&upgraded["before"], &upgraded["format"]), (&json!(3), &json!(3)));
     assert_eq!(place.done(&["token", "verify", "--token", "zwei"])["opened"], 1);
 }
 
