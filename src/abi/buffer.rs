@@ -114,6 +114,7 @@ impl Caller {
     ///
     /// # Errors
     /// Those of [`Caller::input`] and [`Caller::output`]; CKR_HOST_MEMORY.
+    #[inline(always)]
     pub fn in_output(
         &self,
         input: *const CK_BYTE,

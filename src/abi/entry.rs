@@ -56,6 +56,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for NULL, CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID.
+    #[inline]
     pub fn mechanism(
         &self,
         session: &Session,

@@ -1,5 +1,6 @@
 //! AES (FIPS 197) and its plain modes (SP 800-38A).
 
+use super::cmac::Subkeys;
 use super::gcm::{self, Gcm};
 use super::status::{ok, wipe_value, wiping_stack};
 use super::{Direction, InOut};
@@ -21,6 +22,7 @@ pub struct Key {
     decrypt: ffi::AES_KEY,
     kernel: Option<Schedule>,
     gcm: [OnceCell<Box<Gcm>>; gcm::TAG_LENGTHS],
+    pub(super) cmac: OnceCell<Subkeys<BLOCK>>,
 }
 
 impl Key {
@@ -46,7 +48,15 @@ impl Key {
             (encrypt.assume_init(), decrypt.assume_init(), answers)
         };
         let kernel = Schedule::new(key);
-        let key = Key { bytes, len: key.len(), encrypt, decrypt, kernel, gcm: Default::default() };
+        let key = Key {
+            bytes,
+            len: key.len(),
+            encrypt,
+            decrypt,
+            kernel,
+            gcm: Default::default(),
+            cmac: OnceCell::new(),
+        };
         ok((answers == (0, 0)).into(), "AES_set_key")?;
         Ok(key)
     }

@@ -1,6 +1,6 @@
 //! CMAC (SP 800-38B) over AES and triple DES.
 
-use super::{Direction, InOut, aes, equal};
+use super::{Direction, InOut, aes, equal, wipe};
 
 /// What CMAC needs of a block cipher with blocks of `N` bytes.
 pub trait BlockCipher<const N: usize> {
@@ -12,6 +12,35 @@ pub trait BlockCipher<const N: usize> {
 
     /// Takes whole blocks into the chain, as CBC does whose ciphertext nobody wants but for its last block.
     fn take(&self, chain: &mut [u8; N], blocks: &[u8]);
+
+    /// The key's subkeys, made at first use.
+    fn subkeys(&self) -> &Subkeys<N>;
+}
+
+/// What goes into the last block (SP 800-38B, section 6.1).
+pub struct Subkeys<const N: usize> {
+    /// K1, of a whole one.
+    whole: [u8; N],
+    /// K2, of one that was padded.
+    padded: [u8; N],
+}
+
+impl<const N: usize> Subkeys<N> {
+    /// Those of `key`.
+    pub(super) fn new<C: BlockCipher<N>>(key: &C) -> Subkeys<N> {
+        let mut zero = [0; N];
+        key.encrypt(&mut zero);
+        let whole = doubled(&zero, C::RB);
+        wipe(&mut zero);
+        Subkeys { padded: doubled(&whole, C::RB), whole }
+    }
+}
+
+impl<const N: usize> Drop for Subkeys<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.whole);
+        wipe(&mut self.padded);
+    }
 }
 
 impl BlockCipher<16> for aes::Key {
@@ -24,6 +53,10 @@ impl BlockCipher<16> for aes::Key {
     fn take(&self, chain: &mut [u8; 16], blocks: &[u8]) {
         take_by(chain, blocks, |chain, io| self.cbc(Direction::Encrypt, chain, io));
     }
+
+    fn subkeys(&self) -> &Subkeys<16> {
+        self.cmac.get_or_init(|| Subkeys::new(self))
+    }
 }
 
 /// [`BlockCipher::take`] by CBC, a part at a time.
@@ -32,11 +65,18 @@ pub(super) fn take_by<const N: usize>(
     blocks: &[u8],
     cbc: impl Fn(&mut [u8; N], InOut<'_>),
 ) {
-    let mut unwanted = [0; 512];
-    for part in blocks.chunks(unwanted.len()) {
-        cbc(chain, InOut::new(part, &mut unwanted[..part.len()]));
+    fn through<const LEN: usize>(blocks: &[u8], mut cbc: impl FnMut(InOut<'_>)) {
+        let mut unwanted = [0; LEN];
+        for part in blocks.chunks(LEN) {
+            cbc(InOut::new(part, &mut unwanted[..part.len()]));
+        }
+        wipe(&mut unwanted);
     }
-    super::wipe(&mut unwanted);
+    // To clear more than there will be costs as much as the blocks themselves.
+    match blocks.len() {
+        ..=64 => through::<64>(blocks, |io| cbc(chain, io)),
+        _ => through::<512>(blocks, |io| cbc(chain, io)),
+    }
 }
 
 /// A running CMAC. It does not hold its key: every call gets it.
@@ -74,19 +114,15 @@ impl<const N: usize> Context<N> {
 
     /// The MAC of all that was taken.
     pub fn finish<C: BlockCipher<N>>(mut self, key: &C) -> [u8; N] {
-        let mut zero = [0; N];
-        key.encrypt(&mut zero);
-        let mut subkey = doubled(&zero, C::RB);
+        let mut subkey = &key.subkeys().whole;
         if self.used < N {
-            subkey = doubled(&subkey, C::RB);
+            subkey = &key.subkeys().padded;
             self.block[self.used] = 0x80;
             self.block[self.used + 1..].fill(0);
         }
         self.absorb();
-        self.chain.iter_mut().zip(&subkey).for_each(|(byte, k)| *byte ^= k);
+        self.chain.iter_mut().zip(subkey).for_each(|(byte, k)| *byte ^= k);
         key.encrypt(&mut self.chain);
-        super::wipe(&mut zero);
-        super::wipe(&mut subkey);
         self.chain
     }
 

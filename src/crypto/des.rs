@@ -3,12 +3,13 @@
 //! ECB and CBC decryption of [`bitsliced::worthwhile`] blocks or more run bitsliced, in constant time; what is shorter,
 //! and CBC encryption and CMAC, where every block waits for the one before, by AWS-LC's tables, which are not.
 
-use super::cmac::{BlockCipher, take_by};
+use super::cmac::{BlockCipher, Subkeys, take_by};
 use super::status::wipe_value;
 use super::{Direction, InOut, Secret, equal, random};
 use crate::error::Result;
 use crate::kernel::des as bitsliced;
 use aws_lc_sys as ffi;
+use once_cell::sync::OnceCell;
 
 /// Bytes in a block, and in one DES key.
 pub const BLOCK: usize = 8;
@@ -17,6 +18,7 @@ pub const BLOCK: usize = 8;
 pub struct Key {
     schedules: [ffi::DES_key_schedule; 3],
     bitsliced: bitsliced::Schedule,
+    cmac: OnceCell<Subkeys<BLOCK>>,
 }
 
 impl Key {
@@ -30,7 +32,8 @@ impl Key {
             ([one, two, three], []) => [one, two, three],
             _ => fail!(KeySizeRange, "{} bytes are no triple DES key", key.len()),
         };
-        let mut this = Key { schedules: Default::default(), bitsliced: bitsliced::Schedule::new(keys) };
+        let (bitsliced, cmac) = (bitsliced::Schedule::new(keys), OnceCell::new());
+        let mut this = Key { schedules: Default::default(), bitsliced, cmac };
         for (schedule, part) in this.schedules.iter_mut().zip(keys) {
             // SAFETY: 8 bytes of key, whose alignment is one, and a schedule to write.
             unsafe { ffi::DES_set_key_unchecked(part.as_ptr().cast(), schedule) }
@@ -80,6 +83,10 @@ impl BlockCipher<BLOCK> for Key {
 
     fn take(&self, chain: &mut [u8; BLOCK], blocks: &[u8]) {
         take_by(chain, blocks, |chain, io| self.cbc(Direction::Encrypt, chain, io));
+    }
+
+    fn subkeys(&self) -> &Subkeys<BLOCK> {
+        self.cmac.get_or_init(|| Subkeys::new(self))
     }
 }
 

@@ -1,13 +1,12 @@
 //! C_Encrypt*, C_Decrypt* (sections 5.8 and 5.10).
 
-use super::operation::{Answer, Operation, running, settle};
+use super::operation::{Answer, Operation, running};
 use super::session::{Running, Session};
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Result, Rv};
 use crate::mechanism::{CipherState, Mechanism, Params};
 use crate::object::{Handle, Object};
 use crate::token::Use;
-use cryptoki_sys::CKA_ALWAYS_AUTHENTICATE;
 
 type Slot = Option<Operation<dyn CipherState>>;
 
@@ -42,11 +41,10 @@ impl Session {
             Direction::Encrypt => Use::Encrypt,
             Direction::Decrypt => Use::Decrypt,
         };
-        let key = self.key_for(usage, row, &params, key)?;
+        let key = self.lent_key_for(usage, row, &params, key)?;
         let state = cipher.begin(way, &key, params)?;
         let in_one_piece = self.policy().in_one_piece(row);
-        let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
-        *slot = Some(Operation { key, needs_login, in_parts: false, in_one_piece, pending: None, state });
+        *slot = Some(Operation { in_one_piece, ..Operation::new(key, state) });
         Ok(())
     }
 
@@ -67,7 +65,7 @@ impl Session {
             |state, key, input| state.one_shot_bound(key, input),
             |state, key, io| state.one_shot(key, io),
         );
-        settle(slot, answer)
+        self.settle(slot, answer)
     }
 
     /// C_EncryptUpdate, C_DecryptUpdate: `Done` is the end of this step only.
@@ -96,7 +94,7 @@ impl Session {
             |state, key, _| state.finish_bound(key),
             |state, key, mut io| state.finish(key, io.output()),
         );
-        settle(slot, answer)
+        self.settle(slot, answer)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::mechanism::{InPlace, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::{Use, quorum};
 use cryptoki_sys::*;
+use std::ops::Deref;
 
 /// The outcome of a function that fills a buffer of the caller's (section 5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,10 +28,25 @@ impl Answer {
     }
 }
 
+/// An operation's key, from its beginning to its end.
+pub struct InUse(pub Option<Kept>);
+
+impl Deref for InUse {
+    type Target = Object;
+
+    #[inline]
+    fn deref(&self) -> &Object {
+        match &self.0 {
+            Some(key) => key,
+            None => unreachable!("an operation has its key until it ends"),
+        }
+    }
+}
+
 /// A running operation: its key, held so that no token lock is taken while computing, and its state.
 pub struct Operation<S: ?Sized> {
     /// The version of the key that the operation began with.
-    pub key: Kept,
+    pub key: InUse,
     /// CKA_ALWAYS_AUTHENTICATE: the next use needs a context-specific login first.
     pub needs_login: bool,
     /// Whether data has come in pieces, so that the one-shot function is no longer allowed.
@@ -47,6 +63,7 @@ impl<S: ?Sized> Operation<S> {
     /// An operation that has just begun.
     pub fn new(key: Kept, state: InPlace<S>) -> Operation<S> {
         let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
+        let key = InUse(Some(key));
         Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
     }
 }
@@ -72,16 +89,6 @@ pub fn running<S: ?Sized>(slot: &mut Option<Operation<S>>) -> Result<&mut Operat
     }
 }
 
-/// Ends the operation on any error but those after which section 5.2 keeps it alive, and when it is done.
-pub fn settle<S: ?Sized>(slot: &mut Option<Operation<S>>, answer: Result<Answer>) -> Result<Answer> {
-    match &answer {
-        Ok(answer) if !answer.is_done() => {}
-        Err(error) if error.rv() == Rv::UserNotLoggedIn => {}
-        _ => *slot = None,
-    }
-    answer
-}
-
 /// An operation of any kind with its key, or the place for one.
 pub trait Keyed {
     /// The key of the one that runs.
@@ -96,7 +103,7 @@ pub trait Keyed {
 
 impl<S: ?Sized> Keyed for Option<Operation<S>> {
     fn key(&self) -> Option<&Object> {
-        self.as_ref().map(|operation| &**operation.key)
+        self.as_ref().map(|operation| &*operation.key)
     }
 
     fn login_needed(&mut self) -> Option<&mut bool> {
@@ -109,6 +116,27 @@ impl<S: ?Sized> Keyed for Option<Operation<S>> {
 }
 
 impl Session {
+    /// Ends the operation on any error but those after which section 5.2 keeps it alive, and when it is done.
+    pub(super) fn settle<S: ?Sized>(
+        &self,
+        slot: &mut Option<Operation<S>>,
+        answer: Result<Answer>,
+    ) -> Result<Answer> {
+        match &answer {
+            Ok(answer) if !answer.is_done() => {}
+            Err(error) if error.rv() == Rv::UserNotLoggedIn => {}
+            _ => self.end(slot),
+        }
+        answer
+    }
+
+    /// Ends the operation, if one runs; its key is at hand for the next one.
+    pub(super) fn end<S: ?Sized>(&self, slot: &mut Option<Operation<S>>) {
+        let key = slot.as_mut().and_then(|operation| operation.key.0.take());
+        *slot = None;
+        key.into_iter().for_each(|key| self.give_back(key));
+    }
+
     /// The key for an operation, judged: it is there, of the right class and type, allows this use and this
     /// mechanism, its dates hold, its size is in the mechanism's range and the token's policy agrees, also to the
     /// mechanism's parameter.
@@ -124,8 +152,33 @@ impl Session {
         params: &Params,
         handle: Handle,
     ) -> Result<Kept> {
+        self.judged_key(usage, mechanism, params, handle, false)
+    }
+
+    /// The same, lent to an operation until [`Session::settle`] ends it.
+    ///
+    /// # Errors
+    /// As [`Session::key_for`].
+    pub(super) fn lent_key_for(
+        &self,
+        usage: Use,
+        mechanism: &'static Mechanism,
+        params: &Params,
+        handle: Handle,
+    ) -> Result<Kept> {
+        self.judged_key(usage, mechanism, params, handle, true)
+    }
+
+    fn judged_key(
+        &self,
+        usage: Use,
+        mechanism: &'static Mechanism,
+        params: &Params,
+        handle: Handle,
+        lent: bool,
+    ) -> Result<Kept> {
         let mut guarded = false;
-        let key = self.fit_key(usage, mechanism, handle, |key| {
+        let key = self.fit_key(usage, mechanism, handle, lent, |key| {
             // An approval is for one use.
             guarded = quorum::is_guarded(key);
             Ok(judge(self, usage, mechanism, key)? && !guarded)

@@ -1,6 +1,6 @@
 //! C_Sign*, C_Verify*, C_SignRecover*, C_VerifyRecover*, C_VerifySignature* (sections 5.13 to 5.17).
 
-use super::operation::{Answer, Operation, running, settle};
+use super::operation::{Answer, Operation, running};
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::Result;
@@ -22,7 +22,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not sign", row.name) };
-        let key = self.key_for(Use::Sign, row, &params, key)?;
+        let key = self.lent_key_for(Use::Sign, row, &params, key)?;
         let state = sign.sign(&key, params)?;
         operations.sign = Some(Operation::new(key, state));
         Ok(())
@@ -40,7 +40,7 @@ impl Session {
         }
         let answer =
             signature(slot, out, |operation, out| operation.state.one_shot(&operation.key, data, out));
-        settle(slot, answer)
+        self.settle(slot, answer)
     }
 
     /// C_SignUpdate.
@@ -59,7 +59,7 @@ impl Session {
         let mut operations = self.running();
         let slot = &mut operations.sign;
         let answer = signature(slot, out, |operation, out| operation.state.finish(&operation.key, out));
-        settle(slot, answer)
+        self.settle(slot, answer)
     }
 
     /// C_VerifyInit, and with a signature C_VerifySignatureInit.
@@ -78,7 +78,7 @@ impl Session {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not verify", row.name) };
-        let key = self.key_for(Use::Verify, row, &params, key)?;
+        let key = self.lent_key_for(Use::Verify, row, &params, key)?;
         let state = sign.verify(&key, params)?;
         operations.verify = Some(Operation::new(key, state));
         operations.signature = signature.map(<[u8]>::to_vec);
@@ -132,7 +132,7 @@ impl Session {
         let early = operations.signature.take();
         let signature = early.as_deref().or(signature).unwrap_or_default();
         let verdict = check(running(&mut operations.verify)?, signature);
-        operations.verify = None;
+        self.end(&mut operations.verify);
         verdict
     }
 
@@ -160,7 +160,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sign`].
     pub fn sign_recover(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        recovered(&mut self.running().sign_recover, out, |recover, key| recover.sign_recover(key, data))
+        recovered(self, &mut self.running().sign_recover, out, |recover, key| recover.sign_recover(key, data))
     }
 
     /// C_VerifyRecover.
@@ -168,7 +168,7 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE ...
     pub fn verify_recover(&self, signature: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
-        recovered(&mut self.running().verify_recover, out, |recover, key| {
+        recovered(self, &mut self.running().verify_recover, out, |recover, key| {
             recover.verify_recover(key, signature)
         })
     }
@@ -216,6 +216,7 @@ fn update<S: ?Sized>(
 
 /// Computes once; what does not fit waits for the next call.
 fn recovered(
+    session: &Session,
     slot: &mut Option<Operation<&'static dyn Recover>>,
     out: Option<&mut [u8]>,
     compute: impl FnOnce(&dyn Recover, &Object) -> Result<Vec<u8>>,
@@ -225,7 +226,7 @@ fn recovered(
         Some(pending) => pending,
         None => match compute(*operation.state, &operation.key) {
             Ok(bytes) => Secret::from_slice(&bytes),
-            Err(error) => return settle(slot, Err(error)),
+            Err(error) => return session.settle(slot, Err(error)),
         },
     };
     let len = bytes.len();
@@ -239,5 +240,5 @@ fn recovered(
             if out.is_none() { Answer::Query(len) } else { Answer::TooSmall(len) }
         }
     };
-    settle(slot, Ok(answer))
+    session.settle(slot, Ok(answer))
 }
