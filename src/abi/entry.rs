@@ -56,18 +56,28 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for NULL, CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID.
-    #[inline]
     pub fn mechanism(
         &self,
         session: &Session,
         mechanism: *const CK_MECHANISM,
     ) -> Result<(&'static Mechanism, Params)> {
+        let mut params = Params::None;
+        self.mechanism_into(session, mechanism, &mut params).map(|row| (row, params))
+    }
+
+    /// The same with the parameter where it is to be: nothing of its size is moved.
+    fn mechanism_into(
+        &self,
+        session: &Session,
+        mechanism: *const CK_MECHANISM,
+        params: &mut Params,
+    ) -> Result<&'static Mechanism> {
         let mechanism = self.read(mechanism)?;
         let row = session.mechanism(mechanism.mechanism)?;
         // CloudHSM makes the IVs of AES-GCM itself.
         let makes_ivs = row.shape == Shape::Gcm && is_cloudhsm(session);
-        let params = self.params(&mechanism, row.shape, makes_ivs).map_err(|error| error.within(row.name))?;
-        Ok((row, params))
+        self.params(&mechanism, row.shape, makes_ivs, params).map_err(|error| error.within(row.name))?;
+        Ok(row)
     }
 
     /// Begins an operation, or with a NULL mechanism ends the running one of the kind that `flag` names.
@@ -79,14 +89,15 @@ impl<'a> Call<'a> {
         session: &Session,
         mechanism: *const CK_MECHANISM,
         flag: CK_FLAGS,
-        begin: impl FnOnce(&'static Mechanism, Params) -> Result<()>,
+        begin: impl FnOnce(&'static Mechanism, &mut Params) -> Result<()>,
     ) -> Result<()> {
         if mechanism.is_null() {
             session.cancel(flag);
             return Ok(());
         }
-        let (row, params) = self.mechanism(session, mechanism)?;
-        begin(row, params)
+        let mut params = Params::None;
+        let row = self.mechanism_into(session, mechanism, &mut params)?;
+        begin(row, &mut params)
     }
 
     /// Input through `compute` into output under section 5.2's rule. `compute` is given no room if the caller

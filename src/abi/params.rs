@@ -35,9 +35,15 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID; CKR_HOST_MEMORY.
-    pub fn params(&self, mechanism: &CK_MECHANISM, shape: Shape, makes_ivs: bool) -> Result<Params> {
+    pub fn params(
+        &self,
+        mechanism: &CK_MECHANISM,
+        shape: Shape,
+        makes_ivs: bool,
+        params: &mut Params,
+    ) -> Result<()> {
         let parameter = Parameter { caller: self, mechanism };
-        parameter.read(shape, makes_ivs).map_err(recoded)
+        parameter.read(shape, makes_ivs, params).map_err(recoded)
     }
 }
 
@@ -60,34 +66,35 @@ pub(super) struct Parameter<'a> {
 }
 
 impl Parameter<'_> {
-    fn read(&self, shape: Shape, makes_ivs: bool) -> Result<Params> {
+    fn read(&self, shape: Shape, makes_ivs: bool, params: &mut Params) -> Result<()> {
         let given = self.len() != 0;
-        match shape {
-            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => {
-                Ok(Params::None)
+        *params = match shape {
+            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => Params::None,
+            Shape::None => {
+                return Err(wrong(format!("{} bytes, where there is no parameter", self.len())));
             }
-            Shape::None => Err(wrong(format!("{} bytes, where there is no parameter", self.len()))),
-            Shape::Iv(len) | Shape::OptionalIv(len) => self.iv(len),
-            Shape::MacLength => Ok(Params::Length(self.structure::<CK_ULONG>()? as usize)),
-            Shape::Ctr => self.ctr(),
-            Shape::Gcm if self.len() == size_of::<CK_GCM_WRAP_PARAMS>() => self.gcm_wrap(),
-            Shape::Gcm => self.gcm(makes_ivs),
-            Shape::CloudGcm => self.cloud_gcm(),
-            Shape::Ccm => self.ccm(),
-            Shape::Oaep => self.oaep(self.structure()?).map(Params::Oaep),
-            Shape::Pss => self.pss(),
-            Shape::RsaAesWrap => self.rsa_aes_wrap(),
-            Shape::Ecdh => self.ecdh(),
-            Shape::EdDsa => self.eddsa(),
-            Shape::SignContext => self.sign_context(),
-            Shape::HashSignContext => self.hash_sign_context(),
-            Shape::Hkdf => self.hkdf(),
-            Shape::Counter => self.counter(),
-            Shape::CloudCounter => self.cloud_counter(),
-            Shape::Kem => self.kem(),
-            Shape::Data => self.data(),
-            Shape::OtherKey => Ok(Params::OtherKey(self.structure::<CK_OBJECT_HANDLE>()?)),
-        }
+            Shape::Iv(len) | Shape::OptionalIv(len) => self.iv(len)?,
+            Shape::MacLength => Params::Length(self.structure::<CK_ULONG>()? as usize),
+            Shape::Ctr => self.ctr()?,
+            Shape::Gcm if self.len() == size_of::<CK_GCM_WRAP_PARAMS>() => self.gcm_wrap()?,
+            Shape::Gcm => self.gcm(makes_ivs)?,
+            Shape::CloudGcm => self.cloud_gcm()?,
+            Shape::Ccm => self.ccm()?,
+            Shape::Oaep => Params::Oaep(self.oaep(self.structure()?)?),
+            Shape::Pss => self.pss()?,
+            Shape::RsaAesWrap => self.rsa_aes_wrap()?,
+            Shape::Ecdh => self.ecdh()?,
+            Shape::EdDsa => self.eddsa()?,
+            Shape::SignContext => self.sign_context()?,
+            Shape::HashSignContext => self.hash_sign_context()?,
+            Shape::Hkdf => self.hkdf()?,
+            Shape::Counter => self.counter()?,
+            Shape::CloudCounter => self.cloud_counter()?,
+            Shape::Kem => self.kem()?,
+            Shape::Data => self.data()?,
+            Shape::OtherKey => Params::OtherKey(self.structure::<CK_OBJECT_HANDLE>()?),
+        };
+        Ok(())
     }
 
     fn len(&self) -> usize {
@@ -118,6 +125,7 @@ impl Parameter<'_> {
         owned(self.slice(pointer, len, most)?)
     }
 
+    #[inline]
     fn short(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Bytes> {
         let slice = self.slice(pointer, len, most)?;
         let mut bytes = Bytes::new();
@@ -139,6 +147,7 @@ impl Parameter<'_> {
         self.bytes(pointer, len, MOST_AAD)
     }
 
+    #[inline]
     fn iv(&self, len: usize) -> Result<Params> {
         if self.len() != len {
             return Err(wrong(format!("an IV of {} bytes, where it has {len}", self.len())));
@@ -146,6 +155,7 @@ impl Parameter<'_> {
         self.short(self.mechanism.pParameter.cast(), len as CK_ULONG, MOST_FIELD).map(Params::Iv)
     }
 
+    #[inline]
     fn ctr(&self) -> Result<Params> {
         let CK_AES_CTR_PARAMS { ulCounterBits, cb } = self.structure()?;
         let counter_bits = u32::try_from(ulCounterBits).map_err(|_| wrong("ulCounterBits"))?;
@@ -167,6 +177,7 @@ impl Parameter<'_> {
         })
     }
 
+    #[inline]
     fn gcm(&self, makes_ivs: bool) -> Result<Params> {
         let given = self.gcm_structure()?;
         let iv = self.short(given.iv, given.iv_len, MOST_FIELD)?;

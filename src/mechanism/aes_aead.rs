@@ -11,6 +11,7 @@ use crate::crypto::{Direction, InOut, Secret, random};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
 use smallbox::smallbox;
+use std::mem::take;
 
 /// Bytes of an IV that the module makes (SP 800-38D, section 8.2.2: 96 random bits).
 const MADE_IV: usize = 12;
@@ -23,34 +24,40 @@ pub struct Gcm {
 
 /// Checks the parameter and, where the module is to make the IV, makes it and gives it to the caller now: the
 /// caller's structure need not outlive the call that brought it.
-fn prepare(key: &Object, direction: Direction, params: Params, prefixed: bool) -> Result<Message> {
-    let Params::Gcm(GcmParams { mut iv, iv_sink, make_iv, aad, tag_bits }) = params else {
+#[inline]
+fn prepare(key: &Object, direction: Direction, params: &mut Params, prefixed: bool) -> Result<Message> {
+    let Params::Gcm(GcmParams { iv, iv_sink, make_iv, aad, tag_bits }) = params else {
         return Err(wrong_shape());
     };
     if !tag_bits.is_multiple_of(8) {
         fail!(MechanismParamInvalid, "ulTagBits: {tag_bits} is not whole bytes");
     }
-    let tag_len = tag_bits / 8;
+    let tag_len = *tag_bits / 8;
     Key::of(key)?.gcm(tag_len)?;
     if prefixed {
-        iv = match direction {
+        *iv = match direction {
             Direction::Encrypt => random::array::<MADE_IV>().as_slice().into(),
             Direction::Decrypt => Bytes::new(),
         };
-    } else if make_iv && direction == Direction::Encrypt {
-        iv = random::array::<MADE_IV>().as_slice().into();
+    } else if *make_iv && direction == Direction::Encrypt {
+        *iv = random::array::<MADE_IV>().as_slice().into();
         match iv_sink {
-            Some(mut sink) => sink.write(&iv),
+            Some(sink) => sink.write(iv),
             None => fail!(MechanismParamInvalid, "there is no room for the IV that the module makes"),
         }
     } else if iv.is_empty() {
         fail!(MechanismParamInvalid, "an empty IV");
     }
-    Ok(Message { direction, prefixed, iv, aad, tag_len: tag_len as u8 })
+    Ok(Message { direction, prefixed, iv: take(iv), aad: take(aad), tag_len: tag_len as u8 })
 }
 
 impl Cipher for Gcm {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
         let message = prepare(key, direction, params, self.prefixed)?;
         Ok(match (direction, self.prefixed) {
             (Direction::Encrypt, false) => smallbox!(Sealing { message, sealer: None }),
@@ -229,18 +236,20 @@ impl Wrap for Gcm {
     }
 
     fn wrap(&self, key: &Object, params: Params, payload: &[u8]) -> Result<Vec<u8>> {
+        let mut params = params;
         if let Params::Message { message, aad } = params {
             return gcm_message::wrap(key, *message, &aad, payload);
         }
-        let message = prepare(key, Direction::Encrypt, params, self.prefixed)?;
+        let message = prepare(key, Direction::Encrypt, &mut params, self.prefixed)?;
         if self.prefixed { wrapped(Prefixed(message), key, payload) } else { wrapped(message, key, payload) }
     }
 
     fn unwrap(&self, key: &Object, params: Params, blob: &[u8], _: Option<usize>) -> Result<Secret> {
+        let mut params = params;
         if let Params::Message { message, aad } = params {
             return gcm_message::unwrap(key, *message, &aad, blob);
         }
-        let message = prepare(key, Direction::Decrypt, params, self.prefixed)?;
+        let message = prepare(key, Direction::Decrypt, &mut params, self.prefixed)?;
         if self.prefixed { unwrapped(Prefixed(message), key, blob) } else { unwrapped(message, key, blob) }
     }
 }
@@ -304,8 +313,13 @@ impl WholeCipher for CcmState {
 }
 
 impl Cipher for Ccm {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
-        Ok(smallbox!(Whole::new(CcmState::new(key, direction, params)?)))
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
+        Ok(smallbox!(Whole::new(CcmState::new(key, direction, take(params))?)))
     }
 }
 
@@ -371,7 +385,7 @@ mod tests {
             let refused = PLAIN.unwrap(&aes, params(), &forged, None).err().unwrap();
             assert_eq!(refused.rv(), Rv::WrappedKeyInvalid);
         }
-        let mut state = PLAIN.begin(Direction::Decrypt, &aes, params()).unwrap();
+        let mut state = PLAIN.begin(Direction::Decrypt, &aes, &mut params()).unwrap();
         let mut out = [0xEE; 40];
         assert_eq!(state.update(&aes, InOut::new(&there, &mut out)).unwrap(), 0);
         assert_eq!(out, [0xEE; 40]);
@@ -384,7 +398,7 @@ mod tests {
     #[test]
     fn parameters() {
         let aes = key(CKK_AES, &[3; 16]);
-        for (params, good) in [
+        for (mut params, good) in [
             (gcm(&[], b"", 128), false),
             (gcm(&[1], b"", 128), true),
             (gcm(&[1; 12], b"", 96), true),
@@ -395,7 +409,7 @@ mod tests {
             (gcm(&[1; 12], b"", 136), false),
             (Params::None, false),
         ] {
-            match PLAIN.begin(Direction::Encrypt, &aes, params) {
+            match PLAIN.begin(Direction::Encrypt, &aes, &mut params) {
                 Ok(_) => assert!(good),
                 Err(error) => {
                     assert!(!good);
@@ -449,10 +463,10 @@ mod tests {
         // In place: the output starts before the input it is made of is read.
         let mut buffer = [0; 37];
         buffer[..9].copy_from_slice(b"some data");
-        let mut state = PREFIXED.begin(Direction::Encrypt, &aes, params()).unwrap();
+        let mut state = PREFIXED.begin(Direction::Encrypt, &aes, &mut params()).unwrap();
         assert!(!state.multipart());
         assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 9)).unwrap(), 37);
-        let mut state = PREFIXED.begin(Direction::Decrypt, &aes, params()).unwrap();
+        let mut state = PREFIXED.begin(Direction::Decrypt, &aes, &mut params()).unwrap();
         assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 37)).unwrap(), 9);
         assert_eq!(&buffer[..9], b"some data");
         let blob = PREFIXED.wrap(&aes, params(), b"a key").unwrap();

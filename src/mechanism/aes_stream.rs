@@ -28,16 +28,21 @@ pub enum Stream {
 }
 
 impl Cipher for Stream {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
         Key::of(key)?;
         let state = match (self, params) {
             (Stream::Ctr, Params::Ctr { counter_bits, block }) => {
-                State::Ctr(Counter::new(counter_bits, block)?)
+                State::Ctr(Counter::new(*counter_bits, *block)?)
             }
             (Stream::Ctr, _) => return Err(wrong_shape()),
-            (Stream::Ofb, params) => State::Ofb { iv: block(&params)?, used: 0 },
-            (Stream::Cfb128, params) => State::Cfb128 { iv: block(&params)?, used: 0, direction },
-            (Stream::Cfb8, params) => State::Cfb8 { iv: block(&params)?, direction },
+            (Stream::Ofb, params) => State::Ofb { iv: block(params)?, used: 0 },
+            (Stream::Cfb128, params) => State::Cfb128 { iv: block(params)?, used: 0, direction },
+            (Stream::Cfb8, params) => State::Cfb8 { iv: block(params)?, direction },
         };
         Ok(smallbox!(state))
     }
@@ -80,9 +85,14 @@ impl CipherState for State {
 pub struct Xts;
 
 impl Cipher for Xts {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
         xts_key(key)?;
-        Ok(smallbox!(Whole::new(XtsUnit { direction, iv: block(&params)? })))
+        Ok(smallbox!(Whole::new(XtsUnit { direction, iv: block(params)? })))
     }
 }
 
@@ -149,7 +159,7 @@ mod tests {
         let (aes, xts) = (key(CKK_AES, &[0; 16]), key(CKK_AES_XTS, &[0; 32]));
         let ctr = |counter_bits| Params::Ctr { counter_bits, block: [0; 16] };
         for bits in [0, 129] {
-            let refused = Stream::Ctr.begin(Direction::Encrypt, &aes, ctr(bits)).err().unwrap();
+            let refused = Stream::Ctr.begin(Direction::Encrypt, &aes, &mut ctr(bits)).err().unwrap();
             assert_eq!(refused.rv(), Rv::MechanismParamInvalid);
         }
         let long = whole(&Stream::Ctr, Direction::Encrypt, &aes, ctr(2), &[0; 65]);
@@ -158,6 +168,6 @@ mod tests {
         let short = |direction| whole(&Xts, direction, &xts, iv(), &[0; 15]).unwrap_err().rv();
         assert_eq!(short(Direction::Encrypt), Rv::DataLenRange);
         assert_eq!(short(Direction::Decrypt), Rv::EncryptedDataLenRange);
-        assert!(Xts.begin(Direction::Encrypt, &xts, Params::Iv([0; 8][..].into())).is_err());
+        assert!(Xts.begin(Direction::Encrypt, &xts, &mut Params::Iv([0; 8][..].into())).is_err());
     }
 }

@@ -88,9 +88,14 @@ impl<K, const N: usize> Blocks<K, N> {
 }
 
 impl<K: BlockKey<N>, const N: usize> Cipher for Blocks<K, N> {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
         K::of(key)?;
-        Ok(smallbox!(self.state(direction, &params)?))
+        Ok(smallbox!(self.state(direction, params)?))
     }
 }
 
@@ -294,10 +299,10 @@ pub(super) mod tests {
         cipher: &dyn Cipher,
         direction: Direction,
         key: &Object,
-        params: Params,
+        mut params: Params,
         data: &[u8],
     ) -> Result<Vec<u8>> {
-        let mut state = cipher.begin(direction, key, params)?;
+        let mut state = cipher.begin(direction, key, &mut params)?;
         let mut out = vec![0; state.one_shot_bound(key, data.len())];
         let len = state.one_shot(key, InOut::new(data, &mut out))?;
         assert!(!state.exact() || len == out.len());
@@ -310,11 +315,11 @@ pub(super) mod tests {
         cipher: &dyn Cipher,
         direction: Direction,
         key: &Object,
-        params: Params,
+        mut params: Params,
         data: &[u8],
         part: usize,
     ) -> Result<Vec<u8>> {
-        let mut state = cipher.begin(direction, key, params)?;
+        let mut state = cipher.begin(direction, key, &mut params)?;
         let mut all = Vec::new();
         for chunk in data.chunks(part) {
             let bound = state.update_bound(key, chunk.len());
@@ -419,8 +424,8 @@ pub(super) mod tests {
                 assert_eq!(got.unwrap_err().rv(), code);
             }
         }
-        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::Iv([0; 15][..].into())).is_err());
-        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, Params::None).is_err());
+        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, &mut Params::Iv([0; 15][..].into())).is_err());
+        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, &mut Params::None).is_err());
     }
 
     #[test]

@@ -137,9 +137,14 @@ impl Wrap for KeyWrap {
 }
 
 impl Cipher for KeyWrap {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
         Key::of(key)?;
-        let data = Data { wrap: *self, iv: self.iv(&params)?, direction };
+        let data = Data { wrap: *self, iv: self.iv(params)?, direction };
         Ok(match (direction, self.padding) {
             // What is left of the padding is only known afterwards.
             (Direction::Decrypt, Padding::Length | Padding::Pkcs7) => smallbox!(Whole::new(Inexact(data))),

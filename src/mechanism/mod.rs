@@ -50,11 +50,17 @@ pub type Place = [u64; 10];
 
 /// C_EncryptInit, C_DecryptInit (sections 5.8 and 5.10).
 pub trait Cipher: Sync {
-    /// Begins an operation.
+    /// Begins an operation. What it keeps of `params` it takes out of them: they are large, and moving them costs as
+    /// much as a block of the cipher.
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE and others a key or parameter can be wrong by.
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>>;
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>>;
 }
 
 /// A running encryption or decryption. Every call gets the key it began with.

@@ -73,8 +73,10 @@ impl Sink {
 }
 
 /// A parsed parameter.
+#[derive(Default)]
 pub enum Params {
     /// No parameter.
+    #[default]
     None,
     /// An initialisation vector.
     Iv(Bytes),

@@ -28,7 +28,7 @@ impl Session {
         &self,
         way: Direction,
         row: &'static Mechanism,
-        params: Params,
+        params: &mut Params,
         key: Handle,
     ) -> Result<()> {
         let mut operations = self.running();
@@ -41,7 +41,7 @@ impl Session {
             Direction::Encrypt => Use::Encrypt,
             Direction::Decrypt => Use::Decrypt,
         };
-        let key = self.lent_key_for(usage, row, &params, key)?;
+        let key = self.lent_key_for(usage, row, params, key)?;
         let state = cipher.begin(way, &key, params)?;
         let in_one_piece = self.policy().in_one_piece(row);
         *slot = Some(Operation { in_one_piece, ..Operation::new(key, state) });

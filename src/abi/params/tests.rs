@@ -11,7 +11,10 @@ fn caller() -> Caller {
 fn read_raw(shape: Shape, pointer: *mut CK_VOID_PTR, len: usize, makes_ivs: bool) -> Result<Params> {
     let mechanism =
         CK_MECHANISM { mechanism: 0, pParameter: pointer.cast(), ulParameterLen: len as CK_ULONG };
-    caller().params(&mechanism, shape, makes_ivs)
+    {
+        let mut params = Params::None;
+        caller().params(&mechanism, shape, makes_ivs, &mut params).map(|()| params)
+    }
 }
 
 fn read<T>(shape: Shape, structure: &mut T) -> Result<Params> {

@@ -115,8 +115,13 @@ pub(super) fn left_padded(data: &[u8], size: usize) -> Result<Secret> {
 }
 
 impl<S: Scheme> Cipher for S {
-    fn begin(&self, direction: Direction, key: &Object, params: Params) -> Result<InPlace<dyn CipherState>> {
-        let padding = self.padding(&params)?;
+    fn begin(
+        &self,
+        direction: Direction,
+        key: &Object,
+        params: &mut Params,
+    ) -> Result<InPlace<dyn CipherState>> {
+        let padding = self.padding(params)?;
         let size = match direction {
             Direction::Encrypt => public(key)?.size(),
             Direction::Decrypt => private(key)?.size(),
