@@ -14,6 +14,7 @@
 use crate::error::{Error, Result, Rv};
 use crate::kernel::barrier;
 use crate::kernel::fork::ForkMark;
+use crate::kernel::shard::Apart;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
@@ -27,20 +28,19 @@ const OWN: usize = 1024;
 /// Shards that the other threads share.
 const SHARED: usize = 64;
 
-/// Threads inside, on a cache line (and the line fetched along with it) of their own.
+/// Threads inside.
 #[derive(Default)]
-#[repr(align(128))]
-struct Shard(AtomicUsize);
+struct Shard(Apart<AtomicUsize>);
 
 impl Shard {
     /// Counts a call in. What it reads afterwards, or else what [`Process::drained`] reads, is new.
     #[inline]
     fn come(&self, seat: Seat) {
         if seat.is_own() {
-            self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            self.0.0.store(self.0.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             barrier::light();
         } else {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            self.0.0.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -48,9 +48,9 @@ impl Shard {
     #[inline]
     fn go(&self, seat: Seat) {
         if seat.is_own() {
-            self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Release);
+            self.0.0.store(self.0.0.load(Ordering::Relaxed) - 1, Ordering::Release);
         } else {
-            self.0.fetch_sub(1, Ordering::Release);
+            self.0.0.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -84,7 +84,7 @@ impl<T> Process<T> {
         barrier::heavy();
         let mut pause = Duration::from_micros(10);
         for shard in &self.inside {
-            while shard.0.load(Ordering::SeqCst) != 0 {
+            while shard.0.0.load(Ordering::SeqCst) != 0 {
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(5));
             }
@@ -329,7 +329,7 @@ mod tests {
         let (shard, shared) = (Shard::default(), Seat(OWN));
         (0..3).for_each(|_| shard.come(shared));
         shard.go(shared);
-        assert_eq!(shard.0.load(Ordering::Relaxed), 2);
+        assert_eq!(shard.0.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]
