@@ -39,9 +39,10 @@ demo: setup
 	$(MAKE) build
 	sh scripts/demo.sh "$(DEMO)" "$(BUILT)"
 
-# The quick refusals first: form, lints, what does not compile.
+# The quick refusals first: form, lints, what does not compile, bindings that are not what the headers say.
 test: setup-clients
 	$(MAKE) lint
+	$(CARGO) check --workspace --all-targets --features coffer/bindgen
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
 

@@ -13,7 +13,7 @@ packages="build-essential"
 case "${1:-}" in
     "") ;;
     clients)
-        packages="$packages cmake curl pkgconf softhsm2 opensc p11-kit p11-kit-modules gnutls-bin libnss3-tools openssl
+        packages="$packages cmake curl pkgconf libclang-dev softhsm2 opensc p11-kit p11-kit-modules gnutls-bin libnss3-tools openssl
             libengine-pkcs11-openssl openssh-client tmux valgrind strace swig python3-dev python3-venv"
         # Any flavour will do, and distributions name them differently.
         command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages="$packages nginx-light"
