@@ -65,7 +65,7 @@ fn a_user_goes_to_another_token_and_its_keys_after_it() {
     refused(key("alice", "shared"), &["login to token \"green\"", "CKR_PIN_INCORRECT"]);
     refused(user("nobody"), &["\"blue\" has no crypto-user \"nobody\""]);
     assert_eq!(user("alice").1["data"]["message"], "Successfully replicated user");
-    refused(user("alice"), &["is there already"]);
+    assert_eq!(user("alice").1["data"]["was-there"], true);
 
     // Whom the other token does not know is told, and the key is there all the same.
     let moved = key("alice", "shared");
@@ -75,6 +75,9 @@ fn a_user_goes_to_another_token_and_its_keys_after_it() {
         by(&place, "alice", &[AES, &["both", "--share-crypto-users", "bob", "--token", "blue"]].concat()).0,
         0
     );
+    let again = key("alice", "shared").1["data"].clone();
+    assert_eq!((&again["was-there"], &again["not-shared-with"]), (&json!(true), &Value::Null), "{again}");
+    assert_eq!(again["key"]["key-info"]["shared-users"][0]["username"], "bob", "what was left is done");
     let moved = key("alice", "both").1["data"].clone();
     assert_eq!(moved["not-shared-with"], Value::Null);
     let info = &moved["key"]["key-info"];
@@ -84,6 +87,112 @@ fn a_user_goes_to_another_token_and_its_keys_after_it() {
     let same = ["--source-cluster-id", "blue", "--destination-cluster-id", "blue"];
     let to_itself = [&["key", "replicate", "--filter", "attr.label=both"][..], &same].concat();
     refused(by(&place, "alice", &to_itself), &["both the token \"blue\""]);
+}
+
+/// A user who is there keeps the password it has, the user without a name too.
+#[test]
+fn a_user_who_is_there_stays() {
+    let place = Place::with_token("blue");
+    place.done(&["token", "init", "--label", "green"]);
+    make(&place, "green", "alice");
+    make(&place, "blue", "alice");
+    let replicate = |name: &str, password: &str| {
+        let there = ["--source-cluster-id", "blue", "--destination-cluster-id", "green"];
+        let user = ["user", "replicate", "--username", name, "--role", "crypto-user"];
+        let mut command = place.coffer(&[&user[..], &there].concat());
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", password);
+        answer(&run(&mut command))
+    };
+    for name in ["user", "alice"] {
+        refused(replicate(name, "another-password"), &[name, "is there already, with another password"]);
+    }
+    for (name, password) in [("user", USER_PIN), ("alice", "alice-password")] {
+        assert_eq!(replicate(name, password).1["data"]["was-there"], true);
+        let pin = if name == "user" { password.to_owned() } else { format!("{name}:{password}") };
+        let mut list = place.coffer(&["key", "list", "--token", "green"]);
+        assert_eq!(answer(&run(list.env("COFFER_PIN", pin))).0, 0);
+    }
+}
+
+/// Killed at any moment, the two leave nothing half made, and a second run completes them.
+#[test]
+fn killed_while_replicating() {
+    const POINTS: u32 = 8;
+    let place = Place::with_token("blue");
+    place.done(&["token", "init", "--label", "green"]);
+    make(&place, "blue", "alice");
+    make(&place, "blue", "bob");
+    make(&place, "green", "bob");
+    let shared = [AES, &["k", "--share-crypto-users", "bob", "--cluster-id", "blue"]].concat();
+    assert_eq!(by(&place, "alice", &shared).0, 0);
+    let there = ["--source-cluster-id", "blue", "--destination-cluster-id", "green"];
+    let user = || {
+        let arguments = ["user", "replicate", "--username", "alice", "--role", "crypto-user"];
+        let mut command = place.coffer(&[&arguments[..], &there].concat());
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN);
+        command.env("COFFER_NEW_PIN", "alice-password");
+        command
+    };
+    let key = || {
+        let arguments = ["key", "replicate", "--filter", "attr.label=k"];
+        let mut command = place.coffer(&[&arguments[..], &there].concat());
+        command.env("COFFER_PIN", "alice:alice-password");
+        command
+    };
+    let done = |mut command: Command| {
+        let (code, answer) = answer(&run(&mut command));
+        assert_eq!(code, 0, "{answer}");
+        answer["data"].clone()
+    };
+    let green = |user: &str, arguments: &[&str]| {
+        let (code, answer) = by(&place, user, &[arguments, &["--token", "green"]].concat());
+        assert_eq!(code, 0, "{user} {arguments:?}: {answer}");
+        answer["data"].clone()
+    };
+    // Kills it after this part of the time that a whole run took.
+    let killed = |mut command: Command, whole: Duration, point: u32| {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("coffer runs");
+        std::thread::sleep(whole * point / POINTS);
+        child.kill().expect("a signal");
+        child.wait().expect("an end");
+    };
+    let names = || {
+        let users = green("admin", &["user", "list"])["users"].clone();
+        users.as_array().expect("a list").iter().filter(|user| user["username"] == "alice").count()
+    };
+    let start = Instant::now();
+    done(user());
+    let whole = start.elapsed();
+    let mut before = 0;
+    for point in 1..=POINTS + 1 {
+        green("admin", &["user", "delete", "--username", "alice", "--role", "crypto-user"]);
+        killed(user(), whole, point);
+        before += u32::from(names() == 0);
+        done(user());
+        assert_eq!(names(), 1);
+        assert_eq!(green("alice", &["key", "list"])["total_key_count"], 0, "the password is right");
+    }
+    let start = Instant::now();
+    done(key());
+    let whole = start.elapsed();
+    for point in 1..=POINTS + 1 {
+        green("alice", &["key", "delete", "--filter", "attr.label=k"]);
+        killed(key(), whole, point);
+        match green("alice", &["key", "list"])["total_key_count"].as_u64() {
+            Some(0) => before += 1,
+            Some(1) => {}
+            count => panic!("{count:?} keys"),
+        }
+        let info = done(key())["key"]["key-info"].clone();
+        assert_eq!(info["key-owners"][0]["username"], "alice");
+        assert_eq!(info["shared-users"][0]["username"], "bob");
+        for user in ["alice", "bob"] {
+            assert_eq!(green(user, &["key", "list"])["total_key_count"], 1, "{user}, point {point}");
+        }
+    }
+    assert!(before > 0, "every kill came too late");
+    green("alice", &["token", "verify"]);
 }
 
 /// Tokens whose users have other passwords: the second one's is in a variable of its own.

@@ -98,7 +98,8 @@ pub enum Command {
         #[command(flatten)]
         approval: Approval,
     },
-    /// Make a user of one token in another one too, with a password of its own there.
+    /// Make a user of one token in another one too, with a password of its own there. Who is there with that password
+    /// stays, so a run that was interrupted is repeated.
     Replicate {
         #[command(flatten)]
         who: Named,
@@ -196,14 +197,32 @@ fn replicate(context: &mut Context, who: &Named, from: &str, to: &str, new: &New
     }
     let what = format!("password of {} in token {:?}", who.username, to.label);
     let password = pin::obtain(&what, new.new_pin_file.as_deref(), "COFFER_NEW_PIN", true)?;
+    let mut json = json!({
+        "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
+    });
+    if to.has_user(kind, name) {
+        knows(to, who, &password)?;
+        json["was-there"] = true.into();
+        return Ok(Report::of(json));
+    }
     let created = match name {
         "" => to.session.init_pin(&password),
         name => to.session.create_user(kind, name, &password),
     };
     created.map_err(|rv| refused_by(&to, rv, &who.username))?;
-    Ok(Report::of(json!({
-        "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
-    })))
+    Ok(Report::of(json))
+}
+
+/// That a user who is there has this password, as after a run that was interrupted: another one stays what it is.
+fn knows(mut at: Connection, who: &Named, password: &str) -> Result<(), String> {
+    at.session.logout().map_err(|rv| format!("C_Logout: {rv}"))?;
+    at.user = None;
+    at.login(who.role, bare(who.role, &who.username), password).map_err(|why| {
+        format!(
+            "{:?} is there already, with another password, which `user change-password` sets: {why}",
+            who.username
+        )
+    })
 }
 
 /// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.

@@ -1,11 +1,11 @@
-//! `coffer key set-attribute|share|unshare|replicate|delete`.
+//! `coffer key set-attribute|share|unshare|delete`.
 
 use super::Selection;
 use crate::connection::{Connection, Role};
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::quorum::{self, Approval};
-use crate::{describe, names, select};
+use crate::{names, select};
 use clap::Args;
 use pkcs11_client::Rv;
 use pkcs11_client::cryptoki_sys::*;
@@ -115,53 +115,6 @@ pub fn change(
         _ if rv == Rv::ABSENT => format!("this module has one user only; there is no {name:?}"),
         _ => quorum::wanted(rv).unwrap_or_else(|| format!("sharing with {name:?}: {rv}")),
     })
-}
-
-#[derive(Args)]
-pub struct Replicate {
-    #[command(flatten)]
-    selection: Selection,
-    /// The token that has the key.
-    #[arg(long, visible_alias = "source-token", value_name = "NAME")]
-    source_cluster_id: String,
-    /// The token that is to have it too.
-    #[arg(long, visible_alias = "destination-token", value_name = "NAME")]
-    destination_cluster_id: String,
-}
-
-impl Replicate {
-    pub fn run(self, context: &mut Context) -> Outcome {
-        let filter = self.selection.parse()?;
-        let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
-        let key = select::one(&from, &filter, "key")?;
-        let owner = describe::owner(&from, key);
-        if to.username() != owner {
-            return Err(format!(
-                "the key is {owner}'s: {owner} is to log in to both tokens, and so own it in both; \
-                 `user replicate` makes a user there"
-            ));
-        }
-        let moved = crate::migrate::replicate(&from, &to, key)?;
-        let mut json = json!({ "key": null, "message": "Successfully replicated key" });
-        let strangers = share_alike(&from, key, &to, moved);
-        if !strangers.is_empty() {
-            json["not-shared-with"] = json!(strangers);
-        }
-        json["key"] = describe::full(&to, moved)?;
-        Ok(Report::of(json))
-    }
-}
-
-/// Shares a copy with those who use the original; the names of those whom the other token does not know.
-fn share_alike(
-    from: &Connection,
-    key: CK_OBJECT_HANDLE,
-    to: &Connection,
-    copy: CK_OBJECT_HANDLE,
-) -> Vec<String> {
-    let friends = from.session.access(key).map(|(_, friends)| friends).unwrap_or_default();
-    let names = friends.iter().map(pkcs11_client::CofferUser::name);
-    names.filter(|name| to.session.share(copy, name).is_err()).collect()
 }
 
 /// `{"message": ...}`.

@@ -159,8 +159,8 @@ impl Work<'_> {
                 _ => None,
             };
             if let Some(outcome) = moved {
-                item.verdict = match outcome.and_then(|key| prove(from, to, item.key, key)) {
-                    Ok(proof) => Verdict::There(proof),
+                item.verdict = match outcome.and_then(|key| Ok((prove(from, to, item.key, key)?, key))) {
+                    Ok((proof, key)) => Verdict::There(proof, key),
                     Err(why) => Verdict::Cannot(why),
                 };
             }
@@ -202,23 +202,29 @@ fn prove(
     }
 }
 
+/// A key in the other token.
+pub struct Copied {
+    pub key: CK_OBJECT_HANDLE,
+    /// It was there before this run.
+    pub was_there: bool,
+}
+
 /// One key, by whatever way works: `key replicate`.
-pub fn replicate(
-    from: &Connection,
-    to: &Connection,
-    key: CK_OBJECT_HANDLE,
-) -> Result<CK_OBJECT_HANDLE, String> {
+///
+/// # Errors
+/// A sentence; the other token has no such key then, unless it had it before.
+pub fn replicate(from: &Connection, to: &Connection, key: CK_OBJECT_HANDLE) -> Result<Copied, String> {
     let item = Item::new(from, to, key);
     let new = match &item.verdict {
         Verdict::Cannot(why) => return Err(why.clone()),
-        Verdict::There(_) => return Err("the other token has this key already".into()),
+        Verdict::There(_, key) => return Ok(Copied { key: *key, was_there: true }),
         Verdict::Copy => copy(from, to, &item, &[])?,
         Verdict::Wrap => {
             Carrier::new(from, to, None)?.carry(from, to, key, &plan::template(from, &item, &[]))?
         }
     };
     prove(from, to, key, new)?;
-    Ok(new)
+    Ok(Copied { key: new, was_there: false })
 }
 
 fn report(items: &[Item], way: Option<Way>, dry_run: bool) -> Outcome {
@@ -227,7 +233,7 @@ fn report(items: &[Item], way: Option<Way>, dry_run: bool) -> Outcome {
         let (outcome, detail) = match &item.verdict {
             Verdict::Wrap => ("movable", "wrapped".to_owned()),
             Verdict::Copy => ("movable", "copied".to_owned()),
-            Verdict::There(proof) => ("there", proof.sentence()),
+            Verdict::There(proof, _) => ("there", proof.sentence()),
             Verdict::Cannot(why) => {
                 failed += 1;
                 ("stays", why.clone())

@@ -14,8 +14,8 @@ pub enum Verdict {
     Wrap,
     /// A public key, a certificate or data: made anew of its parts.
     Copy,
-    /// The other token has it; so a migration that was interrupted goes on where it stopped.
-    There(Proof),
+    /// The other token has it, as this object; so a migration that was interrupted goes on where it stopped.
+    There(Proof, CK_OBJECT_HANDLE),
     /// Stays, for this reason.
     Cannot(String),
 }
@@ -94,7 +94,7 @@ fn there(
     for other in to.session.find(&template).ok()? {
         let same = proof::compare((from, key), (to, other));
         if matches!(same, Proof::Used(_) | Proof::Equal(_)) {
-            return Some(Verdict::There(same));
+            return Some(Verdict::There(same, other));
         }
     }
     None
