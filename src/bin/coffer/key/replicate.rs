@@ -4,6 +4,7 @@ use super::{Selection, manage};
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
+use crate::quorum::Approval;
 use crate::{describe, migrate, select};
 use clap::Args;
 use pkcs11_client::CofferUser;
@@ -22,6 +23,8 @@ pub struct Replicate {
     /// The token that is to have it too.
     #[arg(long, visible_alias = "destination-token", value_name = "NAME")]
     destination_cluster_id: String,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 impl Replicate {
@@ -37,11 +40,26 @@ impl Replicate {
             ));
         }
         let (friends, strangers) = friends(&from, key, &to);
-        let copy = migrate::replicate(&from, &to, key)?;
-        for name in &friends {
-            manage::change(&to, copy.key, name, true)
-                .map_err(|why| format!("the key is in {:?}, but not shared there: {why}", to.label))?;
+        let (need, able) = (migrate::approvals(&from, key), 1 + friends.len());
+        if need > 1 && able < need as usize {
+            return Err(format!(
+                "the key takes the approval of {need} of its users, and {:?} knows {able}; \
+                 `user replicate` makes users there",
+                to.label
+            ));
         }
+        self.approval.show(&from)?;
+        let mut copy = migrate::replicate(&from, &to, key, false)?;
+        let mut shared = share(&to, copy.key, &friends);
+        // Only who has just made a key that takes approvals shares it without them. A copy that lacks its users after
+        // a run that was killed is therefore of use to nobody.
+        if copy.was_there && need > 1 && shared.is_err() {
+            let useless = copy.key;
+            copy = migrate::replicate(&from, &to, key, true)?;
+            shared = share(&to, copy.key, &friends);
+            to.session.destroy(useless).map_err(|rv| format!("a copy that is not shared stays: {rv}"))?;
+        }
+        shared.map_err(|why| format!("the key is in {:?}, but not shared there: {why}", to.label))?;
         let mut json = json!({ "key": null, "message": "Successfully replicated key" });
         if copy.was_there {
             json["was-there"] = true.into();
@@ -52,6 +70,10 @@ impl Replicate {
         json["key"] = describe::full(&to, copy.key)?;
         Ok(Report::of(json))
     }
+}
+
+fn share(to: &Connection, key: CK_OBJECT_HANDLE, friends: &[String]) -> Result<(), String> {
+    friends.iter().try_for_each(|name| manage::change(to, key, name, true))
 }
 
 /// The names of those who use the key too: those whom the other token knows, and those whom it does not.

@@ -13,6 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
+pub use plan::approvals;
 use plan::{Item, Verdict};
 use proof::Proof;
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ impl Migrate {
         for key in keys {
             // Session keys are not the token's.
             if from.session.attribute(key, CKA_TOKEN).is_ok_and(|value| value == [1]) {
-                items.push(Item::new(&from, &to, key));
+                items.push(Item::new(&from, &to, key).without_approval(&from));
             }
             bar.inc(1);
         }
@@ -209,12 +210,17 @@ pub struct Copied {
     pub was_there: bool,
 }
 
-/// One key, by whatever way works: `key replicate`.
+/// One key, by whatever way works: `key replicate`. With `anew` one that is there does not do.
 ///
 /// # Errors
 /// A sentence; the other token has no such key then, unless it had it before.
-pub fn replicate(from: &Connection, to: &Connection, key: CK_OBJECT_HANDLE) -> Result<Copied, String> {
-    let item = Item::new(from, to, key);
+pub fn replicate(
+    from: &Connection,
+    to: &Connection,
+    key: CK_OBJECT_HANDLE,
+    anew: bool,
+) -> Result<Copied, String> {
+    let item = if anew { Item::absent(from, key) } else { Item::new(from, to, key) };
     let new = match &item.verdict {
         Verdict::Cannot(why) => return Err(why.clone()),
         Verdict::There(_, key) => return Ok(Copied { key: *key, was_there: true }),

@@ -4,6 +4,7 @@ use super::proof::{self, Proof};
 use crate::connection::Connection;
 use crate::select::{put, reference};
 use crate::{describe, names, public};
+use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
 
@@ -33,11 +34,37 @@ pub struct Item {
 impl Item {
     /// Judges a key.
     pub fn new(from: &Connection, to: &Connection, key: CK_OBJECT_HANDLE) -> Item {
+        let mut item = Item::absent(from, key);
+        if let Some(verdict) = there(from, to, &item) {
+            item.verdict = verdict;
+        }
+        item
+    }
+
+    /// Judges a key, whether or not the other token has it.
+    pub fn absent(from: &Connection, key: CK_OBJECT_HANDLE) -> Item {
         let number = |kind| describe::number(from, key, kind).unwrap_or(CK_UNAVAILABLE_INFORMATION);
         let (class, key_type) = (number(CKA_CLASS), number(CKA_KEY_TYPE));
-        let verdict = there(from, to, key, class, key_type).unwrap_or_else(|| judge(from, key, class));
         let label = describe::label(from, key);
-        Item { key, reference: reference(from, key), label, class, key_type, verdict }
+        Item {
+            key,
+            reference: reference(from, key),
+            label,
+            class,
+            key_type,
+            verdict: judge(from, key, class),
+        }
+    }
+
+    /// The same for a migration, which shows no approvals.
+    pub fn without_approval(mut self, from: &Connection) -> Item {
+        let need = approvals(from, self.key);
+        if self.verdict == Verdict::Wrap && need > 1 {
+            let why =
+                format!("wrapping it takes the approval of {need} of its users: `key replicate --approval`");
+            self.verdict = Verdict::Cannot(why);
+        }
+        self
     }
 
     /// Class and type as words.
@@ -48,6 +75,11 @@ impl Item {
             _ => format!("{} {class}", names::word(names::KEY_TYPES, self.key_type)),
         }
     }
+}
+
+/// How many users must approve that the key is wrapped; 0 or 1: none.
+pub fn approvals(from: &Connection, key: CK_OBJECT_HANDLE) -> CK_ULONG {
+    APPROVALS.iter().filter_map(|kind| describe::number(from, key, *kind)).max().unwrap_or(0)
 }
 
 fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Verdict {
@@ -73,13 +105,8 @@ fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Ve
 }
 
 /// Whether the other token has this key, by the label and ID that it has here and by comparing the two.
-fn there(
-    from: &Connection,
-    to: &Connection,
-    key: CK_OBJECT_HANDLE,
-    class: CK_OBJECT_CLASS,
-    key_type: CK_KEY_TYPE,
-) -> Option<Verdict> {
+fn there(from: &Connection, to: &Connection, item: &Item) -> Option<Verdict> {
+    let &Item { key, class, key_type, .. } = item;
     let mut template = vec![Attr::class(class), Attr::bool(CKA_TOKEN, true)];
     if !matches!(class, CKO_CERTIFICATE | CKO_DATA) {
         template.push(Attr::key_type(key_type));
@@ -117,6 +144,8 @@ const SWITCHES: &[CK_ATTRIBUTE_TYPE] = &[
 ];
 const RARE_SWITCHES: &[CK_ATTRIBUTE_TYPE] =
     &[CKA_ENCAPSULATE, CKA_DECAPSULATE, CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER];
+/// How many users must approve what is done with the key, for life.
+const APPROVALS: &[CK_ATTRIBUTE_TYPE] = &[CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM];
 /// What a public or a private key has no such switch for.
 const SECRET_ONLY: &[CK_ATTRIBUTE_TYPE] = &[CKA_SENSITIVE, CKA_EXTRACTABLE];
 const PUBLIC_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP, CKA_DERIVE];
@@ -181,6 +210,10 @@ pub fn template(from: &Connection, item: &Item, changes: &[Attr]) -> Vec<Attr> {
         if session.attribute(item.key, *kind).is_ok_and(|value| value == [1]) {
             template.push(Attr::bool(*kind, true));
         }
+    }
+    for kind in APPROVALS {
+        let value = describe::number(from, item.key, *kind).filter(|value| *value > 1);
+        template.extend(value.map(|value| Attr::ulong(*kind, value)));
     }
     template.extend(limits(from, item.key));
     for change in changes {
