@@ -8,7 +8,7 @@ use crate::quorum::{self, Approval, ChangeQuorum};
 use clap::{Args, Subcommand};
 use coffer_pkcs11::mechanism::vendor::CK_COFFER_SERVICE_USER;
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::{CofferUser, Rv};
+use pkcs11_client::{CofferUser, Rv, Session};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -62,42 +62,38 @@ pub struct Login {
     factors: Vec<String>,
 }
 
+/// A user, whose new password others may have to approve.
+#[derive(Args)]
+pub struct WithPassword {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    new: NewPassword,
+    #[command(flatten)]
+    approval: Approval,
+}
+
+/// A user who is there, about whom others may have to approve.
+#[derive(Args)]
+pub struct Approved {
+    #[command(flatten)]
+    who: Named,
+    #[command(flatten)]
+    approval: Approval,
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Change the password (PIN) of a user, or as admin set it anew and so unlock it.
-    ChangePassword {
-        #[command(flatten)]
-        who: Who,
-        #[command(flatten)]
-        new: NewPassword,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    ChangePassword(WithPassword),
     /// List the users.
     List,
     /// Make a user.
-    Create {
-        #[command(flatten)]
-        who: Who,
-        #[command(flatten)]
-        new: NewPassword,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    Create(WithPassword),
     /// Delete a user, with the private keys it owns.
-    Delete {
-        #[command(flatten)]
-        who: Named,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    Delete(Approved),
     /// Give a locked user its tries back; the password stays.
-    Unlock {
-        #[command(flatten)]
-        who: Named,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    Unlock(Approved),
     /// Make a user of one token in another one too, with a password of its own there. Who is there with that password
     /// stays, so a run that was interrupted is repeated.
     Replicate {
@@ -166,25 +162,31 @@ pub fn logout(context: &mut Context) -> Outcome {
 pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::List => list(context),
-        Command::ChangePassword { who, new, approval } => change(context, &who, &new, &approval),
-        Command::Create { who, new, approval } => create(context, &who, &new, &approval),
-        Command::Delete { who, approval } => {
-            let connection = context.connect()?;
-            approval.show(connection)?;
-            let deleted = connection.session.delete_user(who.role.kind(), bare(who.role, &who.username));
-            deleted.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
-        }
-        Command::Unlock { who, approval } => {
-            let connection = context.connect()?;
-            approval.show(connection)?;
-            let unlocked = connection.session.unlock_user(who.role.kind(), bare(who.role, &who.username));
-            unlocked.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
-        }
+        Command::ChangePassword(user) => change(context, &user),
+        Command::Create(user) => create(context, &user),
+        Command::Delete(user) => user.tell(context, Session::delete_user),
+        Command::Unlock(user) => user.tell(context, Session::unlock_user),
         Command::Replicate { who, source_cluster_id, destination_cluster_id, new } => {
             replicate(context, &who, &source_cluster_id, &destination_cluster_id, &new)
         }
         Command::ChangeQuorum(command) => quorum::change(context, command),
         Command::ChangeMfa { .. } => Err(format!("user change-mfa: {NO_MFA}")),
+    }
+}
+
+impl Approved {
+    /// Has the token do something about the user.
+    fn tell(
+        &self,
+        context: &mut Context,
+        act: fn(&Session, CK_USER_TYPE, &str) -> Result<(), Rv>,
+    ) -> Outcome {
+        let connection = context.connect()?;
+        self.approval.show(connection)?;
+        let who = &self.who;
+        act(&connection.session, who.role.kind(), bare(who.role, &who.username))
+            .map_err(|rv| refused_by(connection, rv, &who.username))?;
+        Ok(who.report())
     }
 }
 
@@ -272,7 +274,7 @@ fn new_password(context: &Context, who: &Who, new: &NewPassword) -> Result<Zeroi
     }
 }
 
-fn create(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
+fn create(context: &mut Context, WithPassword { who, new, approval }: &WithPassword) -> Outcome {
     context.connect()?;
     let password = new_password(context, who, new)?;
     let connection = context.connect()?;
@@ -327,7 +329,7 @@ fn list(context: &mut Context) -> Outcome {
 }
 
 /// One's own by the old one; another's as admin.
-fn change(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
+fn change(context: &mut Context, WithPassword { who, new, approval }: &WithPassword) -> Outcome {
     let me = context.connect()?.user.clone();
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     let mine = me.as_ref().is_some_and(|(me, role)| {
