@@ -211,6 +211,12 @@ fn wrong_files_bring_nothing() {
         fs::write(place.path().join(name), text).expect("a file");
         refused(coffer(&place, &["import", "--path", &place.file(name), "--label", "x"]), &[word]);
     }
+    // A JWK that is wrong is no raw key of its length.
+    fs::write(place.path().join("json"), "{\"kty\":\"oct\",\"k\":\"?\"}").expect("a file");
+    for class in ["generic-secret", "aes"] {
+        let raw = ["import", "--path", &place.file("json"), "--label", "x", "--key-type-class", class];
+        refused(coffer(&place, &raw), &["\"k\" is not base64url"]);
+    }
     refused(coffer(&place, &["import", "--path", &place.file("ed448"), "--label", "x"]), &["not supported"]);
     refused(
         coffer(&place, &["import", "--path", &place.file("nothing"), "--label", "x"]),
@@ -419,4 +425,39 @@ fn damaged_files_bring_nothing() {
     refuse(b"{\"keys\": 1}", "no array of keys");
     assert_eq!(place.count(&[]), 0);
     assert_eq!(run(&mut place.coffer(&["import"])).status.code(), Some(2), "a file or a store is wanted");
+}
+
+/// A report of many keys is printed one by one: beside the token itself, a key takes little memory.
+#[test]
+fn many_keys_take_little_memory() {
+    const COUNT: usize = 4_000;
+    let place = Place::with_token("one");
+    let keys: Vec<_> = (0..COUNT)
+        .map(|at| json!({ "kty": "oct", "k": format!("{at:042}A"), "kid": format!("{at}") }))
+        .collect();
+    let path = place.file("set.jwk");
+    fs::write(&path, json!({ "keys": keys }).to_string()).expect("a file");
+    // The largest resident set in KiB; Python's own is in it, and is small beside the command's.
+    let peak = |arguments: &[&str]| {
+        let measure = "import os, sys\npid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)\n\
+                       _, status, usage = os.wait4(pid, 0)\nprint(usage.ru_maxrss, file=sys.stderr)\n\
+                       sys.exit(os.waitstatus_to_exitcode(status))";
+        let coffer = place.coffer(arguments);
+        let mut python = Command::new("python3");
+        python.args(["-c", measure]).arg(coffer.get_program()).args(coffer.get_args());
+        for (name, value) in coffer.get_envs() {
+            match value {
+                Some(value) => python.env(name, value),
+                None => python.env_remove(name),
+            };
+        }
+        let output = run(python.env("COFFER_PIN", USER_PIN));
+        assert_eq!(answer(&output).0, 0);
+        String::from_utf8_lossy(&output.stderr).trim().parse::<usize>().expect("a number")
+    };
+    let import = peak(&["import", "--path", &path, "--key-type-class", "aes"]);
+    let token = peak(&["key", "list", "--max-items", "1"]);
+    assert_eq!(place.count(&[]), COUNT as u64);
+    let each = import.saturating_sub(token) * 1024 / COUNT;
+    assert!(each < 4096, "{each} bytes a key: {import} KiB, of them {token} for the token");
 }

@@ -6,8 +6,9 @@ pub mod proof;
 
 use crate::connection::{Connection, Target};
 use crate::context::Context;
-use crate::output::{Outcome, Report, table};
-use crate::select::{self, Filter};
+use crate::describe;
+use crate::output::{Long, Outcome};
+use crate::select::{self, Filter, reference};
 use carrier::{Carrier, Way};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +17,7 @@ use pkcs11_client::cryptoki_sys::*;
 pub use plan::approvals;
 use plan::{Item, Verdict};
 use proof::Proof;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 use std::thread;
 
@@ -111,7 +112,7 @@ impl Migrate {
                 work.carrier.map(|carrier| carrier.way)
             }
         };
-        report(&items, way, self.dry_run)
+        report(&from, &items, way, self.dry_run, context.json)
     }
 }
 
@@ -162,7 +163,7 @@ impl Work<'_> {
             if let Some(outcome) = moved {
                 item.verdict = match outcome.and_then(|key| Ok((prove(from, to, item.key, key)?, key))) {
                     Ok((proof, key)) => Verdict::There(proof, key),
-                    Err(why) => Verdict::Cannot(why),
+                    Err(why) => Verdict::Cannot(why.into()),
                 };
             }
             self.bar.inc(1);
@@ -222,7 +223,7 @@ pub fn replicate(
 ) -> Result<Copied, String> {
     let item = if anew { Item::absent(from, key) } else { Item::new(from, to, key) };
     let new = match &item.verdict {
-        Verdict::Cannot(why) => return Err(why.clone()),
+        Verdict::Cannot(why) => return Err(why.to_string()),
         Verdict::There(_, key) => return Ok(Copied { key: *key, was_there: true }),
         Verdict::Copy => copy(from, to, &item, &[])?,
         Verdict::Wrap => {
@@ -233,42 +234,44 @@ pub fn replicate(
     Ok(Copied { key: new, was_there: false })
 }
 
-fn report(items: &[Item], way: Option<Way>, dry_run: bool) -> Outcome {
-    let (mut rows, mut entries, mut failed) = (Vec::new(), Vec::<Value>::new(), 0);
-    for item in items {
+const COLUMNS: &[(&str, &str)] = &[
+    ("REFERENCE", "key-reference"),
+    ("KIND", "kind"),
+    ("LABEL", "label"),
+    ("OUTCOME", "outcome"),
+    ("DETAIL", "detail"),
+];
+
+/// Names and references are read anew when they are printed: of many keys they would be most of what is remembered.
+fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, json: bool) -> Outcome {
+    let entry = |at: usize| {
+        let item: &Item = &items[at];
         let (outcome, detail) = match &item.verdict {
-            Verdict::Wrap => ("movable", "wrapped".to_owned()),
-            Verdict::Copy => ("movable", "copied".to_owned()),
-            Verdict::There(proof, _) => ("there", proof.sentence()),
-            Verdict::Cannot(why) => {
-                failed += 1;
-                ("stays", why.clone())
-            }
+            Verdict::Wrap => ("movable", "wrapped".into()),
+            Verdict::Copy => ("movable", "copied".into()),
+            Verdict::There(proof, _) => ("there", proof.sentence().into()),
+            Verdict::Cannot(why) => ("stays", why.clone()),
         };
-        rows.push(vec![
-            item.reference.clone(),
-            item.kind(),
-            item.label.clone(),
-            outcome.into(),
-            detail.clone(),
-        ]);
-        entries.push(json!({
-            "key-reference": item.reference, "label": item.label, "kind": item.kind(), "outcome": outcome,
-            "detail": detail,
-        }));
-    }
-    let mut text = table(&["REFERENCE", "KIND", "LABEL", "OUTCOME", "DETAIL"], &rows);
-    let done = items.len() - failed;
-    text += &match dry_run {
-        true => format!("{done} of {} keys can move or are there; {failed} stay\n", items.len()),
-        false => format!("{done} of {} keys are there; {failed} stay\n", items.len()),
+        Some(json!({
+            "key-reference": reference(from, item.key), "label": describe::label(from, item.key),
+            "kind": item.kind(), "outcome": outcome, "detail": detail,
+        }))
     };
     let way = way.map(|way| match way {
         Way::RsaAes => "rsa-aes",
         Way::AesKwp => "aes-kwp",
     });
-    let json = json!({ "dry-run": dry_run, "method": way, "keys": entries, "there": done, "stay": failed });
-    Ok(Report { text, json })
+    let before = json!({ "dry-run": dry_run, "method": way });
+    let failed = items.iter().filter(|item| matches!(item.verdict, Verdict::Cannot(_))).count();
+    let long = Long { json, before, list: "keys", count: items.len(), entry };
+    long.table(COLUMNS, |count| {
+        let done = count - failed;
+        let text = match dry_run {
+            true => format!("{done} of {count} keys can move or are there; {failed} stay\n"),
+            false => format!("{done} of {count} keys are there; {failed} stay\n"),
+        };
+        (json!({ "there": done, "stay": failed }), text)
+    })
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -2,11 +2,12 @@
 
 use super::proof::{self, Proof};
 use crate::connection::Connection;
-use crate::select::{put, reference};
+use crate::select::put;
 use crate::{describe, names, public};
 use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
+use std::borrow::Cow;
 
 /// What is to be done about one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,14 +19,12 @@ pub enum Verdict {
     /// The other token has it, as this object; so a migration that was interrupted goes on where it stopped.
     There(Proof, CK_OBJECT_HANDLE),
     /// Stays, for this reason.
-    Cannot(String),
+    Cannot(Cow<'static, str>),
 }
 
 /// A key of the source with what is to be done.
 pub struct Item {
     pub key: CK_OBJECT_HANDLE,
-    pub reference: String,
-    pub label: String,
     pub class: CK_OBJECT_CLASS,
     pub key_type: CK_KEY_TYPE,
     pub verdict: Verdict,
@@ -45,15 +44,7 @@ impl Item {
     pub fn absent(from: &Connection, key: CK_OBJECT_HANDLE) -> Item {
         let number = |kind| describe::number(from, key, kind).unwrap_or(CK_UNAVAILABLE_INFORMATION);
         let (class, key_type) = (number(CKA_CLASS), number(CKA_KEY_TYPE));
-        let label = describe::label(from, key);
-        Item {
-            key,
-            reference: reference(from, key),
-            label,
-            class,
-            key_type,
-            verdict: judge(from, key, class),
-        }
+        Item { key, class, key_type, verdict: judge(from, key, class) }
     }
 
     /// The same for a migration, which shows no approvals.
@@ -62,7 +53,7 @@ impl Item {
         if self.verdict == Verdict::Wrap && need > 1 {
             let why =
                 format!("wrapping it takes the approval of {need} of its users: `key replicate --approval`");
-            self.verdict = Verdict::Cannot(why);
+            self.verdict = Verdict::Cannot(why.into());
         }
         self
     }
@@ -90,7 +81,7 @@ fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Ve
     if class == CKO_PUBLIC_KEY {
         return match public::info(from, key) {
             Ok(_) => Verdict::Copy,
-            Err(why) => Verdict::Cannot(why),
+            Err(why) => Verdict::Cannot(why.into()),
         };
     }
     if !says(CKA_EXTRACTABLE) {

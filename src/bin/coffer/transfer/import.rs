@@ -2,10 +2,9 @@
 
 use super::material::{self, Material, Named};
 use super::store::Store;
-use crate::connection::Connection;
 use crate::context::Context;
 use crate::key::{Shared, generate};
-use crate::output::{Outcome, Report};
+use crate::output::{Long, Outcome, Report};
 use crate::select::{put, put_default};
 use crate::{describe, files, names, pin, public};
 use clap::Args;
@@ -54,62 +53,74 @@ impl Import {
             (None, Some(path)) => path,
             _ => return Err("one thing at a time: --path FILE, or softhsm or nss with a directory".into()),
         };
-        let templates = self.templates(&path)?;
-        let connection = context.connect()?;
-        let (mut made, mut keys, mut certificates) = (Vec::new(), Vec::new(), 0);
-        for template in templates {
-            let key = match connection.session.create_object(&template) {
-                Ok(key) => key,
-                Err(rv) => {
-                    // All of the file or nothing.
-                    for key in made {
-                        let _ = connection.session.destroy(key);
-                    }
-                    return Err(format!("nothing was imported: {}", generate::refused(rv)));
-                }
-            };
-            made.push(key);
+        let found = self.read(&path)?;
+        // Nothing is stored of a file that is not right throughout.
+        for one in &found {
+            self.templates(&path, one)?;
         }
-        for key in made {
-            match describe::number(connection, key, CKA_CLASS) {
-                Some(CKO_CERTIFICATE) => certificates += 1,
-                _ => keys.push(shown(connection, key)?),
+        let json = context.json;
+        let connection = context.connect()?;
+        let mut made = Vec::new();
+        for one in found {
+            for template in self.templates(&path, &one)? {
+                match connection.session.create_object(&template) {
+                    Ok(key) => made.push(key),
+                    Err(rv) => {
+                        // All of the file or nothing.
+                        for key in made {
+                            let _ = connection.session.destroy(key);
+                        }
+                        return Err(format!("nothing was imported: {}", generate::refused(rv)));
+                    }
+                }
             }
         }
-        Ok(Report::of(
-            json!({ "keys": keys, "certificates": certificates, "message": "Successfully imported" }),
-        ))
+        let all = made.len();
+        made.retain(|key| describe::number(connection, *key, CKA_CLASS) != Some(CKO_CERTIFICATE));
+        let certificates = all - made.len();
+        let entry = |at: usize| describe::full(connection, made[at]).ok();
+        let long = Long { json, before: json!({}), list: "keys", count: made.len(), entry };
+        long.lines(|_| {
+            let end = json!({ "certificates": certificates, "message": "Successfully imported" });
+            let text = format!("{}{}", if made.is_empty() { "" } else { "\n" }, Report::of(end.clone()).text);
+            (end, text)
+        })
     }
 
-    fn templates(&self, path: &Path) -> Result<Vec<Vec<Attr>>, String> {
+    fn read(&self, path: &Path) -> Result<Vec<Named>, String> {
         let file = files::read(path)?;
-        let class = self.key_type_class.as_deref().map(names::key_type_class).transpose()?;
         let passphrase =
             || pin::obtain("passphrase", self.passphrase_file.as_deref(), "COFFER_PASSPHRASE", false);
-        let name = path.display();
-        let found = material::read(&file, passphrase);
-        let found = match (found, class) {
-            (Ok(found), _) => found,
+        match (material::read(&file, passphrase), self.class()?) {
+            (Ok(found), _) if found.is_empty() => Err(format!("{}: nothing to import", path.display())),
+            (Ok(found), _) => Ok(found),
             // What looks like nothing is a raw key, if it is said to be one.
-            (Err(_), Some((CKO_SECRET_KEY, _))) => vec![Material::Secret(file.clone()).unnamed()],
-            (Err(why), _) => return Err(format!("{name}: {why}")),
-        };
+            (Err(_), Some((CKO_SECRET_KEY, _))) if !material::is_text(&file) => {
+                Ok(vec![Material::Secret(file).unnamed()])
+            }
+            (Err(why), _) => Err(format!("{}: {why}", path.display())),
+        }
+    }
+
+    fn class(&self) -> Result<Option<(CK_OBJECT_CLASS, CK_KEY_TYPE)>, String> {
+        self.key_type_class.as_deref().map(names::key_type_class).transpose()
+    }
+
+    /// What becomes of one thing in the file: a private key brings its public one along.
+    fn templates(&self, path: &Path, found: &Named) -> Result<Vec<Vec<Attr>>, String> {
         let mut templates = Vec::new();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        for Named { name: own, key_type, material } in &found {
-            let label = self.label.as_deref().or(own.as_deref()).unwrap_or(&stem);
-            let outcome = match material {
-                Material::Private(pkcs8) => self.private(label, pkcs8, &mut templates),
-                Material::Public(info) => self.public(label, info, &mut templates),
-                Material::Secret(value) => {
-                    let own = key_type.map(|key_type| (CKO_SECRET_KEY, key_type));
-                    self.secret(label, value, class.or(own), &mut templates)
-                }
-                Material::Certificate(der) => self.certificate(label, der, &mut templates),
-            };
-            outcome.map_err(|why| format!("{name}: {why}"))?;
-        }
-        if templates.is_empty() { Err(format!("{name}: nothing to import")) } else { Ok(templates) }
+        let label = self.label.as_deref().or(found.name.as_deref()).unwrap_or(&stem);
+        let outcome = match &found.material {
+            Material::Private(pkcs8) => self.private(label, pkcs8, &mut templates),
+            Material::Public(info) => self.public(label, info, &mut templates),
+            Material::Secret(value) => {
+                let own = found.key_type.map(|key_type| (CKO_SECRET_KEY, key_type));
+                self.secret(label, value, self.class()?.or(own), &mut templates)
+            }
+            Material::Certificate(der) => self.certificate(label, der, &mut templates),
+        };
+        outcome.map(|()| templates).map_err(|why| format!("{}: {why}", path.display()))
     }
 
     fn template(&self, label: &str, terms: &[String], class: CK_OBJECT_CLASS) -> Result<Vec<Attr>, String> {
@@ -193,8 +204,4 @@ impl Import {
         templates.push(template);
         Ok(())
     }
-}
-
-fn shown(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<serde_json::Value, String> {
-    describe::full(connection, key)
 }

@@ -5,7 +5,7 @@
 //! front; `token.object` has that key twice, under the SO's and the user's PIN. Nothing is authenticated, so what can be
 //! compared is: check values, and the numbers of a key pair among themselves.
 
-use super::store::{Read, Stored, unpadded};
+use super::store::{Source, Stored, unpadded};
 use crate::files;
 use coffer_pkcs11::crypto::{Direction, Hash, InOut, aes, digest};
 use pkcs11_client::cryptoki_sys::*;
@@ -40,7 +40,7 @@ impl Token {
     /// A sentence: none, several, or one that is damaged.
     pub fn find(directory: &Path, wanted: Option<&str>) -> Result<Token, String> {
         let shown = directory.display();
-        if let Some((_, token)) = Token::open(directory)? {
+        if let Some((_, token)) = Token::at(directory)? {
             return Ok(token);
         }
         let entries = fs::read_dir(directory).map_err(|error| format!("{shown}: {error}"))?;
@@ -48,7 +48,7 @@ impl Token {
         for entry in entries {
             let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
             if path.is_dir() {
-                found.extend(Token::open(&path)?);
+                found.extend(Token::at(&path)?);
             }
         }
         let all =
@@ -70,7 +70,7 @@ impl Token {
     }
 
     /// The token in that directory and its serial number, if one is there.
-    fn open(directory: &Path) -> Result<Option<(String, Token)>, String> {
+    fn at(directory: &Path) -> Result<Option<(String, Token)>, String> {
         let file = directory.join("token.object");
         if !file.exists() {
             if directory.join("sqlite3.db").exists() {
@@ -91,11 +91,11 @@ impl Token {
         Ok(Some((text(TOKEN_SERIAL), token)))
     }
 
-    /// Every object, private ones opened by the user's PIN.
+    /// The token's objects, private ones opened by the user's PIN.
     ///
     /// # Errors
-    /// A sentence: a wrong PIN. What one file alone has is in the answer.
-    pub fn read(&self, pin: &str) -> Result<Read, String> {
+    /// A sentence: a wrong PIN.
+    pub fn open(&self, pin: &str) -> Result<Objects, String> {
         let label = &self.label;
         if self.sealed.is_empty() {
             return Err(format!(
@@ -106,15 +106,15 @@ impl Token {
         let shown = self.directory.display();
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(|error| format!("{shown}: {error}"))? {
-            let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
-            let object = path.extension().is_some_and(|extension| extension == "object");
-            if object && path.file_stem().is_some_and(|stem| stem != "token") {
-                names.push(path);
+            let name = PathBuf::from(entry.map_err(|error| format!("{shown}: {error}"))?.file_name());
+            let object = name.extension().is_some_and(|extension| extension == "object");
+            if object && name.file_stem().is_some_and(|stem| stem != "token") {
+                names.push(name);
             }
         }
         // As the disk lists them, the order would be another one each time.
         names.sort();
-        Ok(names.iter().map(|path| object(path, &key)).collect())
+        Ok(Objects { directory: self.directory.clone(), names, key })
     }
 
     /// The token's key; none by a wrong PIN.
@@ -126,6 +126,23 @@ impl Token {
         }
         let opened = unsealed(&aes::Key::new(&hash).ok()?, sealed)?;
         aes::Key::new(opened.strip_prefix(MAGIC).filter(|key| key.len() == 32)?).ok()
+    }
+}
+
+/// The files of a token's objects.
+pub struct Objects {
+    directory: PathBuf,
+    names: Vec<PathBuf>,
+    key: aes::Key,
+}
+
+impl Source for Objects {
+    fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    fn object(&self, at: usize) -> Result<Stored, String> {
+        object(&self.directory.join(&self.names[at]), &self.key)
     }
 }
 
