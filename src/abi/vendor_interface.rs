@@ -187,7 +187,8 @@ entry! {
 
     /// Writes a backup to a new file.
     vendor fn BackupToken(call, session: CK_SESSION_HANDLE, path: CK_UTF8CHAR_PTR, path_len: CK_ULONG) {
-        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?), None)
+        let path = Path::new(text(&call, path, path_len)?);
+        call.session(session)?.backup_token(path, None, &mut |_, _, _| Ok(()))
     }
 
     /// Makes a token out of a backup.
@@ -205,7 +206,7 @@ entry! {
         let out = call.out(slot)?;
         let (path, user) = (Path::new(text(&call, path, path_len)?), user(user_type)?);
         let (name, pin) = (call.input(name, name_len)?, call.pin(pin, pin_len)?);
-        out.set(call.module().restore_token(path, user, name, pin)?);
+        out.set(call.module().restore_token(path, user, name, pin, &mut |_, _, _| Ok(()))?);
         Ok(())
     }
 

@@ -356,7 +356,7 @@ impl Storage for Sqlite {
         self.commit(work)
     }
 
-    fn fill(&self, changes: &Changes) -> Result<()> {
+    fn fill(&self, changes: &Changes, step: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let connection = self.enter()?;
         let failed = |error| self.failed(error);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
@@ -365,15 +365,14 @@ impl Storage for Sqlite {
             fail!(DeviceError, "{}: only an empty store is filled", self.path.display());
         }
         let at = changes.upto.0 as i64;
-        let write = || -> rusqlite::Result<()> {
-            transaction.execute("UPDATE state SET revision = ?, horizon = ?", [at, at])?;
-            let mut put = transaction.prepare("INSERT INTO record VALUES (?, ?, ?)")?;
-            for row in &changes.records {
-                put.execute(params![row.key, row.revision.0 as i64, row.value])?;
-            }
-            Ok(())
-        };
-        write().and_then(|()| transaction.commit()).map_err(failed)
+        transaction.execute("UPDATE state SET revision = ?, horizon = ?", [at, at]).map_err(failed)?;
+        let mut put = transaction.prepare("INSERT INTO record VALUES (?, ?, ?)").map_err(failed)?;
+        for row in &changes.records {
+            put.execute(params![row.key, row.revision.0 as i64, row.value]).map_err(failed)?;
+            step()?;
+        }
+        drop(put);
+        transaction.commit().map_err(failed)
     }
 
     fn write_protected(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What a command has to say, for people and for programs.
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Duration;
@@ -226,6 +226,42 @@ impl<E: Fn(usize) -> Option<Value>> Long<'_, E> {
 /// Whether standard output is a terminal that wants them (https://no-color.org).
 pub fn colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A bar on standard error, if that is a terminal.
+pub fn progress(what: &'static str, count: usize) -> ProgressBar {
+    let bar = ProgressBar::new(count as u64);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_prefix(what)
+}
+
+/// A bar for work that tells how much it is when it has begun. It goes when this does.
+pub struct Told {
+    what: &'static str,
+    bar: ProgressBar,
+    known: bool,
+}
+
+impl Told {
+    pub fn new(what: &'static str) -> Told {
+        Told { what, bar: wait(what), known: false }
+    }
+
+    pub fn tell(&mut self, done: usize, total: usize) {
+        if !self.known {
+            self.bar.finish_and_clear();
+            (self.bar, self.known) = (progress(self.what, total), true);
+        }
+        self.bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// A sign of life on standard error, if that is a terminal, for work that does not tell how far it is.

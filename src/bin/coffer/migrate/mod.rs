@@ -7,11 +7,11 @@ pub mod proof;
 use crate::connection::{Connection, Target};
 use crate::context::Context;
 use crate::describe;
-use crate::output::{Long, Outcome};
+use crate::output::{Long, Outcome, progress};
 use crate::select::{self, Filter, reference};
 use carrier::{Carrier, Way};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
 pub use plan::approvals;
@@ -272,13 +272,4 @@ fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, js
         };
         (json!({ "there": done, "stay": failed }), text)
     })
-}
-
-/// A bar on standard error, if that is a terminal.
-pub fn progress(what: &'static str, count: usize) -> ProgressBar {
-    let bar = ProgressBar::new(count as u64);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta}") {
-        bar.set_style(style);
-    }
-    bar.with_prefix(what)
 }
