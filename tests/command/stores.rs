@@ -270,7 +270,14 @@ fn an_nss_database_comes_whole() {
         assert_eq!(counts(&report), [8, 0, 1], "{report}");
         let trust =
             report["objects"].as_array().expect("a list").iter().find(|object| object["outcome"] == "stays");
-        assert_eq!(trust.expect("one that stays")["kind"], "trust");
+        let trust = trust.expect("one that stays");
+        assert_eq!((&trust["kind"], &trust["label"]), (&json!("trust"), &json!("rsa cert")));
+        let why = trust["detail"].as_str().expect("a reason");
+        for said in
+            ["a token has no such objects", "a trusted CA for server-auth, ", "a trusted CA for email"]
+        {
+            assert!(why.contains(said), "{why}");
+        }
         let raw = |label: &str| {
             let (path, filter) = (place.file("raw"), format!("attr.label={label}"));
             place.done(&["export", "--filter", &filter, "--format", "raw", "--plain", "--path", &path]);

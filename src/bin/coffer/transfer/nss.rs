@@ -15,6 +15,21 @@ use zeroize::Zeroizing;
 
 /// NSS's class of objects that say whom it trusts.
 pub const TRUST: CK_OBJECT_CLASS = 0xce53_4353;
+/// What a certificate may be trusted for.
+const USES: &[(CK_ATTRIBUTE_TYPE, &str)] = &[
+    (0xce53_6358, "server-auth"),
+    (0xce53_6359, "client-auth"),
+    (0xce53_635a, "code-signing"),
+    (0xce53_635b, "email"),
+];
+/// How far it is, where it says anything.
+const TRUSTED: &[(CK_ULONG, &str)] = &[
+    (0xce53_4351, "trusted"),
+    (0xce53_4352, "a trusted CA"),
+    (0xce53_4353, "to be verified"),
+    (0xce53_435a, "distrusted"),
+    (0xce53_435b, "a CA"),
+];
 /// How NSS writes that an attribute is there and empty.
 const EMPTY: &[u8] = &[0xa5, 0x00, 0x5a];
 /// The attributes that are encrypted in a private or secret key.
@@ -54,13 +69,37 @@ pub fn open(
     if !nss_seal::open(&password, &check).is_ok_and(|opened| opened[..] == *b"password-check") {
         return Err("the password of the NSS database is wrong".into());
     }
-    let mut databases = Databases { keys, certificates, password, rows: Vec::new(), labels: HashMap::new() };
+    let mut databases = Databases {
+        keys,
+        certificates,
+        password,
+        rows: Vec::new(),
+        labels: HashMap::new(),
+        issued: HashMap::new(),
+    };
     for (table, name) in [(PRIVATE, "key4.db"), (PUBLIC, "cert9.db")] {
         let rows = databases.numbers(table).map_err(|error| failed(name, error))?;
         databases.rows.extend(rows.into_iter().map(|row| (table, row)));
     }
     databases.learn_labels().map_err(|error| failed("cert9.db", error))?;
     Ok(databases)
+}
+
+/// What names a certificate without regard to its holder.
+fn issued(stored: &Stored) -> Vec<u8> {
+    let [issuer, serial] = [CKA_ISSUER, CKA_SERIAL_NUMBER].map(|kind| stored.bytes(kind).unwrap_or_default());
+    [&(issuer.len() as u64).to_be_bytes(), issuer, serial].concat()
+}
+
+/// Why an object of [`TRUST`] stays, with what it says.
+pub fn trust(stored: &Stored) -> String {
+    let said = |(kind, what): &(CK_ATTRIBUTE_TYPE, &str)| {
+        let (_, how) = TRUSTED.iter().find(|(number, _)| Some(*number) == stored.number(*kind))?;
+        Some(format!("{how} for {what}"))
+    };
+    let said: Vec<_> = USES.iter().filter_map(said).collect();
+    let said = if said.is_empty() { "nothing of use".into() } else { said.join(", ") };
+    format!("whom NSS trusts is NSS's own, and a token has no such objects; this one says: {said}")
 }
 
 /// A database's table, and its name in the names of what authenticates its attributes.
@@ -93,6 +132,8 @@ pub struct Databases {
     rows: Vec<(Table, u32)>,
     /// The nicknames of certificates by their IDs: NSS names a certificate and leaves its keys without a label.
     labels: HashMap<Vec<u8>, Vec<u8>>,
+    /// The same by issuer and serial number, by which NSS says whom it trusts.
+    issued: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Source for Databases {
@@ -105,8 +146,14 @@ impl Source for Databases {
         let read = self.row(table, id).map_err(|error| format!("{} {id:#010x}: {error}", table.0));
         let mut stored = read.and_then(|read| read)?;
         let unnamed = stored.bytes(CKA_LABEL).is_none_or(<[u8]>::is_empty);
-        let label = stored.bytes(CKA_ID).and_then(|id| self.labels.get(id));
-        if let Some(label) = label.filter(|_| unnamed && stored.number(CKA_KEY_TYPE).is_some()) {
+        let label = match stored.number(CKA_CLASS) {
+            Some(TRUST) => self.issued.get(&issued(&stored)),
+            _ if stored.number(CKA_KEY_TYPE).is_some() => {
+                stored.bytes(CKA_ID).and_then(|id| self.labels.get(id))
+            }
+            _ => None,
+        };
+        if let Some(label) = label.filter(|_| unnamed) {
             put(&mut stored.attributes, Attr::bytes(CKA_LABEL, label));
         }
         Ok(stored)
@@ -131,12 +178,13 @@ impl Databases {
             // One that is damaged is told of when it is read for good.
             let Ok(stored) = self.row(*table, *id)? else { continue };
             let certificate = stored.number(CKA_CLASS) == Some(CKO_CERTIFICATE);
-            if let (true, Some(label), Some(id)) =
-                (certificate, stored.bytes(CKA_LABEL), stored.bytes(CKA_ID))
+            if let (true, Some(label)) = (certificate, stored.bytes(CKA_LABEL))
                 && !label.is_empty()
-                && !id.is_empty()
             {
-                self.labels.insert(id.to_vec(), label.to_vec());
+                self.issued.insert(issued(&stored), label.to_vec());
+                if let Some(id) = stored.bytes(CKA_ID).filter(|id| !id.is_empty()) {
+                    self.labels.insert(id.to_vec(), label.to_vec());
+                }
             }
         }
         Ok(())
@@ -164,7 +212,7 @@ impl Databases {
         Ok(wrong.map_or(Ok(Stored { origin, attributes }), Err))
     }
 
-    /// An attribute, if it is one of PKCS#11's own; or what is wrong with it.
+    /// An attribute, if it is one of PKCS#11's own or says whom NSS trusts; or what is wrong with it.
     fn attribute(
         &self,
         (table, name): Table,
@@ -202,7 +250,8 @@ impl Databases {
         };
         Ok(opened().map(|value| {
             let value = if value[..] == *EMPTY { &[] } else { &value[..] };
-            match attribute::kind(kind)? {
+            let trust = USES.iter().any(|(known, _)| *known == kind).then_some(Kind::Ulong);
+            match attribute::kind(kind).or(trust)? {
                 // NSS writes numbers of four bytes, the most significant first.
                 Kind::Ulong => Some(Attr::ulong(kind, u32::from_be_bytes(value.try_into().ok()?).into())),
                 _ => Some(Attr::bytes(kind, value)),

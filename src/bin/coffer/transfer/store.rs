@@ -72,7 +72,7 @@ impl Stored {
     fn template(&self, changes: &[Attr]) -> Result<Vec<Attr>, String> {
         let class = self.number(CKA_CLASS).ok_or("it has no class")?;
         if class == nss::TRUST {
-            return Err("whom NSS trusts is NSS's own; a token has no such objects".into());
+            return Err(nss::trust(self));
         }
         let of = self.number(if class == CKO_CERTIFICATE { CKA_CERTIFICATE_TYPE } else { CKA_KEY_TYPE });
         let schema = schema::lookup(class, of).ok_or("there are no such objects in Coffer")?;
@@ -117,7 +117,7 @@ pub enum Store {
     /// All keys and certificates of an NSS database, out of its files.
     ///
     /// DIR is the directory with cert9.db and key4.db. Keys without a label get the nickname of their certificate.
-    /// Whom NSS trusts does not come along. Otherwise as `import softhsm`.
+    /// Whom NSS trusts does not come along, and is listed. Otherwise as `import softhsm`.
     Nss(Whole),
 }
 
