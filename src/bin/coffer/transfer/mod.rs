@@ -9,6 +9,7 @@ mod nss;
 mod nss_seal;
 mod pkcs12;
 mod softhsm;
+mod softhsm_database;
 mod store;
 
 pub use export::Export;

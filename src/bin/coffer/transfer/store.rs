@@ -108,7 +108,7 @@ pub fn unpadded(mut plain: Zeroizing<Vec<u8>>, block: usize) -> Option<Zeroizing
 /// Whose files.
 #[derive(Subcommand)]
 pub enum Store {
-    /// All objects of a SoftHSM 2 token, out of its files.
+    /// All objects of a SoftHSM 2 token, out of its files or its database.
     ///
     /// DIR is the token's directory, or the one with all tokens. Everything in it is read before anything is stored: keys,
     /// certificates and data with their attributes. What is there already stays as it is, so an interrupted run can just
