@@ -211,6 +211,54 @@ fn two_tokens_with_two_passwords() {
     assert_eq!(answer(&run(&mut command)).0, 0);
 }
 
+/// An admin trusts a wrapping key by its public half; a user's own is sealed to the user, and that is said.
+#[test]
+fn an_admin_trusts_what_is_public() {
+    let place = Place::new("profile = \"cloudhsm\"\n");
+    let user = |arguments: &[&str]| {
+        let pin = "alice:alice-password";
+        answer(&run(place.coffer(arguments).env("COFFER_SO_PIN", SO_PIN).env("COFFER_PIN", pin)))
+    };
+    let admin = |arguments: &[&str]| by(&place, "admin", arguments);
+    assert_eq!(user(&["token", "init", "--label", "hsm"]).0, 0);
+    let pair = ["key", "generate-asymmetric-pair", "rsa", "--public-label", "p", "--private-label", "s"];
+    let uses = ["--public-attributes", "wrap=true", "--private-attributes", "unwrap=true"];
+    assert_eq!(user(&[&pair[..], &uses].concat()).0, 0);
+    let mark = |label: &str| {
+        let filter = format!("attr.label={label}");
+        ["key", "set-attribute", "--name", "trusted", "--value", "true", "--filter", &filter]
+            .map(String::from)
+    };
+    let marked = |who: &dyn Fn(&[&str]) -> (i32, Value), label| {
+        let arguments = mark(label);
+        who(&arguments.each_ref().map(String::as_str))
+    };
+    let sealed = "sealed whole to its owner";
+    refused(marked(&admin, "p"), &["An admin sees public keys only", sealed, "`key import pem`"]);
+    refused(marked(&user, "p"), &["the admin's to say", "CKR_ATTRIBUTE_READ_ONLY", sealed]);
+
+    let path = place.file("p.pem");
+    let file = ["key", "generate-file", "--filter", "attr.label=p", "--encoding", "pem", "--path", &path];
+    assert_eq!(user(&file).0, 0);
+    let import = ["key", "import", "pem", "--path", &path, "--label", "trusted", "--key-type-class"];
+    let made = admin(&[&import[..], &["rsa-public", "--attributes", "wrap=true"]].concat());
+    assert_eq!(made.1["data"]["key"]["attributes"]["private"], false, "{}", made.1);
+    let aes = ["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--label", "k"];
+    assert_eq!(user(&[&aes[..], &["--attributes", "wrap-with-trusted=true"]].concat()).0, 0);
+    let wrap = |with: &str| {
+        let with = format!("attr.label={with}");
+        let filters = ["--payload-filter", "attr.label=k", "--wrapping-filter", &with];
+        user(&[&["key", "wrap", "rsa-aes", "--hash-function", "sha256"][..], &filters].concat())
+    };
+    refused(wrap("trusted"), &["CKR_KEY_NOT_WRAPPABLE"]);
+    assert_eq!(marked(&admin, "trusted").0, 0);
+    refused(wrap("p"), &["CKR_KEY_NOT_WRAPPABLE"]);
+    let wrapped = wrap("trusted").1["data"]["wrapped_key_data"].clone();
+    let unwrap = ["key", "unwrap", "rsa-aes", "--hash-function", "sha256", "--filter", "attr.label=s"];
+    let new = ["--label", "back", "--key-type-class", "aes", "--data", wrapped.as_str().expect("base64")];
+    assert_eq!(user(&[&unwrap[..], &new].concat()).0, 0);
+}
+
 #[test]
 fn limited_write_mode() {
     let place = Place::with_token("one");

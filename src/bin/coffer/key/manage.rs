@@ -30,11 +30,14 @@ impl SetAttribute {
         let filter = self.selection.parse()?;
         let attr = names::attribute(&self.name)?.parse(&self.value)?;
         let connection = context.connect()?;
-        let key = select::one(connection, &filter, "key")?;
+        let trust = attr.kind == CKA_TRUSTED;
+        let key = select::one(connection, &filter, "key")
+            .map_err(|why| if trust { format!("{why} {TRUST}") } else { why })?;
         self.approval.show(connection)?;
         connection.session.set(key, &[attr]).map_err(|rv| {
             let (name, value) = (&self.name, &self.value);
             match rv.0 {
+                CKR_ATTRIBUTE_READ_ONLY if trust => format!("trusted is the admin's to say ({rv}). {TRUST}"),
                 CKR_ATTRIBUTE_READ_ONLY => {
                     format!(
                         "{name} of this key cannot become {value}: it is fixed, or goes one way only ({rv})"
@@ -48,6 +51,10 @@ impl SetAttribute {
         Ok(message("Attribute set successfully"))
     }
 }
+
+/// An admin that could write into what is sealed would hold the key to all of it.
+const TRUST: &str = "What is private is sealed whole to its owner, its attributes with its value, so an admin marks public \
+                     keys as trusted: `key import pem` with role admin brings in the public half of a wrapping key.";
 
 #[derive(Args)]
 pub struct Delete {
