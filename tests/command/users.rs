@@ -259,6 +259,43 @@ fn an_admin_trusts_what_is_public() {
     assert_eq!(user(&[&unwrap[..], &new].concat()).0, 0);
 }
 
+/// What is refused names whose the key is, what a password may be, and what to do next.
+#[test]
+fn reasons_are_those_that_apply() {
+    let place = Place::with_token("one");
+    make(&place, "one", "bob");
+    place.done(&[AES, &["k", "--share-crypto-users", "bob"]].concat());
+    place.done(&[AES, &["fixed", "--attributes", "modifiable=false", "destroyable=false"]].concat());
+    let set = |label: &'static str| {
+        let filter = ["--filter", label, "--name", "wrap", "--value", "true"];
+        [&["key", "set-attribute"][..], &filter].concat()
+    };
+    let theirs = ["the key is user's, who alone changes and deletes it", "CKR_ACTION_PROHIBITED"];
+    refused(by(&place, "bob", &["key", "delete", "--filter", "attr.label=k"]), &theirs);
+    refused(by(&place, "bob", &set("attr.label=k")), &theirs);
+    place.fails(&set("attr.label=fixed"), &["the key is not modifiable"]);
+    place.fails(&["key", "delete", "--filter", "attr.label=fixed"], &["the key is not destroyable"]);
+    let wrap = ["key", "wrap", "aes-zero-pad", "--payload-filter", "attr.label=k", "--wrapping-filter"];
+    let wrap = [&wrap[..], &["attr.label=k"]].concat();
+    place.fails(&wrap, &["its owner sets it by `key set-attribute --name wrap`"]);
+    place.done(&set("attr.label=k"));
+    refused(
+        by(&place, "bob", &wrap),
+        &["the payload is user's, who alone wraps it", "CKR_KEY_NOT_WRAPPABLE"],
+    );
+    let gcm = ["--tag-length-bits", "64"];
+    let gcm = [&["key", "wrap", "aes-gcm"][..], &wrap[3..], &gcm].concat();
+    place.fails(&gcm, &["no such hash, mask or tag length", "CKR_MECHANISM_PARAM_INVALID"]);
+    let create = |name: &str, password: &str| {
+        let user = ["user", "create", "--username", name, "--role", "crypto-user"];
+        let mut command = place.coffer(&user);
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", password);
+        answer(&run(&mut command))
+    };
+    refused(create("bob", "bob-password"), &["crypto-user \"bob\" is there already (CKR_FUNCTION_REJECTED)"]);
+    refused(create("carol", "x"), &["passwords of 4 to 255 bytes", "CKR_PIN_LEN_RANGE"]);
+}
+
 #[test]
 fn limited_write_mode() {
     let place = Place::with_token("one");

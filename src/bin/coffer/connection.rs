@@ -236,7 +236,10 @@ pub fn load(library: Option<&Path>, init_args: Option<&str>) -> Result<Module, S
             (Module::linked(list, interface), "coffer".into())
         }
         Some(path) => {
-            let module = Module::load(path).map_err(|why| format!("{}: {why}", path.display()))?;
+            // The linker's reason has the name already, as a rule.
+            let shown = path.display().to_string();
+            let named = |why: String| if why.starts_with(&shown) { why } else { format!("{shown}: {why}") };
+            let module = Module::load(path).map_err(named)?;
             (module, path.display().to_string())
         }
     };

@@ -8,6 +8,7 @@ use clap::Args;
 use coffer_pkcs11::kernel::{self, cpu};
 use coffer_pkcs11::log::Kind;
 use coffer_pkcs11::token::Config;
+use coffer_pkcs11::token::config::{Mode, Policy, Profile};
 use pkcs11_client::cryptoki_sys::*;
 use pkcs11_client::{Module, text};
 use serde_json::json;
@@ -54,8 +55,19 @@ impl Doctor {
                     say(
                         "configuration",
                         Ok(format!(
-                            "profile {:?}, policy {:?}, new tokens {:?}",
-                            config.profile, config.policy, config.mode
+                            "profile {}, policy {}, new tokens {}",
+                            match config.profile {
+                                Profile::Standard => "standard",
+                                Profile::CloudHsm => "cloudhsm",
+                            },
+                            match config.policy {
+                                Policy::Spec => "spec",
+                                Policy::Strict => "strict",
+                            },
+                            match config.mode {
+                                Mode::NonFips => "non-fips",
+                                Mode::Fips => "fips",
+                            }
                         )),
                     );
                     say("token directory", directory(&config.token_dir));

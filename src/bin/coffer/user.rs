@@ -238,6 +238,11 @@ pub fn bare(role: Role, name: &str) -> &str {
 /// [`refused`], where approvals may be what is missing.
 fn refused_by(connection: &Connection, rv: Rv, name: &str) -> String {
     let takes = connection.session.quorum_value(CK_COFFER_SERVICE_USER).is_ok_and(|value| value > 1);
+    let lengths = connection.module.token_info(connection.slot);
+    if let (CKR_PIN_LEN_RANGE, Ok(info)) = (rv.0, lengths) {
+        let (least, most) = (info.ulMinPinLen, info.ulMaxPinLen);
+        return format!("the token takes passwords of {least} to {most} bytes ({rv})");
+    }
     match quorum::wanted(rv) {
         Some(wanted) if takes => format!("{wanted}; or {}", refused(rv, name)),
         _ => refused(rv, name),
@@ -259,7 +264,6 @@ fn refused(rv: Rv, name: &str) -> String {
         CKR_ACTION_PROHIBITED => {
             format!("as many admins must stay, with keys registered, as must approve what admins do ({rv})")
         }
-        CKR_PIN_LEN_RANGE => format!("the token takes no password of that length ({rv})"),
         CKR_PIN_INVALID => format!("{name:?} cannot be a name: 1 to 31 letters, digits and _-.@ ({rv})"),
         CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),
         _ => format!("user {name:?}: {rv}"),
@@ -280,7 +284,12 @@ fn create(context: &mut Context, WithPassword { who, new, approval }: &WithPassw
     let connection = context.connect()?;
     approval.show(connection)?;
     let created = connection.session.create_user(who.role.kind(), &who.username, &password);
-    created.map_err(|rv| refused_by(connection, rv, &who.username))?;
+    created.map_err(|rv| match rv.0 {
+        CKR_FUNCTION_REJECTED if connection.has_user(who.role.kind(), bare(who.role, &who.username)) => {
+            format!("{} {:?} is there already ({rv})", who.role.name(), who.username)
+        }
+        _ => refused_by(connection, rv, &who.username),
+    })?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
 }
 

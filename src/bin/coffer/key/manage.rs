@@ -5,7 +5,7 @@ use crate::connection::{Connection, Role};
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::quorum::{self, Approval};
-use crate::{names, select};
+use crate::{describe, names, select};
 use clap::Args;
 use pkcs11_client::Rv;
 use pkcs11_client::cryptoki_sys::*;
@@ -43,7 +43,7 @@ impl SetAttribute {
                         "{name} of this key cannot become {value}: it is fixed, or goes one way only ({rv})"
                     )
                 }
-                CKR_ACTION_PROHIBITED => format!("the key is not modifiable ({rv})"),
+                CKR_ACTION_PROHIBITED => prohibited(connection, key, "modifiable", rv),
                 CKR_USER_NOT_LOGGED_IN => format!("the other role may do that: log in as admin ({rv})"),
                 _ => quorum::wanted(rv).unwrap_or_else(|| format!("{name}={value}: {rv}")),
             }
@@ -68,10 +68,18 @@ impl Delete {
         let connection = context.connect()?;
         let key = select::one(connection, &filter, "key")?;
         connection.session.destroy(key).map_err(|rv| match rv.0 {
-            CKR_ACTION_PROHIBITED => format!("the key is not destroyable ({rv})"),
+            CKR_ACTION_PROHIBITED => prohibited(connection, key, "destroyable", rv),
             _ => format!("C_DestroyObject: {rv}"),
         })?;
         Ok(message("Key deleted successfully"))
+    }
+}
+
+/// Why a key that is seen is not changed: it may be used only, or is for ever what it is.
+fn prohibited(connection: &Connection, key: CK_OBJECT_HANDLE, what: &str, rv: Rv) -> String {
+    match describe::owner(connection, key) {
+        owner if owner == connection.username() => format!("the key is not {what} ({rv})"),
+        owner => format!("the key is {owner}'s, who alone changes and deletes it ({rv})"),
     }
 }
 
