@@ -116,6 +116,7 @@ impl Connection {
                 .map_err(|_| format!("the role {role:?} is not admin or crypto-user"))?,
         };
         let what = if role == Role::Admin { "SO PIN" } else { "user PIN" };
+        let what = &format!("{what} of token {:?}", connection.label);
         let pin = match pin_variable() {
             _ if own.is_some_and(|own| env::var_os(own).is_some()) => {
                 pin::obtain(what, None, own.unwrap_or_default(), false)?

@@ -192,7 +192,10 @@ impl Approved {
 
 /// A password cannot be carried over: neither token knows it. So the new one is asked for.
 fn replicate(context: &mut Context, who: &Named, from: &str, to: &str, new: &NewPassword) -> Outcome {
-    let (from, to) = context.pair(from, to)?;
+    context.with_pair(from, to, |from, to| replicate_to(from, to, who, new))
+}
+
+fn replicate_to(from: &Connection, to: Connection, who: &Named, new: &NewPassword) -> Outcome {
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     if !from.has_user(kind, name) {
         return Err(format!("token {:?} has no {} {:?}", from.label, who.role.name(), who.username));

@@ -5,7 +5,8 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::quorum::Approval;
-use crate::{describe, migrate, select};
+use crate::select::{self, Filter};
+use crate::{describe, migrate};
 use clap::Args;
 use pkcs11_client::CofferUser;
 use pkcs11_client::cryptoki_sys::*;
@@ -30,17 +31,21 @@ pub struct Replicate {
 impl Replicate {
     pub fn run(self, context: &mut Context) -> Outcome {
         let filter = self.selection.parse()?;
-        let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
-        let key = select::one(&from, &filter, "key")?;
-        let owner = describe::owner(&from, key);
+        let (from, to) = (&self.source_cluster_id, &self.destination_cluster_id);
+        context.with_pair(from, to, |from, to| self.copy(from, &to, &filter))
+    }
+
+    fn copy(&self, from: &Connection, to: &Connection, filter: &Filter) -> Outcome {
+        let key = select::one(from, filter, "key")?;
+        let owner = describe::owner(from, key);
         if to.username() != owner {
             return Err(format!(
                 "the key is {owner}'s: {owner} is to log in to both tokens, and so own it in both; \
                  `user replicate` makes a user there"
             ));
         }
-        let (friends, strangers) = friends(&from, key, &to);
-        let (need, able) = (migrate::approvals(&from, key), 1 + friends.len());
+        let (friends, strangers) = friends(from, key, to);
+        let (need, able) = (migrate::approvals(from, key), 1 + friends.len());
         if need > 1 && able < need as usize {
             return Err(format!(
                 "the key takes the approval of {need} of its users, and {:?} knows {able}; \
@@ -48,15 +53,15 @@ impl Replicate {
                 to.label
             ));
         }
-        self.approval.show(&from)?;
-        let mut copy = migrate::replicate(&from, &to, key, false)?;
-        let mut shared = share(&to, copy.key, &friends);
+        self.approval.show(from)?;
+        let mut copy = migrate::replicate(from, to, key, false)?;
+        let mut shared = share(to, copy.key, &friends);
         // Only who has just made a key that takes approvals shares it without them. A copy that lacks its users after
         // a run that was killed is therefore of use to nobody.
         if copy.was_there && need > 1 && shared.is_err() {
             let useless = copy.key;
-            copy = migrate::replicate(&from, &to, key, true)?;
-            shared = share(&to, copy.key, &friends);
+            copy = migrate::replicate(from, to, key, true)?;
+            shared = share(to, copy.key, &friends);
             to.session.destroy(useless).map_err(|rv| format!("a copy that is not shared stays: {rv}"))?;
         }
         shared.map_err(|why| format!("the key is in {:?}, but not shared there: {why}", to.label))?;
@@ -67,7 +72,7 @@ impl Replicate {
         if !strangers.is_empty() {
             json["not-shared-with"] = json!(strangers);
         }
-        json["key"] = describe::full(&to, copy.key)?;
+        json["key"] = describe::full(to, copy.key)?;
         Ok(Report::of(json))
     }
 }
