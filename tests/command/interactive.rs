@@ -200,7 +200,15 @@ fn a_person_at_the_prompt() {
     tmux.until("coffer > logout");
     tmux.key("C-c");
     tmux.until("coffer > logout\ncoffer >");
-    tmux.text("quit");
+    // Words that an option takes are completed; Control-C at a password ends the session, and its lines are kept.
+    tmux.text("login --username user --role cry");
+    tmux.key("Tab");
+    tmux.until("--role crypto-user");
+    tmux.text(" --cluster-id one");
     tmux.key("Enter");
-    tmux.until("ended with 0");
+    tmux.until("password of user:");
+    tmux.key("C-c");
+    tmux.until("ended with 130");
+    let history = fs::read_to_string(place.path().join(".local/state/coffer/history")).expect("a history");
+    assert!(history.ends_with("--cluster-id one\n"), "{history}");
 }

@@ -16,6 +16,16 @@ pub enum Way {
     AesKwp,
 }
 
+impl Way {
+    /// As `--method` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::RsaAes => "rsa-aes",
+            Way::AesKwp => "aes-kwp",
+        }
+    }
+}
+
 /// Bits of the RSA pair that lives for one migration.
 const RSA_BITS: CK_ULONG = 3072;
 const SHA256: (CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE) = (CKM_SHA256, CKG_MGF1_SHA256);
@@ -46,7 +56,7 @@ impl Carrier {
         for way in ways {
             match Carrier::by(*way, from, to) {
                 Ok(carrier) => return Ok(carrier),
-                Err(why) => reasons.push(format!("{way:?}: {why}")),
+                Err(why) => reasons.push(format!("{}: {why}", way.name())),
             }
         }
         Err(format!("the two tokens share no way of wrapping: {}", reasons.join("; ")))

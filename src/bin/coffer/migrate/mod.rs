@@ -257,11 +257,7 @@ fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, js
             "kind": item.kind(), "outcome": outcome, "detail": detail,
         }))
     };
-    let way = way.map(|way| match way {
-        Way::RsaAes => "rsa-aes",
-        Way::AesKwp => "aes-kwp",
-    });
-    let before = json!({ "dry-run": dry_run, "method": way });
+    let before = json!({ "dry-run": dry_run, "method": way.map(Way::name) });
     let failed = items.iter().filter(|item| matches!(item.verdict, Verdict::Cannot(_))).count();
     let long = Long { json, before, list: "keys", count: items.len(), entry };
     long.table(COLUMNS, |count| {
