@@ -13,6 +13,7 @@ use crate::kernel::fork::Uncut;
 use crate::kernel::shared::{SharedCounter, writable};
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -559,7 +560,10 @@ pub(super) fn system(path: &Path, error: std::io::Error) -> Error {
 }
 
 fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
+    // Room for the index of the write-ahead log is asked for in a way of its own.
+    let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE);
     let rv = match error.sqlite_error_code() {
+        _ if no_room => return Rv::DeviceMemory.because(format!("{}: the disk is full", path.display())),
         Some(ErrorCode::DiskFull) => Rv::DeviceMemory,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Rv::FunctionFailed,
         Some(ErrorCode::ReadOnly) => Rv::TokenWriteProtected,

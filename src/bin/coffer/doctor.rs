@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::output::{Outcome, Report, table};
 use crate::token::operator;
 use clap::Args;
+use coffer_pkcs11::error::Rv;
 use coffer_pkcs11::kernel::{self, cpu};
 use coffer_pkcs11::log::Kind;
 use coffer_pkcs11::token::Config;
@@ -248,6 +249,9 @@ fn stores(context: &Context) -> Vec<(&'static str, Result<String, String>)> {
             continue;
         }
         let outcome = match module.token_details(slot) {
+            Err(error) if error.rv() == Rv::DeviceMemory => {
+                Err(format!("slot {slot}: {error}; it needs room"))
+            }
             Err(error) => Err(format!("slot {slot}: {error}; `coffer token restore` brings a backup back")),
             Ok(details) if details.damaged.is_empty() => {
                 let bytes = std::fs::metadata(&details.path).map_or(0, |meta| meta.len());

@@ -1,9 +1,10 @@
 //! `coffer import`: keys and certificates from files.
 
 use super::material::{self, Material, Named};
-use super::store::Store;
+use super::store::{self, Store};
+use crate::connection::Connection;
 use crate::context::Context;
-use crate::key::{Shared, generate};
+use crate::key::{Shared, generate, manage};
 use crate::output::{Long, Outcome, Report};
 use crate::select::{put, put_default};
 use crate::{describe, files, names, pin, public};
@@ -14,8 +15,59 @@ use pkcs11_client::cryptoki_sys::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
+/// What of a file the token has, in the file's order.
+struct Stored<'a> {
+    connection: &'a Connection,
+    objects: Vec<Object>,
+}
+
+struct Object {
+    handle: CK_OBJECT_HANDLE,
+    class: CK_OBJECT_CLASS,
+    was_there: bool,
+}
+
+impl Stored<'_> {
+    /// Makes an object, unless the token has it.
+    fn put(&mut self, template: &[Attr], session: bool) -> Result<(), String> {
+        let there = if session { None } else { store::present(self.connection, template) };
+        let handle = match there {
+            Some(handle) => handle,
+            None => self.connection.session.create_object(template).map_err(generate::refused)?,
+        };
+        let class =
+            describe::number(self.connection, handle, CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
+        self.objects.push(Object { handle, class, was_there: there.is_some() });
+        Ok(())
+    }
+
+    /// The private and secret keys that were there, or those that were not.
+    fn secrets(&self, there: bool) -> Vec<CK_OBJECT_HANDLE> {
+        let secret = |object: &&Object| {
+            object.was_there == there && [CKO_PRIVATE_KEY, CKO_SECRET_KEY].contains(&object.class)
+        };
+        self.objects.iter().filter(secret).map(|object| object.handle).collect()
+    }
+
+    /// All of the file or nothing: takes away what is new, and says what came of it.
+    fn undo(self, why: &str) -> String {
+        let stays = |object: &&Object| match self.connection.session.destroy(object.handle) {
+            Err(rv) => rv != CKR_OBJECT_HANDLE_INVALID,
+            Ok(()) => false,
+        };
+        match self.objects.iter().filter(|object| !object.was_there).filter(stays).count() {
+            0 => format!("nothing was imported: {why}"),
+            left => format!(
+                "{why}; {left} objects stay in the token, for they cannot be removed. What is there is not doubled, so \
+                 the import can be repeated"
+            ),
+        }
+    }
+}
+
 /// Stores what a file holds: PEM or DER of PKCS#8 (encrypted or not), PKCS#1, SEC 1, SubjectPublicKeyInfo and X.509; PKCS#12;
-/// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one.
+/// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one. What the token has already under
+/// the same label and ID is not doubled.
 #[derive(Args)]
 #[command(subcommand_negates_reqs = true)]
 pub struct Import {
@@ -60,29 +112,33 @@ impl Import {
         }
         let json = context.json;
         let connection = context.connect()?;
-        let mut made = Vec::new();
-        for one in found {
-            for template in self.templates(&path, &one)? {
-                match connection.session.create_object(&template) {
-                    Ok(key) => made.push(key),
-                    Err(rv) => {
-                        // All of the file or nothing.
-                        for key in made {
-                            let _ = connection.session.destroy(key);
-                        }
-                        return Err(format!("nothing was imported: {}", generate::refused(rv)));
-                    }
-                }
+        let mut stored = Stored { connection, objects: Vec::new() };
+        let all = found.iter().try_for_each(|one| {
+            self.templates(&path, one)?
+                .iter()
+                .try_for_each(|template| stored.put(template, self.shared.session))
+        });
+        let all = all.and_then(|()| {
+            // What is there may have come from a run that ended before it was shared.
+            for key in stored.secrets(true) {
+                let mut names = self.shared.share_crypto_users.iter();
+                names.try_for_each(|name| manage::change(connection, key, name, true))?;
             }
+            self.shared.share(connection, &stored.secrets(false))
+        });
+        if let Err(why) = all {
+            return Err(stored.undo(&why));
         }
-        let all = made.len();
-        made.retain(|key| describe::number(connection, *key, CKA_CLASS) != Some(CKO_CERTIFICATE));
-        let certificates = all - made.len();
-        let entry = |at: usize| describe::full(connection, made[at]).ok();
-        let long = Long { json, before: json!({}), list: "keys", count: made.len(), entry };
-        long.lines(|_| {
-            let end = json!({ "certificates": certificates, "message": "Successfully imported" });
-            let text = format!("{}{}", if made.is_empty() { "" } else { "\n" }, Report::of(end.clone()).text);
+        let mut objects = stored.objects;
+        let there = objects.iter().filter(|object| object.was_there).count();
+        let certificates = objects.iter().filter(|object| object.class == CKO_CERTIFICATE).count();
+        objects.retain(|object| object.class != CKO_CERTIFICATE);
+        let entry = |at: usize| describe::full(connection, objects[at].handle).ok();
+        let long = Long { json, before: json!({}), list: "keys", count: objects.len(), entry };
+        long.lines(|count| {
+            let end =
+                json!({ "certificates": certificates, "there": there, "message": "Successfully imported" });
+            let text = format!("{}{}", if count == 0 { "" } else { "\n" }, Report::of(end.clone()).text);
             (end, text)
         })
     }
@@ -142,6 +198,7 @@ impl Import {
         let (key_type, parts) = material::private_parts(pkcs8)?;
         let info = parts.bytes(CKA_PUBLIC_KEY_INFO).unwrap_or_default();
         let mut template = self.template(label, &self.attributes, CKO_PRIVATE_KEY)?;
+        template.extend(self.shared.approvals()?);
         generate::put_default_uses(&mut template, CKO_PRIVATE_KEY, key_type);
         template.push(Attr::key_type(key_type));
         template.extend(material::private_template(&parts));
@@ -176,6 +233,7 @@ impl Import {
             return Err("a secret key; say what it is by --key-type-class aes, 3des or generic-secret".into());
         };
         let mut template = self.template(label, &self.attributes, CKO_SECRET_KEY)?;
+        template.extend(self.shared.approvals()?);
         generate::put_default_uses(&mut template, CKO_SECRET_KEY, key_type);
         template.extend([Attr::key_type(key_type), Attr::bytes(CKA_VALUE, value)]);
         if let Some(id) = &self.id {

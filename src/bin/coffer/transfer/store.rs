@@ -276,7 +276,8 @@ fn judge_one(
         Err(rv) => refused(connection, template, rv),
         Ok(trial) => {
             see(&trial);
-            there(connection, &template, trial.key).map_or(Verdict::Comes, Verdict::There)
+            let there = there(connection, &template, trial.key);
+            there.map_or(Verdict::Comes, |(_, proof)| Verdict::There(proof))
         }
     }
 }
@@ -331,14 +332,34 @@ impl Pairs {
 }
 
 /// The token's object that is the same as the trial one, by label and ID and by comparing the two.
-fn there(connection: &Connection, template: &[Attr], trial: CK_OBJECT_HANDLE) -> Option<Proof> {
+fn there(
+    connection: &Connection,
+    template: &[Attr],
+    trial: CK_OBJECT_HANDLE,
+) -> Option<(CK_OBJECT_HANDLE, Proof)> {
+    let others = connection.session.find(&telling(template)).ok()?;
+    let proofs =
+        others.iter().map(|other| (*other, proof::compare((connection, trial), (connection, *other))));
+    proofs.into_iter().find(|(_, proof)| matches!(proof, Proof::Used(_) | Proof::Equal(_)))
+}
+
+/// The token's object that is what the template makes.
+pub fn present(connection: &Connection, template: &[Attr]) -> Option<CK_OBJECT_HANDLE> {
+    if connection.session.find(&telling(template)).ok()?.is_empty() {
+        return None;
+    }
+    let template: Vec<_> = template.iter().filter(|attr| attr.kind != CKA_TOKEN).cloned().collect();
+    let trial = Trial::new(connection, &template).ok()?;
+    there(connection, &template, trial.key).map(|(key, _)| key)
+}
+
+/// What finds it by class, type, label and ID.
+fn telling(template: &[Attr]) -> Vec<Attr> {
     const TELLING: &[CK_ATTRIBUTE_TYPE] = &[CKA_CLASS, CKA_KEY_TYPE, CKA_LABEL, CKA_ID];
     let mut wanted: Vec<Attr> =
         template.iter().filter(|attr| TELLING.contains(&attr.kind)).cloned().collect();
     wanted.push(Attr::bool(CKA_TOKEN, true));
-    let others = connection.session.find(&wanted).ok()?;
-    let proofs = others.iter().map(|other| proof::compare((connection, trial), (connection, *other)));
-    proofs.into_iter().find(|proof| matches!(proof, Proof::Used(_) | Proof::Equal(_)))
+    wanted
 }
 
 /// Stores all that can come, or nothing.
@@ -361,7 +382,7 @@ fn bring(
                     return Err(match left {
                         0 => format!("nothing was imported: {origin} ({kind}): {why}"),
                         left => format!(
-                            "{origin} ({kind}): {why}; {left} objects stay in the token, for they may not be destroyed"
+                            "{origin} ({kind}): {why}; {left} objects stay in the token, for they cannot be removed"
                         ),
                     });
                 }
