@@ -111,6 +111,8 @@ impl<'a> Widths<'a> {
 pub struct Long<'a, E> {
     /// As JSON, or for people.
     pub json: bool,
+    /// It tells of something that went wrong.
+    pub failed: bool,
     /// An object: what stands in front of the list.
     pub before: Value,
     /// The list's name.
@@ -205,7 +207,7 @@ impl<E: Fn(usize) -> Option<Value>> Long<'_, E> {
                 .map(|(name, value)| format!("    {}: {}", json!(name), within(value, 4)))
                 .collect::<Vec<_>>()
         };
-        out.write_all(b"{\n  \"error_code\": 0,\n  \"data\": {\n")?;
+        write!(out, "{{\n  \"error_code\": {},\n  \"data\": {{\n", i32::from(self.failed))?;
         for member in members(&self.before) {
             writeln!(out, "{member},")?;
         }

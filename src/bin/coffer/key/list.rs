@@ -47,7 +47,8 @@ impl List {
         // A key that another process destroyed meanwhile is none.
         let entry = |at: usize| describe(connection, shown[at]).ok();
         let entry = |at| entry(at).map(|key| if json || self.verbose { key } else { row(&key) });
-        let long = Long { json, before: json!({}), list: "matched_keys", count: shown.len(), entry };
+        let long =
+            Long { json, failed: false, before: json!({}), list: "matched_keys", count: shown.len(), entry };
         let total = keys.len();
         let end = |returned: usize| {
             let mut json = json!({ "total_key_count": total, "returned_key_count": returned });

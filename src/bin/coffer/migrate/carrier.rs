@@ -1,6 +1,6 @@
 //! How a key travels from one token to the other without ever being readable in between.
 
-use super::proof;
+use super::{plan, proof};
 use crate::connection::Connection;
 use crate::key::wrap::{Method, wrap};
 use clap::ValueEnum;
@@ -120,7 +120,7 @@ impl Carrier {
             }
             (unwrapped, _) => unwrapped,
         };
-        unwrapped.map_err(|rv| format!("unwrapping: {rv}"))
+        unwrapped.map_err(|rv| plan::refused("unwrapping", rv))
     }
 }
 

@@ -112,6 +112,7 @@ impl Migrate {
                 work.carrier.map(|carrier| carrier.way)
             }
         };
+        context.found_wrong = items.iter().any(|item| matches!(item.verdict, Verdict::Failed(_)));
         report(&from, &items, way, self.dry_run, context.json)
     }
 }
@@ -163,7 +164,7 @@ impl Work<'_> {
             if let Some(outcome) = moved {
                 item.verdict = match outcome.and_then(|key| Ok((prove(from, to, item.key, key)?, key))) {
                     Ok((proof, key)) => Verdict::There(proof, key),
-                    Err(why) => Verdict::Cannot(why.into()),
+                    Err(why) => Verdict::Failed(why),
                 };
             }
             self.bar.inc(1);
@@ -178,7 +179,7 @@ fn copy(
     item: &Item,
     changes: &[Attr],
 ) -> Result<CK_OBJECT_HANDLE, String> {
-    let refused = |rv| format!("C_CreateObject: {rv}");
+    let refused = |rv| plan::refused("C_CreateObject", rv);
     if let Some(template) = plan::as_it_is(from, item) {
         return to.session.create_object(&template).map_err(refused);
     }
@@ -224,6 +225,7 @@ pub fn replicate(
     let item = if anew { Item::absent(from, key) } else { Item::new(from, to, key) };
     let new = match &item.verdict {
         Verdict::Cannot(why) => return Err(why.to_string()),
+        Verdict::Failed(why) => return Err(why.clone()),
         Verdict::There(_, key) => return Ok(Copied { key: *key, was_there: true }),
         Verdict::Copy => copy(from, to, &item, &[])?,
         Verdict::Wrap => {
@@ -250,6 +252,7 @@ fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, js
             Verdict::Wrap => ("movable", "wrapped".into()),
             Verdict::Copy => ("movable", "copied".into()),
             Verdict::There(proof, _) => ("there", proof.sentence().into()),
+            Verdict::Failed(why) => ("failed", why.as_str().into()),
             Verdict::Cannot(why) => ("stays", why.clone()),
         };
         Some(json!({
@@ -258,14 +261,19 @@ fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, js
         }))
     };
     let before = json!({ "dry-run": dry_run, "method": way.map(Way::name) });
-    let failed = items.iter().filter(|item| matches!(item.verdict, Verdict::Cannot(_))).count();
-    let long = Long { json, before, list: "keys", count: items.len(), entry };
+    let count = |is: fn(&Verdict) -> bool| items.iter().filter(|item| is(&item.verdict)).count();
+    let stay = count(|verdict| matches!(verdict, Verdict::Cannot(_)));
+    let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let long = Long { json, failed: failed > 0, before, list: "keys", count: items.len(), entry };
     long.table(COLUMNS, |count| {
-        let done = count - failed;
-        let text = match dry_run {
-            true => format!("{done} of {count} keys can move or are there; {failed} stay\n"),
-            false => format!("{done} of {count} keys are there; {failed} stay\n"),
+        let done = count - stay - failed;
+        let mut text = match dry_run {
+            true => format!("{done} of {count} keys can move or are there; {stay} stay\n"),
+            false => format!("{done} of {count} keys are there; {stay} stay\n"),
         };
-        (json!({ "there": done, "stay": failed }), text)
+        if failed > 0 {
+            text += &format!("{failed} did not come; a run once the cause is mended goes on with them\n");
+        }
+        (json!({ "there": done, "stay": stay, "failed": failed }), text)
     })
 }

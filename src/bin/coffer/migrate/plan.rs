@@ -5,8 +5,8 @@ use crate::connection::Connection;
 use crate::select::put;
 use crate::{describe, names, public};
 use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
-use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{Attr, Rv};
 use std::borrow::Cow;
 
 /// What is to be done about one key.
@@ -18,6 +18,8 @@ pub enum Verdict {
     Copy,
     /// The other token has it, as this object; so a migration that was interrupted goes on where it stopped.
     There(Proof, CK_OBJECT_HANDLE),
+    /// Was to come and did not, for this reason.
+    Failed(String),
     /// Stays, for this reason.
     Cannot(Cow<'static, str>),
 }
@@ -116,6 +118,15 @@ fn there(from: &Connection, to: &Connection, item: &Item) -> Option<Verdict> {
         }
     }
     None
+}
+
+/// Why the other token did not take a key.
+pub fn refused(what: &str, rv: Rv) -> String {
+    match rv.0 {
+        CKR_DEVICE_MEMORY => format!("the disk is full ({rv})"),
+        CKR_TOKEN_WRITE_PROTECTED => format!("the token is write protected ({rv})"),
+        _ => format!("{what}: {rv}"),
+    }
 }
 
 /// Attributes that go along as they are.

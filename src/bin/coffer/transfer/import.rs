@@ -5,7 +5,7 @@ use super::store::{self, Store};
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::key::{Shared, generate, manage};
-use crate::output::{Long, Outcome, Report};
+use crate::output::{Long, Outcome, Report, progress};
 use crate::select::{put, put_default};
 use crate::{describe, files, names, pin, public};
 use clap::Args;
@@ -113,11 +113,14 @@ impl Import {
         let json = context.json;
         let connection = context.connect()?;
         let mut stored = Stored { connection, objects: Vec::new() };
+        let bar = progress("importing", found.len());
         let all = found.iter().try_for_each(|one| {
+            bar.inc(1);
             self.templates(&path, one)?
                 .iter()
                 .try_for_each(|template| stored.put(template, self.shared.session))
         });
+        bar.finish_and_clear();
         let all = all.and_then(|()| {
             // What is there may have come from a run that ended before it was shared.
             for key in stored.secrets(true) {
@@ -134,7 +137,7 @@ impl Import {
         let certificates = objects.iter().filter(|object| object.class == CKO_CERTIFICATE).count();
         objects.retain(|object| object.class != CKO_CERTIFICATE);
         let entry = |at: usize| describe::full(connection, objects[at].handle).ok();
-        let long = Long { json, before: json!({}), list: "keys", count: objects.len(), entry };
+        let long = Long { json, failed: false, before: json!({}), list: "keys", count: objects.len(), entry };
         long.lines(|count| {
             let end =
                 json!({ "certificates": certificates, "there": there, "message": "Successfully imported" });

@@ -7,6 +7,7 @@ mod jwk;
 mod material;
 mod nss;
 mod nss_seal;
+mod pairs;
 mod pkcs12;
 mod softhsm;
 mod softhsm_database;

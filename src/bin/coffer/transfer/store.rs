@@ -1,5 +1,6 @@
 //! `coffer import softhsm|nss`: everything that another token's files hold, without its module, given its PIN.
 
+use super::pairs::Pairs;
 use super::{nss, softhsm};
 use crate::connection::Connection;
 use crate::context::Context;
@@ -9,12 +10,10 @@ use crate::output::{Long, Outcome, progress};
 use crate::select::{self, put};
 use crate::{names, pin};
 use clap::{Args, Subcommand};
-use coffer_pkcs11::crypto::{Hash, digest};
 use coffer_pkcs11::object::schema;
 use pkcs11_client::cryptoki_sys::*;
 use pkcs11_client::{Attr, Rv, Value};
 use serde_json::json;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -221,9 +220,9 @@ impl Whole {
 }
 
 /// A session object that shows what the token makes of a template. Nothing stays of it.
-struct Trial<'a> {
-    connection: &'a Connection,
-    key: CK_OBJECT_HANDLE,
+pub struct Trial<'a> {
+    pub connection: &'a Connection,
+    pub key: CK_OBJECT_HANDLE,
 }
 
 impl<'a> Trial<'a> {
@@ -290,45 +289,6 @@ fn refused(connection: &Connection, mut template: Vec<Attr>, rv: Rv) -> Verdict 
         return Verdict::Damaged("its value does not fit its check value".into());
     }
     Verdict::Cannot(generate::refused(rv))
-}
-
-/// Which private keys belong to the public ones of their ID and type, or to one of them; SoftHSM's files would not tell
-/// if a bit of one had turned.
-#[derive(Default)]
-struct Pairs {
-    publics: HashMap<Name, Vec<Fingerprint>>,
-    privates: Vec<(usize, Name, Fingerprint)>,
-}
-
-/// CKA_ID and CKA_KEY_TYPE.
-type Name = (Vec<u8>, Option<CK_KEY_TYPE>);
-/// SHA-256 of CKA_PUBLIC_KEY_INFO.
-type Fingerprint = Vec<u8>;
-
-impl Pairs {
-    fn add(&mut self, at: usize, stored: &Stored, trial: &Trial<'_>) {
-        let class = stored.number(CKA_CLASS);
-        let id = stored.bytes(CKA_ID).filter(|id| !id.is_empty());
-        let (Some(CKO_PUBLIC_KEY | CKO_PRIVATE_KEY), Some(id)) = (class, id) else { return };
-        let info = trial.connection.session.attribute(trial.key, CKA_PUBLIC_KEY_INFO).unwrap_or_default();
-        if info.is_empty() {
-            return;
-        }
-        let name = (id.to_vec(), stored.number(CKA_KEY_TYPE));
-        let fingerprint = digest::digest(Hash::Sha256, &info).to_vec();
-        match class {
-            Some(CKO_PUBLIC_KEY) => self.publics.entry(name).or_default().push(fingerprint),
-            _ => self.privates.push((at, name, fingerprint)),
-        }
-    }
-
-    /// The private keys that belong to none of the public ones that have their name.
-    fn strangers(&self) -> impl Iterator<Item = usize> {
-        let stranger = |(at, name, fingerprint): &(usize, Name, Fingerprint)| {
-            self.publics.get(name).is_some_and(|publics| !publics.contains(fingerprint)).then_some(*at)
-        };
-        self.privates.iter().filter_map(stranger)
-    }
 }
 
 /// The token's object that is the same as the trial one, by label and ID and by comparing the two.
@@ -439,8 +399,14 @@ fn report(items: &[Item], dry_run: bool, json: bool) -> Outcome {
     let mut counts = [0usize; 3];
     items.iter().for_each(|item| counts[told(item).0] += 1);
     let [come, there, stay] = counts;
-    let long =
-        Long { json, before: json!({ "dry-run": dry_run }), list: "objects", count: items.len(), entry };
+    let long = Long {
+        json,
+        failed: false,
+        before: json!({ "dry-run": dry_run }),
+        list: "objects",
+        count: items.len(),
+        entry,
+    };
     long.table(COLUMNS, |_| {
         let text = match dry_run {
             true => format!("{come} objects can come, {there} are there; {stay} stay\n"),
