@@ -53,7 +53,7 @@ test-long: setup-clients
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --lib --profile long
 	sh scripts/valgrind.sh
 	sh scripts/asan.sh
-	sh scripts/constant-time.sh
+	sh scripts/constant_time.sh
 
 # For aarch64, cross-built and run by qemu; COFFER_LONG=1 takes every vector.
 test-aarch64:

@@ -208,6 +208,28 @@ typedef struct CK_COFFER_FUNCTION_LIST {
   /* Of the services USER and QUORUM: 1 (none) to 8, by an SO. */
   CK_RV (*SetQuorumValue)(CK_SESSION_HANDLE hSession, CK_ULONG ulService, CK_ULONG ulValue);
   CK_RV (*GetQuorumValue)(CK_SESSION_HANDLE hSession, CK_ULONG ulService, CK_ULONG_PTR pulValue);
+
+  /* Escrow, for the day every PIN is lost. The same as BackupToken, by an SO: the file opens with the escrow key too
+   * whose public half, the 1568 bytes of an ML-KEM-1024 key, is given. Without one (NULL) whoever is logged in may. In
+   * these two fNotify is told how far it is; it may be NULL. */
+  CK_RV (*BackupTokenForEscrow)(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPath, CK_ULONG ulPathLen,
+                                CK_BYTE_PTR pEscrowKey, CK_ULONG ulEscrowKeyLen, CK_COFFER_NOTIFY fNotify,
+                                CK_VOID_PTR pContext);
+  /* The same as RestoreToken by the escrow key with this seed, the 64 bytes of CKA_SEED. The founding SO gets the new
+   * PIN, and by SetUserPIN gives the users theirs. CKR_ARGUMENTS_BAD: the backup was not made for this key. */
+  CK_RV (*RestoreTokenByEscrow)(CK_UTF8CHAR_PTR pPath, CK_ULONG ulPathLen, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen,
+                                CK_UTF8CHAR_PTR pSoPin, CK_ULONG ulSoPinLen, CK_COFFER_NOTIFY fNotify,
+                                CK_VOID_PTR pContext, CK_SLOT_ID_PTR pSlotID);
+
+  /* What is wrong with a token that refuses every login because its records are not those that were written, or that
+   * has damaged objects: each fault is told to fNotify, which may be NULL. ulOpened counts the objects that are sound.
+   * With bAccept the records that are there are the token from then on, without the damaged objects: whoever altered
+   * it gets away with it, and nothing that is missing comes back. A backup brings everything back. */
+  CK_RV (*RepairToken)(CK_SLOT_ID slotID, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen,
+                       CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen, CK_BBOOL bAccept, CK_COFFER_NOTIFY fNotify,
+                       CK_VOID_PTR pContext, CK_COFFER_VERDICT_PTR pVerdict);
+  /* Gives an SO or a user all tries back, without a PIN: for a locked SO, whom nobody else can help. The PIN stays. */
+  CK_RV (*ForgiveUser)(CK_SLOT_ID slotID, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen);
 } CK_COFFER_FUNCTION_LIST;
 typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 

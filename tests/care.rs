@@ -198,3 +198,82 @@ fn verification_checks_every_kind_of_key_and_names_what_is_wrong() {
     let (.., faults) = coffer.verify(usize::MAX).expect("VerifyToken");
     assert!(!faults.is_empty());
 }
+
+/// An escrow key, here one of the token's own, opens a backup when every PIN is lost.
+#[test]
+fn an_escrow_key_opens_a_backup() {
+    let _alone = alone();
+    let token = TestToken::new();
+    let (session, coffer) = (&token.session, Coffer::new(&token.session));
+    let template =
+        [Attr::ulong(CKA_PARAMETER_SET, CKP_ML_KEM_1024 as CK_ULONG), Attr::bool(CKA_TOKEN, false)];
+    let private =
+        [Attr::bool(CKA_TOKEN, false), Attr::bool(CKA_SENSITIVE, false), Attr::bool(CKA_EXTRACTABLE, true)];
+    let generate = Mechanism::new(CKM_ML_KEM_KEY_PAIR_GEN);
+    let (public, private) = session.generate_key_pair(&generate, &template, &private).expect("a pair");
+    let public = session.attribute(public, CKA_VALUE).expect("CKA_VALUE");
+    let seed = session.attribute(private, CKA_SEED).expect("CKA_SEED");
+    aes(session, "kept");
+    let path = file("escrow");
+    assert_eq!(coffer.backup_for(&path, &public, usize::MAX), Err(Rv(CKR_USER_NOT_LOGGED_IN)), "an SO alone");
+    session.logout().expect("C_Logout");
+    session.login(CKU_SO, SO_PIN).expect("C_Login");
+    assert_eq!(coffer.backup_for(&path, &public[1..], usize::MAX), Err(Rv(CKR_PUBLIC_KEY_INVALID)));
+    assert_eq!(coffer.backup_for(&path, &public, 1), Err(Rv(CKR_FUNCTION_CANCELED)));
+    assert!(!path.exists(), "what was called off leaves nothing");
+    coffer.backup_for(&path, &public, usize::MAX).expect("BackupTokenForEscrow");
+
+    let restore = |seed: &[u8], pin, most| coffer.restore_by(&path, seed, pin, most);
+    let other = [&seed[1..], &[0]].concat();
+    assert_eq!(restore(&other, "new-so-pin", usize::MAX), Err(Rv(CKR_ARGUMENTS_BAD)));
+    assert_eq!(restore(&seed, "1", usize::MAX), Err(Rv(CKR_PIN_LEN_RANGE)));
+    assert_eq!(restore(&seed, "new-so-pin", 1), Err(Rv(CKR_FUNCTION_CANCELED)));
+    restore(&[], "new-so-pin", usize::MAX).expect_err("no seed");
+    let slot = restore(&seed, "new-so-pin", usize::MAX).expect("RestoreTokenByEscrow");
+    let again = token.module.open_session(slot, true).expect("C_OpenSession");
+    assert_eq!(again.login(CKU_SO, SO_PIN), Err(Rv(CKR_PIN_INCORRECT)));
+    again.login(CKU_SO, "new-so-pin").expect("C_Login");
+    Coffer::new(&again).set_pin(CKU_USER, "", "new-user-pin").expect("SetUserPIN");
+    again.logout().expect("C_Logout");
+    again.login(CKU_USER, "new-user-pin").expect("C_Login");
+    assert_eq!(again.find(&[Attr::label("kept")]).expect("C_FindObjects").len(), 1);
+    again.close().expect("C_CloseSession");
+    coffer.destroy(slot, "new-so-pin").expect("DestroyToken");
+}
+
+/// Records that were deleted behind the token's back: it refuses its users until an operator accepts what is left.
+#[test]
+fn what_is_left_is_told_and_accepted() {
+    let _alone = alone();
+    let token = TestToken::new();
+    let (session, coffer) = (&token.session, Coffer::new(&token.session));
+    let (kept, lost) = (aes(session, "kept"), aes(session, "lost"));
+    let id =
+        hex::decode(session.attribute(lost, CKA_UNIQUE_ID).expect("CKA_UNIQUE_ID")).expect("hexadecimal");
+    assert_eq!(session.attribute(kept, CKA_LABEL).expect("a label"), b"kept");
+    session.logout().expect("C_Logout");
+    let all = coffer.repair(token.slot, SO_PIN, true).expect("RepairToken");
+    assert!(all.0 == all.1 && all.2.is_empty(), "{all:?}");
+    let place = Place::open(&process().dir.path().join("tokens")).expect("the token directory");
+    let storage = place.token(token.slot as u64).expect("the token");
+    let row = [b"o", &id[..]].concat();
+    let batch = || coffer_pkcs11::storage::Batch { clear: false, writes: vec![(row.clone(), None)] };
+    storage.transact(&mut |_| Ok(batch())).expect("a writable file");
+
+    assert_eq!(session.login(CKU_USER, USER_PIN), Err(Rv(CKR_DEVICE_ERROR)));
+    assert_eq!(coffer.repair(token.slot, "wrong", false), Err(Rv(CKR_PIN_INCORRECT)));
+    for accept in [false, true] {
+        let (objects, sound, faults) = coffer.repair(token.slot, SO_PIN, accept).expect("RepairToken");
+        assert_eq!((objects, sound, faults.len()), (all.0 - 1, all.0 - 1, 1), "{faults:?}");
+    }
+    session.login(CKU_USER, USER_PIN).expect("C_Login");
+    assert_eq!(session.find(&[Attr::label("kept")]).expect("C_FindObjects").len(), 1);
+    assert_eq!(session.find(&[Attr::label("lost")]).expect("C_FindObjects").len(), 0);
+    session.logout().expect("C_Logout");
+
+    while session.login(CKU_SO, "wrong") != Err(Rv(CKR_PIN_LOCKED)) {}
+    assert_eq!(coffer.forgive(token.slot, CKU_SO, "nobody"), Err(Rv(CKR_ARGUMENTS_BAD)));
+    assert_eq!(coffer.forgive(token.slot, 7, "admin"), Err(Rv(CKR_USER_TYPE_INVALID)));
+    coffer.forgive(token.slot, CKU_SO, "admin").expect("ForgiveUser");
+    session.login(CKU_SO, SO_PIN).expect("C_Login");
+}

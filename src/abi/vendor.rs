@@ -262,5 +262,51 @@ pub struct CK_COFFER_FUNCTION_LIST {
             pulValue: CK_ULONG_PTR,
         ) -> CK_RV,
     >,
+    pub BackupTokenForEscrow: ::std::option::Option<
+        unsafe extern "C" fn(
+            hSession: CK_SESSION_HANDLE,
+            pPath: CK_UTF8CHAR_PTR,
+            ulPathLen: CK_ULONG,
+            pEscrowKey: CK_BYTE_PTR,
+            ulEscrowKeyLen: CK_ULONG,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+        ) -> CK_RV,
+    >,
+    pub RestoreTokenByEscrow: ::std::option::Option<
+        unsafe extern "C" fn(
+            pPath: CK_UTF8CHAR_PTR,
+            ulPathLen: CK_ULONG,
+            pSeed: CK_BYTE_PTR,
+            ulSeedLen: CK_ULONG,
+            pSoPin: CK_UTF8CHAR_PTR,
+            ulSoPinLen: CK_ULONG,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+            pSlotID: CK_SLOT_ID_PTR,
+        ) -> CK_RV,
+    >,
+    pub RepairToken: ::std::option::Option<
+        unsafe extern "C" fn(
+            slotID: CK_SLOT_ID,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+            pPin: CK_UTF8CHAR_PTR,
+            ulPinLen: CK_ULONG,
+            bAccept: CK_BBOOL,
+            fNotify: CK_COFFER_NOTIFY,
+            pContext: CK_VOID_PTR,
+            pVerdict: CK_COFFER_VERDICT_PTR,
+        ) -> CK_RV,
+    >,
+    pub ForgiveUser: ::std::option::Option<
+        unsafe extern "C" fn(
+            slotID: CK_SLOT_ID,
+            userType: CK_USER_TYPE,
+            pName: CK_UTF8CHAR_PTR,
+            ulNameLen: CK_ULONG,
+        ) -> CK_RV,
+    >,
 }
 pub type CK_COFFER_FUNCTION_LIST_PTR = *mut CK_COFFER_FUNCTION_LIST;

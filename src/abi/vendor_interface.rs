@@ -6,6 +6,7 @@ use super::vendor::{
     CK_COFFER_FUNCTION_LIST, CK_COFFER_NOTIFY, CK_COFFER_USER, CK_COFFER_USER_PTR, CK_COFFER_VERDICT,
     CK_COFFER_VERDICT_PTR,
 };
+use crate::crypto::Secret;
 use crate::error::{Result, Rv};
 use crate::mechanism::vendor::{
     CK_COFFER_INTERFACE, CKF_COFFER_USER_APPROVER, CKF_COFFER_USER_COUNT_LOW, CKF_COFFER_USER_LOCKED,
@@ -46,6 +47,10 @@ pub static V1_0: CK_COFFER_FUNCTION_LIST = CK_COFFER_FUNCTION_LIST {
     DeleteApprovals: Some(DeleteApprovals),
     SetQuorumValue: Some(SetQuorumValue),
     GetQuorumValue: Some(GetQuorumValue),
+    BackupTokenForEscrow: Some(BackupTokenForEscrow),
+    RestoreTokenByEscrow: Some(RestoreTokenByEscrow),
+    RepairToken: Some(RepairToken),
+    ForgiveUser: Some(ForgiveUser),
 };
 
 entry! {
@@ -187,7 +192,8 @@ entry! {
 
     /// Writes a backup to a new file.
     vendor fn BackupToken(call, session: CK_SESSION_HANDLE, path: CK_UTF8CHAR_PTR, path_len: CK_ULONG) {
-        call.session(session)?.backup_token(Path::new(text(&call, path, path_len)?), None)
+        let path = Path::new(text(&call, path, path_len)?);
+        call.session(session)?.backup_token(path, None, &mut |_, _, _| Ok(()))
     }
 
     /// Makes a token out of a backup.
@@ -205,7 +211,7 @@ entry! {
         let out = call.out(slot)?;
         let (path, user) = (Path::new(text(&call, path, path_len)?), user(user_type)?);
         let (name, pin) = (call.input(name, name_len)?, call.pin(pin, pin_len)?);
-        out.set(call.module().restore_token(path, user, name, pin)?);
+        out.set(call.module().restore_token(path, user, name, pin, &mut |_, _, _| Ok(()))?);
         Ok(())
     }
 
@@ -338,6 +344,88 @@ entry! {
         let out = call.out(value)?;
         out.set(call.session(session)?.quorum_value(Service::of(service)?)?.into());
         Ok(())
+    }
+
+    /// Writes a backup that an escrow key opens too.
+    vendor fn BackupTokenForEscrow(
+        call,
+        session: CK_SESSION_HANDLE,
+        path: CK_UTF8CHAR_PTR,
+        path_len: CK_ULONG,
+        key: CK_BYTE_PTR,
+        key_len: CK_ULONG,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+    ) {
+        let path = Path::new(text(&call, path, path_len)?);
+        let key = if key.is_null() { None } else { Some(call.input(key, key_len)?) };
+        let mut tell = |done, total, text: Option<&str>| tell(notify, context, done, total, text);
+        call.session(session)?.backup_token(path, key, &mut tell)
+    }
+
+    /// Makes a token out of a backup by its escrow key.
+    vendor fn RestoreTokenByEscrow(
+        call,
+        path: CK_UTF8CHAR_PTR,
+        path_len: CK_ULONG,
+        seed: CK_BYTE_PTR,
+        seed_len: CK_ULONG,
+        so_pin: CK_UTF8CHAR_PTR,
+        so_pin_len: CK_ULONG,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+        slot: CK_SLOT_ID_PTR,
+    ) {
+        let out = call.out(slot)?;
+        let path = Path::new(text(&call, path, path_len)?);
+        let seed = Secret::from_slice(call.input(seed, seed_len)?);
+        let mut tell = |done, total, text: Option<&str>| tell(notify, context, done, total, text);
+        let so_pin = call.pin(so_pin, so_pin_len)?;
+        out.set(call.module().restore_token_by_escrow(path, &seed, so_pin, &mut tell)?);
+        Ok(())
+    }
+
+    /// Tells what is wrong with a token, and accepts what is left.
+    vendor fn RepairToken(
+        call,
+        slot: CK_SLOT_ID,
+        user_type: CK_USER_TYPE,
+        name: CK_UTF8CHAR_PTR,
+        name_len: CK_ULONG,
+        pin: CK_UTF8CHAR_PTR,
+        pin_len: CK_ULONG,
+        accept: CK_BBOOL,
+        notify: CK_COFFER_NOTIFY,
+        context: CK_VOID_PTR,
+        verdict: CK_COFFER_VERDICT_PTR,
+    ) {
+        let out = call.out(verdict)?;
+        let (name, pin) = (call.input(name, name_len)?, call.pin(pin, pin_len)?);
+        let rescue = call.module().rescue(slot, user(user_type)?, name, pin)?;
+        let faults: Vec<_> = rescue.wrong.iter().chain(&rescue.damaged).map(ToString::to_string).collect();
+        for fault in &faults {
+            tell(notify, context, 0, faults.len(), Some(fault))?;
+        }
+        if accept != CK_FALSE && !faults.is_empty() {
+            rescue.accept()?;
+        }
+        out.set(CK_COFFER_VERDICT {
+            ulObjects: (rescue.sound + rescue.damaged.len()) as CK_ULONG,
+            ulOpened: rescue.sound as CK_ULONG,
+            ulFaults: faults.len() as CK_ULONG,
+        });
+        Ok(())
+    }
+
+    /// Gives an SO or a user all tries back.
+    vendor fn ForgiveUser(
+        call,
+        slot: CK_SLOT_ID,
+        user_type: CK_USER_TYPE,
+        name: CK_UTF8CHAR_PTR,
+        name_len: CK_ULONG,
+    ) {
+        call.module().forgive(slot, user(user_type)?, call.input(name, name_len)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a kernel's time can depend on a secret: under valgrind, a secret is marked as memory never
 //! written, and memcheck then counts every branch and every address that depends on it.
 //!
-//! `scripts/constant-time.sh` runs the tests named `constant_time` so. Elsewhere the marks do nothing and
+//! `scripts/constant_time.sh` runs the tests named `constant_time` so. Elsewhere the marks do nothing and
 //! `leaks` tells None. valgrind knows no AVX-512 and no VAES: there, a kernel's ways for AVX2 and for any
 //! processor are seen; those beyond are made by the same macros and generic functions from other intrinsics.
 

@@ -7,7 +7,7 @@ use crate::crypto::Secret;
 use crate::error::Result;
 use crate::object::Handle;
 use crate::token::config::Profile;
-use crate::token::{Config, Details, MechanismInfo, Rescue, Slots, TokenInfo, User, UserEntry};
+use crate::token::{Config, Details, MechanismInfo, Notify, Rescue, Slots, TokenInfo, User, UserEntry};
 use cryptoki_sys::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -109,16 +109,29 @@ impl Module {
     ///
     /// # Errors
     /// CKR_PIN_INCORRECT, CKR_TOKEN_NOT_RECOGNIZED, CKR_DEVICE_ERROR, CKR_SLOT_ID_INVALID if no slot is free.
-    pub fn restore_token(&self, path: &Path, user: User, name: &[u8], pin: &[u8]) -> Result<CK_SLOT_ID> {
-        self.slots.restore(path, user, name, pin)
+    pub fn restore_token(
+        &self,
+        path: &Path,
+        user: User,
+        name: &[u8],
+        pin: &[u8],
+        notify: Notify<'_>,
+    ) -> Result<CK_SLOT_ID> {
+        self.slots.restore(path, user, name, pin, notify)
     }
 
     /// Makes a token out of a backup by the escrow key with this seed, and gives the founding SO a new PIN.
     ///
     /// # Errors
     /// As [`Module::restore_token`]; CKR_ARGUMENTS_BAD if the backup was not made for this key; CKR_PIN_LEN_RANGE.
-    pub fn restore_token_by_escrow(&self, path: &Path, seed: &Secret, so_pin: &[u8]) -> Result<CK_SLOT_ID> {
-        self.slots.restore_by_escrow(path, seed, so_pin)
+    pub fn restore_token_by_escrow(
+        &self,
+        path: &Path,
+        seed: &Secret,
+        so_pin: &[u8],
+        notify: Notify<'_>,
+    ) -> Result<CK_SLOT_ID> {
+        self.slots.restore_by_escrow(path, seed, so_pin, notify)
     }
 
     /// What can be told of a slot's token without a PIN.

@@ -104,8 +104,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Token::backup`].
-    pub fn backup_token(&self, path: &Path, escrow: Option<&[u8]>) -> Result<()> {
-        self.token().backup(path, escrow)
+    pub fn backup_token(&self, path: &Path, escrow: Option<&[u8]>, notify: Notify<'_>) -> Result<()> {
+        self.token().backup(path, escrow, notify)
     }
 
     /// Writes the token in today's format, as far as an SO can.

@@ -34,6 +34,32 @@ pub(super) struct Header {
     pub(super) escrow: Option<Vec<u8>>,
 }
 
+/// Is told how far long work is: steps done, of how many. Its error ends the work.
+pub type Tell<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
+
+/// Counts the records that were gone through, each as often as it is.
+pub(super) struct Steps<'a> {
+    tell: Tell<'a>,
+    done: usize,
+    /// All there will be.
+    pub(super) total: usize,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(tell: Tell<'a>) -> Steps<'a> {
+        Steps { tell, done: 0, total: 0 }
+    }
+
+    pub(super) fn step(&mut self) -> Result<()> {
+        self.done += 1;
+        // Often enough to be watched, and seldom enough to cost nothing.
+        if self.done.is_multiple_of(64) || self.done == self.total {
+            (self.tell)(self.done, self.total)?;
+        }
+        Ok(())
+    }
+}
+
 fn failed(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => Rv::DeviceError.because("the backup is cut short"),
@@ -42,7 +68,7 @@ fn failed(error: std::io::Error) -> Error {
     }
 }
 
-fn in_the_header(record: &Record) -> bool {
+pub(super) fn in_the_header(record: &Record) -> bool {
     let users = [Role::So, Role::User].map(user_records);
     record.key == meta::RECORD || users.iter().any(|prefix| record.key.starts_with(prefix))
 }
@@ -142,6 +168,7 @@ pub(super) fn write(
     token: &TokenKeys,
     changes: &Changes,
     escrow: Option<(&[u8], &Secret)>,
+    steps: &mut Steps<'_>,
 ) -> Result<()> {
     let salt: [u8; 16] = random_array();
     let grant = escrow.map(|(public, admin)| escrow::grant(public, token, admin, &salt)).transpose()?;
@@ -161,6 +188,7 @@ pub(super) fn write(
     let mut pieces = Pieces::new(token, &salt, &start);
     let mut buffer = Writer::default().u64(body.len() as u64);
     for record in body {
+        steps.step()?;
         buffer = put(buffer, record);
         while buffer.0.len() > PIECE {
             let rest = buffer.0.split_off(PIECE);
@@ -198,7 +226,15 @@ pub(super) fn header(from: &mut dyn Read) -> Result<(Header, Vec<u8>)> {
 }
 
 /// Reads the rest of a backup: everything that the token was.
-pub(super) fn read(from: &mut dyn Read, header: Header, start: &[u8], token: &TokenKeys) -> Result<Changes> {
+///
+/// It is the first of three times that the records are gone through.
+pub(super) fn read(
+    from: &mut dyn Read,
+    header: Header,
+    start: &[u8],
+    token: &TokenKeys,
+    steps: &mut Steps<'_>,
+) -> Result<Changes> {
     let mut pieces = Pieces::new(token, &header.salt, start);
     let (mut records, mut buffer, mut wanted) = (header.records, Vec::new(), None);
     loop {
@@ -206,7 +242,9 @@ pub(super) fn read(from: &mut dyn Read, header: Header, start: &[u8], token: &To
         buffer.extend_from_slice(piece.expose());
         let mut reader = Reader(&buffer);
         if wanted.is_none() {
-            wanted = Some(reader.u64()?);
+            let count = reader.u64()?;
+            wanted = Some(count);
+            steps.total = records.len().saturating_mul(2).saturating_add((count as usize).saturating_mul(3));
         }
         let mut rest = reader;
         // A record that goes on in the next piece is taken then.
@@ -214,6 +252,7 @@ pub(super) fn read(from: &mut dyn Read, header: Header, start: &[u8], token: &To
             rest = reader;
             records.push(record);
             wanted = wanted.and_then(|wanted| wanted.checked_sub(1));
+            steps.step()?;
         }
         buffer = rest.0.to_vec();
         if last {

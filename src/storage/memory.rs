@@ -100,11 +100,12 @@ impl Storage for Memory {
         Ok(revision)
     }
 
-    fn fill(&self, changes: &Changes) -> Result<()> {
+    fn fill(&self, changes: &Changes, step: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let mut state = self.0.1.lock();
         if state.revision != Revision(0) {
             fail!(DeviceError, "only an empty store is filled");
         }
+        changes.records.iter().try_for_each(|_| step())?;
         (state.revision, state.horizon) = (changes.upto, changes.upto);
         let rows = changes.records.iter();
         state.records = rows.map(|row| (row.key.clone(), (row.revision, row.value.clone()))).collect();

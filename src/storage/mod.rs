@@ -200,7 +200,8 @@ pub trait Storage: Send + Sync {
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision>;
 
     /// Makes an empty store what another was: its records as they are, with their revisions, in one transaction.
-    fn fill(&self, changes: &Changes) -> Result<()>;
+    /// `step` is told of each; its error ends it, and nothing is written.
+    fn fill(&self, changes: &Changes, step: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 
     /// True if this process can read it only.
     fn write_protected(&self) -> bool;

@@ -13,6 +13,7 @@ use crate::kernel::fork::Uncut;
 use crate::kernel::shared::{SharedCounter, writable};
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -356,7 +357,7 @@ impl Storage for Sqlite {
         self.commit(work)
     }
 
-    fn fill(&self, changes: &Changes) -> Result<()> {
+    fn fill(&self, changes: &Changes, step: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let connection = self.enter()?;
         let failed = |error| self.failed(error);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
@@ -365,15 +366,14 @@ impl Storage for Sqlite {
             fail!(DeviceError, "{}: only an empty store is filled", self.path.display());
         }
         let at = changes.upto.0 as i64;
-        let write = || -> rusqlite::Result<()> {
-            transaction.execute("UPDATE state SET revision = ?, horizon = ?", [at, at])?;
-            let mut put = transaction.prepare("INSERT INTO record VALUES (?, ?, ?)")?;
-            for row in &changes.records {
-                put.execute(params![row.key, row.revision.0 as i64, row.value])?;
-            }
-            Ok(())
-        };
-        write().and_then(|()| transaction.commit()).map_err(failed)
+        transaction.execute("UPDATE state SET revision = ?, horizon = ?", [at, at]).map_err(failed)?;
+        let mut put = transaction.prepare("INSERT INTO record VALUES (?, ?, ?)").map_err(failed)?;
+        for row in &changes.records {
+            put.execute(params![row.key, row.revision.0 as i64, row.value]).map_err(failed)?;
+            step()?;
+        }
+        drop(put);
+        transaction.commit().map_err(failed)
     }
 
     fn write_protected(&self) -> bool {
@@ -560,7 +560,10 @@ pub(super) fn system(path: &Path, error: std::io::Error) -> Error {
 }
 
 fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
+    // Room for the index of the write-ahead log is asked for in a way of its own.
+    let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE);
     let rv = match error.sqlite_error_code() {
+        _ if no_room => return Rv::DeviceMemory.because(format!("{}: the disk is full", path.display())),
         Some(ErrorCode::DiskFull) => Rv::DeviceMemory,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Rv::FunctionFailed,
         Some(ErrorCode::ReadOnly) => Rv::TokenWriteProtected,

@@ -10,8 +10,8 @@ use crate::error::{Error, Result, Rv};
 use crate::mechanism::key;
 use crate::object::Attributes;
 use crate::storage::Revision;
-use crate::storage::backup;
 pub use crate::storage::backup::Outside as BackupInfo;
+use crate::storage::backup::{self, Tell};
 use crate::storage::record::Stored;
 use crate::storage::sealed::{Keys, restore, restore_by_escrow};
 use crate::storage::sqlite::Sqlite;
@@ -69,13 +69,14 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, of an SO for an escrow key; CKR_PUBLIC_KEY_INVALID; CKR_DEVICE_ERROR if the file is there
-    /// or cannot be written, or the token is not what was written; CKR_DEVICE_MEMORY if the disk is full. No file is left
-    /// then, and a process that is killed leaves at most one with the name `.NAME.part`.
-    pub fn backup(&self, path: &Path, escrow: Option<&[u8]>) -> Result<()> {
-        self.audited("backup", || path.display().to_string(), || self.write_backup(path, escrow))
+    /// or cannot be written, or the token is not what was written; CKR_DEVICE_MEMORY if the disk is full; those of `notify`. No
+    /// file is left then, and a process that is killed leaves at most one with the name `.NAME.part`.
+    pub fn backup(&self, path: &Path, escrow: Option<&[u8]>, notify: Notify<'_>) -> Result<()> {
+        let act = || self.write_backup(path, escrow, &mut |done, total| notify(done, total, None));
+        self.audited("backup", || path.display().to_string(), act)
     }
 
-    fn write_backup(&self, path: &Path, escrow: Option<&[u8]>) -> Result<()> {
+    fn write_backup(&self, path: &Path, escrow: Option<&[u8]>, tell: Tell<'_>) -> Result<()> {
         let (_, keys) = self.logged_in()?;
         let opened = self.initialised()?;
         let there = |path: &Path| failed(path, ErrorKind::AlreadyExists.into());
@@ -96,10 +97,10 @@ impl Token {
         if file.try_lock().is_err() || !is_the_part() {
             fail!(DeviceError, "{}: another backup is being written to it", path.display());
         }
-        let written = || {
+        let mut written = || {
             file.set_len(0).map_err(|error| failed(&part, error))?;
             let mut out = BufWriter::new(&file);
-            opened.sealed.backup(&keys, escrow, &mut out)?;
+            opened.sealed.backup(&keys, escrow, &mut out, tell)?;
             out.flush().and_then(|()| file.sync_all()).map_err(|error| failed(path, error))?;
             // Of two that write the same file at once one is too late. Not every file system has links.
             match fs::hard_link(&part, path) {
@@ -212,10 +213,18 @@ impl Slots {
     ///
     /// # Errors
     /// CKR_PIN_INCORRECT; CKR_TOKEN_NOT_RECOGNIZED if it is no backup; CKR_DEVICE_ERROR if it is damaged, forged or
-    /// cut short, or cannot be read; CKR_SLOT_ID_INVALID if the profile has no free slot.
-    pub(crate) fn restore(&self, path: &Path, user: User, name: &[u8], pin: &[u8]) -> Result<CK_SLOT_ID> {
+    /// cut short, or cannot be read; CKR_SLOT_ID_INVALID if the profile has no free slot; those of `notify`.
+    pub(crate) fn restore(
+        &self,
+        path: &Path,
+        user: User,
+        name: &[u8],
+        pin: &[u8],
+        notify: Notify<'_>,
+    ) -> Result<CK_SLOT_ID> {
         let name = pin::canonical(user, name)?;
-        self.fill(path, |file, storage| restore(file, role(user), &name, pin, storage).map(drop))
+        let mut tell = |done, total| notify(done, total, None);
+        self.fill(path, |file, storage| restore(file, role(user), &name, pin, storage, &mut tell).map(drop))
     }
 
     /// The same by the escrow key that `seed` makes; the founding SO gets the PIN `so_pin`.
@@ -223,17 +232,24 @@ impl Slots {
     /// # Errors
     /// CKR_ARGUMENTS_BAD if the backup was not made for this escrow key; CKR_PIN_LEN_RANGE; those of
     /// [`Slots::restore`].
-    pub(crate) fn restore_by_escrow(&self, path: &Path, seed: &Secret, so_pin: &[u8]) -> Result<CK_SLOT_ID> {
+    pub(crate) fn restore_by_escrow(
+        &self,
+        path: &Path,
+        seed: &Secret,
+        so_pin: &[u8],
+        notify: Notify<'_>,
+    ) -> Result<CK_SLOT_ID> {
         let pair = KemPair::from_seed(seed)?;
         pin::check(so_pin, &self.token(self.free()?)?.policy())?;
-        self.fill(path, |file, storage| restore_by_escrow(file, &pair, so_pin, storage).map(drop))
+        let mut tell = |done, total| notify(done, total, None);
+        self.fill(path, |file, storage| restore_by_escrow(file, &pair, so_pin, storage, &mut tell).map(drop))
     }
 
     /// Makes a token in the lowest free slot of what `restore` takes from a file.
     fn fill(
         &self,
         path: &Path,
-        restore: impl Fn(&mut BufReader<File>, &Sqlite) -> Result<()>,
+        mut restore: impl FnMut(&mut BufReader<File>, &Sqlite) -> Result<()>,
     ) -> Result<CK_SLOT_ID> {
         loop {
             let slot = self.free()?;

@@ -211,6 +211,12 @@ fn wrong_files_bring_nothing() {
         fs::write(place.path().join(name), text).expect("a file");
         refused(coffer(&place, &["import", "--path", &place.file(name), "--label", "x"]), &[word]);
     }
+    // A JWK that is wrong is no raw key of its length.
+    fs::write(place.path().join("json"), "{\"kty\":\"oct\",\"k\":\"?\"}").expect("a file");
+    for class in ["generic-secret", "aes"] {
+        let raw = ["import", "--path", &place.file("json"), "--label", "x", "--key-type-class", class];
+        refused(coffer(&place, &raw), &["\"k\" is not base64url"]);
+    }
     refused(coffer(&place, &["import", "--path", &place.file("ed448"), "--label", "x"]), &["not supported"]);
     refused(
         coffer(&place, &["import", "--path", &place.file("nothing"), "--label", "x"]),
@@ -419,4 +425,136 @@ fn damaged_files_bring_nothing() {
     refuse(b"{\"keys\": 1}", "no array of keys");
     assert_eq!(place.count(&[]), 0);
     assert_eq!(run(&mut place.coffer(&["import"])).status.code(), Some(2), "a file or a store is wanted");
+}
+
+/// A file that is imported again brings nothing twice, and what is new in it; the new keys are shared as asked.
+#[test]
+fn an_import_is_repeated() {
+    let place = Place::with_token("one");
+    let mut user = place.coffer(&["user", "create", "--username", "bob", "--role", "crypto-user"]);
+    user.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", "bob-password");
+    assert_eq!(answer(&run(&mut user)).0, 0);
+    openssl(&place, "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa");
+    openssl(&place, "req -x509 -new -key rsa -subj /CN=x -days 9 -out certificate");
+    let path = place.file("set");
+    let set = |names: &[&str]| {
+        let key = |name: &&str| json!({ "kty": "oct", "k": format!("{name:A<43}"), "kid": name });
+        let keys = json!({ "keys": names.iter().map(key).collect::<Vec<_>>() });
+        fs::write(&path, keys.to_string()).expect("a file");
+        done(&place, &["import", "--path", &path, "--key-type-class", "aes", "--share-crypto-users", "bob"])
+    };
+    let first = set(&["a", "b"]);
+    assert_eq!((&first["there"], first["keys"].as_array().map(Vec::len)), (&json!(0), Some(2)));
+    assert_eq!(first["keys"][0]["key-info"]["shared-users"][0]["username"], "bob");
+    place.done(&["key", "unshare", "--filter", "attr.label=a", "--username", "bob"]);
+    let again = set(&["a", "b", "c"]);
+    assert_eq!(again["keys"][0]["key-info"]["shared-users"][0]["username"], "bob", "what was left is done");
+    assert_eq!((&again["there"], again["keys"].as_array().map(Vec::len)), (&json!(2), Some(3)));
+    assert_eq!(again["keys"][0]["key-reference"], first["keys"][0]["key-reference"]);
+    assert_eq!(place.count(&[]), 3);
+    for there in [0, 2] {
+        assert_eq!(import(&place, "rsa", &[])["there"], there, "a key and its public half");
+    }
+    for there in [0, 1] {
+        assert_eq!(import(&place, "certificate", &[])["there"], there);
+    }
+    // Another key of the same name is another one, and nobody who is not there gets anything.
+    openssl(&place, "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa");
+    assert_eq!(import(&place, "rsa", &["--id", "0x77"])["there"], 0);
+    let count = place.count(&[]);
+    let nobody =
+        ["import", "--path", &path, "--label", "x", "--key-type-class", "aes", "--share-crypto-users"];
+    refused(coffer(&place, &[&nobody[..], &["nobody"]].concat()), &["nothing was imported", "nobody"]);
+    assert_eq!(place.count(&[]), count);
+}
+
+/// An import that the disk has no room for leaves nothing, or says what it left and is completed by the next one.
+#[test]
+fn a_full_disk_is_told_of() {
+    const COUNT: u64 = 60;
+    // Not where there is no such command, where it takes root, and inside of a chroot.
+    if !Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success()) {
+        return eprintln!("no disk can be made here");
+    }
+    let place = Place::with_token("one");
+    let key = |at| json!({ "kty": "oct", "k": format!("{at:042}A"), "kid": format!("{at}") });
+    let keys = json!({ "keys": (0..COUNT).map(key).collect::<Vec<_>>() });
+    fs::write(place.file("set"), keys.to_string()).expect("a file");
+    fs::create_dir(place.path().join("disk")).expect("a directory");
+    place.configure("token_dir = \"disk/tokens\"\n");
+    let (mut none, mut some) = (0, 0);
+    for pages in [0, 10, 18, 22, 26, 30, 34, 38, 42, 60] {
+        let script = format!(
+            "cd {}; mount -t tmpfs -o mode=700,size=4m none disk || exit 77; cp -r tokens disk/tokens; \
+             dd if=/dev/zero of=disk/spare bs=4k count={pages}; dd if=/dev/zero of=disk/fill bs=4k; rm disk/spare; \
+             import() {{ $COFFER --json import --path set --key-type-class aes >$1; }}; \
+             import full; $COFFER --json doctor >doctor; rm disk/fill; $COFFER --json key list >left; \
+             import room && $COFFER --json key list >all; $COFFER --json token verify >verified",
+            place.path().display()
+        );
+        let mut shell = Command::new("unshare");
+        shell.args(["-m", "sh", "-c", &script]).env("COFFER", env!("CARGO_BIN_EXE_coffer"));
+        shell.env("COFFER_CONF", place.file("coffer.toml")).env("COFFER_PIN", USER_PIN);
+        let output = run(&mut shell);
+        if output.status.code() == Some(77) {
+            return eprintln!("no disk can be made here");
+        }
+        let said = |name: &str| -> Value {
+            let text = fs::read(place.file(name)).expect("a file");
+            serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}, {pages} pages: {error}"))
+        };
+        let (full, left) =
+            (said("full")["data"].to_string(), said("left")["data"]["total_key_count"].as_u64());
+        match left {
+            Some(COUNT) => assert!(full.contains("Successfully imported"), "{pages} pages: {full}"),
+            Some(0) => {
+                assert!(full.contains("the disk is full"), "{pages} pages: {full}");
+                assert!(pages > 0 || said("doctor").to_string().contains("it needs room"));
+                none += 1;
+            }
+            left => {
+                let words = format!("{} objects stay in the token", left.expect("a number"));
+                assert!(full.contains("the disk is full") && full.contains(&words), "{pages} pages: {full}");
+                some += 1;
+            }
+        }
+        assert_eq!(said("all")["data"]["total_key_count"], COUNT, "{pages} pages: {full}");
+        assert_eq!(said("verified")["data"]["faults"], json!([]), "{pages} pages");
+    }
+    assert!(none > 0 && some > 0, "{none} {some}");
+}
+
+/// A report of many keys is printed one by one: beside the token itself, a key takes little memory.
+#[test]
+fn many_keys_take_little_memory() {
+    const COUNT: usize = 4_000;
+    let place = Place::with_token("one");
+    let keys: Vec<_> = (0..COUNT)
+        .map(|at| json!({ "kty": "oct", "k": format!("{at:042}A"), "kid": format!("{at}") }))
+        .collect();
+    let path = place.file("set.jwk");
+    fs::write(&path, json!({ "keys": keys }).to_string()).expect("a file");
+    // The largest resident set in KiB; Python's own is in it, and is small beside the command's.
+    let peak = |arguments: &[&str]| {
+        let measure = "import os, sys\npid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)\n\
+                       _, status, usage = os.wait4(pid, 0)\nprint(usage.ru_maxrss, file=sys.stderr)\n\
+                       sys.exit(os.waitstatus_to_exitcode(status))";
+        let coffer = place.coffer(arguments);
+        let mut python = Command::new("python3");
+        python.args(["-c", measure]).arg(coffer.get_program()).args(coffer.get_args());
+        for (name, value) in coffer.get_envs() {
+            match value {
+                Some(value) => python.env(name, value),
+                None => python.env_remove(name),
+            };
+        }
+        let output = run(python.env("COFFER_PIN", USER_PIN));
+        assert_eq!(answer(&output).0, 0);
+        String::from_utf8_lossy(&output.stderr).trim().parse::<usize>().expect("a number")
+    };
+    let import = peak(&["import", "--path", &path, "--key-type-class", "aes"]);
+    let token = peak(&["key", "list", "--max-items", "1"]);
+    assert_eq!(place.count(&[]), COUNT as u64);
+    let each = import.saturating_sub(token) * 1024 / COUNT;
+    assert!(each < 4096, "{each} bytes a key: {import} KiB, of them {token} for the token");
 }

@@ -44,6 +44,23 @@ fn a_script_of_commands() {
     );
 }
 
+/// A copy to another token takes a login there, and leaves this one's as it is.
+#[test]
+fn a_replication_keeps_the_session() {
+    let place = Place::with_token("one");
+    place.done(&["token", "init", "--label", "two"]);
+    let generate = "key generate-symmetric aes --key-length-bytes 32 --token one --label";
+    let replicate = "key replicate --filter attr.label=kept --source-cluster-id one --destination-cluster-id";
+    let list = "key list --filter attr.label=passing";
+    let (code, said) = piped(
+        &place,
+        &format!("{generate} kept\n{generate} passing --session\n{replicate} two\n{replicate} one\n{list}\n"),
+    );
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("Successfully replicated key") && said.contains("both the token"), "{said}");
+    assert!(said.contains("\"total_key_count\": 1"), "the session key is there: {said}");
+}
+
 /// Long commands are pasted as CloudHSM's documents have them, a backslash at the end of each line but the last.
 #[test]
 fn commands_of_several_lines() {
@@ -183,7 +200,15 @@ fn a_person_at_the_prompt() {
     tmux.until("coffer > logout");
     tmux.key("C-c");
     tmux.until("coffer > logout\ncoffer >");
-    tmux.text("quit");
+    // Words that an option takes are completed; Control-C at a password ends the session, and its lines are kept.
+    tmux.text("login --username user --role cry");
+    tmux.key("Tab");
+    tmux.until("--role crypto-user");
+    tmux.text(" --cluster-id one");
     tmux.key("Enter");
-    tmux.until("ended with 0");
+    tmux.until("password of user:");
+    tmux.key("C-c");
+    tmux.until("ended with 130");
+    let history = fs::read_to_string(place.path().join(".local/state/coffer/history")).expect("a history");
+    assert!(history.ends_with("--cluster-id one\n"), "{history}");
 }

@@ -1,6 +1,8 @@
 //! `coffer key generate-...|list|set-attribute|delete`, logins, and who may do what.
 
 use super::*;
+use coffer_pkcs11::crypto::encoding::{Algorithm, Der, private_key_info, tag};
+use coffer_pkcs11::crypto::{ml_dsa, ml_kem};
 
 const AES: &[&str] = &["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--label"];
 
@@ -139,6 +141,54 @@ fn every_kind_of_key_is_generated_and_deleted() {
     );
     assert_eq!(place.count(&["attr.key-type=3des"]), 0);
     place.fails(&["key", "delete", "--filter", "attr.key-type=3des"], &["matched 0 keys"]);
+}
+
+/// Of a lattice key as of the others: a public one by its bytes, a private one by those of its PKCS #8.
+#[test]
+fn lengths_of_lattice_keys() {
+    let place = Place::with_token("one");
+    let sets = [
+        ("ml-dsa", "44", 1312),
+        ("ml-dsa", "65", 1952),
+        ("ml-dsa", "87", 2592),
+        ("ml-kem", "512", 800),
+        ("ml-kem", "768", 1184),
+        ("ml-kem", "1024", 1568),
+    ];
+    for (kind, set, public) in sets {
+        let label = format!("{kind} {set}");
+        let labels = ["--public-label", &label, "--private-label", &label];
+        let open = ["--private-attributes", "extractable=true"];
+        let generate = ["key", "generate-asymmetric-pair", kind, "--parameter-set", set];
+        place.done(&[&generate[..], &labels, &open].concat());
+        assert_eq!(place.key(&label, "public-key")["key-length-bytes"], public);
+        let (path, filter) = (place.file(&label), format!("attr.label={label}"));
+        let export = ["export", "--filter", &filter, "attr.class=private-key", "--format", "der", "--plain"];
+        place.done(&[&export[..], &["--path", &path]].concat());
+        let pkcs8 = fs::read(&path).expect("a file");
+        assert_eq!(place.key(&label, "private-key")["key-length-bytes"], pkcs8.len());
+    }
+    // A key that came in its expanded form has no seed.
+    let (dsa, kem) = (ml_dsa::ParameterSet::MlDsa65, ml_kem::ParameterSet::MlKem768);
+    let keys = [
+        (dsa.oid(), ml_dsa::PrivateKey::generate(dsa).expect("a key").expanded()),
+        (kem.oid(), ml_kem::PrivateKey::generate(kem).expect("a key").expanded()),
+    ];
+    for (at, (oid, expanded)) in keys.iter().enumerate() {
+        let key = Der::Bytes(tag::OCTET_STRING, expanded.expose());
+        let pkcs8 = private_key_info(Algorithm::new(oid), key);
+        let path = place.file("expanded");
+        fs::write(&path, pkcs8.expose()).expect("a file");
+        for (attributes, len) in [
+            ("sensitive=false,extractable=true", json!(pkcs8.len())),
+            // What nobody is told is not made up.
+            ("sensitive=true", Value::Null),
+        ] {
+            let label = format!("{at} {}", len.is_null());
+            place.done(&["import", "--path", &path, "--label", &label, "--attributes", attributes]);
+            assert_eq!(place.key(&label, "private-key")["key-length-bytes"], len);
+        }
+    }
 }
 
 #[test]
@@ -335,7 +385,9 @@ fn cloudhsm_users_and_which_token() {
     let replicated = two.done(&[&["key", "replicate", "--filter", "attr.label=here"][..], &there].concat());
     assert_eq!(replicated["message"], "Successfully replicated key");
     assert_eq!(two.done(&["key", "list", "--token", "one"])["total_key_count"], 1);
-    two.fails(&[&["key", "replicate", "--filter", "attr.label=here"][..], &there].concat(), &["already"]);
+    let again = two.done(&[&["key", "replicate", "--filter", "attr.label=here"][..], &there].concat());
+    assert_eq!(again["was-there"], true);
+    assert_eq!(two.done(&["key", "list", "--token", "one"])["total_key_count"], 1);
     Place::new("").fails(&["key", "list"], &["there is no token", "coffer token init"]);
 }
 

@@ -310,6 +310,37 @@ fn interrupted_and_resumed() {
     assert_eq!((&report["there"], &report["stay"], count()), (&json!(20), &json!(0), 20));
 }
 
+/// A key that was to come and did not makes the run a failed one; those that cannot come do not.
+#[test]
+fn what_does_not_come_is_no_success() {
+    let place = Place::with_token("from");
+    place.done(&["token", "init", "--label", "to"]);
+    let aes = ["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--token", "from", "--label"];
+    place.done(&[&aes[..], &["comes"]].concat());
+    place.done(&[&aes[..], &["stays", "--attributes", "extractable=false"]].concat());
+    let limited = |value: &str| {
+        let mut command = place.coffer(&["cluster", "set-limited-write", "--value", value, "--token", "to"]);
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN);
+        assert_eq!(answer(&run(&mut command)).0, 0);
+    };
+    let pins = [("COFFER_FROM_PIN", USER_PIN), ("COFFER_TO_PIN", USER_PIN)];
+    let tokens = ["--from-token", "from", "--to-token", "to"];
+    limited("true");
+    let (code, report) = migrate(&place, &pins, &tokens);
+    assert_eq!(
+        (code, &report["error_code"], &report["data"]["failed"]),
+        (1, &json!(1), &json!(1)),
+        "{report}"
+    );
+    let (found, there, stay) = outcomes(&report["data"]);
+    assert_eq!((there, stay), (0, 1));
+    assert!(found[0].1.starts_with("failed: the token is write protected"), "{found:?}");
+    assert!(found[1].1.starts_with("stays: it is not extractable"), "{found:?}");
+    limited("false");
+    let report = moved(migrate(&place, &pins, &tokens));
+    assert_eq!((&report["there"], &report["failed"]), (&json!(1), &json!(0)));
+}
+
 /// From a fips token to one that is not, each with a directory and a configuration of its own.
 #[test]
 fn between_two_configurations() {

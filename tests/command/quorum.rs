@@ -178,6 +178,107 @@ fn a_key_is_used_and_managed_by_two() {
     refused(by(&place, "alice", &unshare), &["leaves as many users as must approve"]);
 }
 
+/// With its users' approval such a key goes to another token, where it takes no less.
+#[test]
+fn a_key_of_two_is_replicated_by_two() {
+    let place = Place::with_token("blue");
+    let approvers = Approvers::new(&["alice", "bob"]);
+    for name in ["alice", "bob"] {
+        make(&place, name, "crypto-user");
+        register(&place, &approvers, name);
+    }
+    let aes = ["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--label", "k"];
+    let guards = ["--share-crypto-users", "bob", "--manage-key-quorum-value", "2"];
+    done(&place, "alice", &[&aes[..], &guards].concat());
+    place.done(&["token", "init", "--label", "green"]);
+    let green =
+        |user: &str, arguments: &[&str]| by(&place, user, &[arguments, &["--token", "green"]].concat());
+    let bob = |command: &str| {
+        let user = ["user", command, "--username", "bob", "--role", "crypto-user", "--token", "green"];
+        let mut command = place.coffer(&user);
+        command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", "bob-password");
+        assert_eq!(answer(&run(&mut command)).0, 0);
+    };
+    let alice = ["user", "create", "--username", "alice", "--role", "crypto-user", "--token", "green"];
+    let mut command = place.coffer(&alice);
+    command.env("COFFER_ROLE", "admin").env("COFFER_PIN", SO_PIN).env("COFFER_NEW_PIN", "alice-password");
+    assert_eq!(answer(&run(&mut command)).0, 0);
+
+    let there = ["--source-cluster-id", "blue", "--destination-cluster-id", "green"];
+    let replicate = [&["key", "replicate", "--filter", "attr.label=k"][..], &there].concat();
+    refused(by(&place, "alice", &replicate), &["takes the approval of 2 of its users", "\"green\" knows 1"]);
+    bob("create");
+    refused(by(&place, "alice", &replicate), &["Quorum approval is required for this operation"]);
+    assert_eq!(green("alice", &["key", "list"]).1["data"]["total_key_count"], 0);
+    let path = place.file("request");
+    let with = [&replicate[..], &["--approval", &path]].concat();
+    let approved = || {
+        let manage = ["quorum", "token-sign", "generate", "--service", "key-management", "--token", &path];
+        let key = ["--filter", "attr.label=k", "--cluster-id", "blue"];
+        done(&place, "alice", &[&manage[..], &key].concat());
+        approvers.approve(&path, "crypto-user", &["alice", "bob"]);
+        let info = done(&place, "alice", &with)["key"]["key-info"].clone();
+        assert_eq!(info["key-quorum-values"]["manage-key-quorum-value"], 2);
+        assert_eq!(info["shared-users"][0]["username"], "bob");
+        assert_eq!(green("bob", &["key", "list"]).1["data"]["total_key_count"], 1);
+        assert_eq!(green("alice", &["key", "list"]).1["data"]["total_key_count"], 1);
+    };
+    approved();
+    assert_eq!(done(&place, "alice", &replicate)["was-there"], true);
+    // A copy without its users, as a run that was killed before it shared it leaves it, is replaced.
+    bob("delete");
+    bob("create");
+    refused(by(&place, "alice", &replicate), &["Quorum approval is required for this operation"]);
+    approved();
+
+    // A migration has no place for approvals, and says what has.
+    let plan = ["migrate", "--from-token", "blue", "--to-token", "green", "--dry-run"];
+    let mut command = place.coffer(&plan);
+    let pins = ["COFFER_FROM_PIN", "COFFER_TO_PIN"].map(|name| (name, "bob:bob-password"));
+    let (code, plan) = answer(&run(command.envs(pins)));
+    assert_eq!((code, &plan["data"]["there"]), (0, &json!(1)), "{plan}");
+    done(
+        &place,
+        "alice",
+        &[&["key", "delete", "--filter", "attr.label=k"][..], &["--token", "green"]].concat(),
+    );
+    let plan = answer(&run(&mut command)).1["data"]["keys"][0]["detail"].clone();
+    assert!(plan.as_str().is_some_and(|why| why.contains("`key replicate --approval`")), "{plan}");
+}
+
+/// A token that comes back by its escrow key takes the approvals that it took: the SO, who has another PIN then and has
+/// to register anew, sets nobody's PIN alone.
+#[test]
+fn an_escrow_key_is_no_way_around_approvals() {
+    let place = Place::with_token("one");
+    let approvers = Approvers::new(&["admin", "sue"]);
+    make(&place, "sue", "admin");
+    for name in ["admin", "sue"] {
+        register(&place, &approvers, name);
+    }
+    let set = ["quorum", "token-sign", "set-quorum-value", "--service", "user", "--value", "2"];
+    done(&place, "admin", &set);
+    let (public, private, backup) = (place.file("pub"), place.file("key"), place.file("backup"));
+    place.done(&["token", "escrow-key", "generate", "--public", &public, "--private", &private, "--plain"]);
+    place.done(&["token", "backup", "--path", &backup, "--escrow-key", &public]);
+    place.done(&["token", "destroy", "--yes"]);
+    place.done(&["token", "restore", "--path", &backup, "--escrow-key", &private]);
+
+    let change = ["user", "change-password", "--username", "user", "--role", "crypto-user"];
+    let wanted = ["Quorum approval is required for this operation"];
+    refused(by(&place, "admin", &change), &wanted);
+    let path = place.file("request");
+    done(&place, "admin", &["quorum", "token-sign", "generate", "--service", "user", "--token", &path]);
+    approvers.approve(&path, "admin", &["sue"]);
+    let with = [&change[..], &["--approval", &path]].concat();
+    refused(by(&place, "admin", &with), &wanted);
+    register(&place, &approvers, "admin");
+    approvers.approve(&path, "admin", &["admin"]);
+    done(&place, "admin", &with);
+    let mut list = place.coffer(&["key", "list"]);
+    assert_eq!(answer(&run(list.env("COFFER_PIN", "a-new-password"))).0, 0);
+}
+
 #[test]
 fn files_and_values_that_are_wrong() {
     let place = Place::with_token("one");

@@ -149,8 +149,10 @@ fn softhsm_tokens_are_found() {
     refuses(&tokens, SOFTHSM_PIN, &["--from-token", "other"], &["no token \"other\"", "\"fixture\""]);
     refuses(&tokens, SOFTHSM_PIN, &["--from-token", "fixture"], &["which token"]);
     fs::create_dir(tokens.join("c")).expect("a directory");
-    fs::write(tokens.join("c/sqlite3.db"), "").expect("a file");
-    refuses(&tokens.join("c"), SOFTHSM_PIN, &[], &["database backend", "coffer migrate"]);
+    for text in ["", "no database"] {
+        fs::write(tokens.join("c/sqlite3.db"), text).expect("a file");
+        refuses(&tokens.join("c"), SOFTHSM_PIN, &[], &["sqlite3.db", "a token of SoftHSM has other tables"]);
+    }
 }
 
 /// Whichever file is spoilt, nothing is stored, or only what is whole if that was asked for.
@@ -243,6 +245,172 @@ fn a_live_softhsm_token_works_the_same() {
     assert!(used >= 7, "every secret and private key but what may not be used: {outcomes:?}");
 }
 
+/// A number of the files.
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes[..8].try_into().expect("eight bytes"))
+}
+
+/// The attributes in a file, or within a template: type, kind and value.
+fn cells(mut bytes: &[u8]) -> Vec<(u64, u64, &[u8])> {
+    let mut cells = Vec::new();
+    while !bytes.is_empty() {
+        let (of, kind, rest) = (number(bytes), number(&bytes[8..]), &bytes[16..]);
+        let (front, len) = match kind {
+            1 => (0, 1),
+            2 => (0, 8),
+            3 | 4 => (8, number(rest) as usize),
+            5 => (8, 8 * number(rest) as usize),
+            kind => panic!("kind {kind}"),
+        };
+        cells.push((of, kind, &rest[front..front + len]));
+        bytes = &rest[front + len..];
+    }
+    cells
+}
+
+/// As a list lies in SoftHSM's memory on this machine.
+fn native(numbers: &[u8]) -> Vec<u8> {
+    numbers.chunks(8).flat_map(|bytes| number(bytes).to_ne_bytes()).collect()
+}
+
+fn native_template(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (of, kind, value) in cells(bytes) {
+        let (kind, value) = match kind {
+            2 => (kind, native(value)),
+            5 => (kind, native(value)),
+            _ => (kind, value.to_vec()),
+        };
+        out.extend(of.to_ne_bytes());
+        out.extend((kind as u32).to_ne_bytes());
+        if kind == 3 || kind == 5 {
+            out.extend((value.len() as u64).to_ne_bytes());
+        }
+        out.extend(value);
+    }
+    out
+}
+
+/// Turns a token of files into one of the database backend, with the tables that SoftHSM makes and a row for each cell.
+fn to_database(directory: &Path) {
+    let connection = rusqlite::Connection::open(directory.join("sqlite3.db")).expect("a new database");
+    connection.execute("create table object (id integer primary key autoincrement)", []).expect("a table");
+    let kinds = [
+        ("text", "text"),
+        ("integer", "integer"),
+        ("binary", "blob"),
+        ("array", "blob"),
+        ("boolean", "boolean"),
+        ("datetime", "datetime"),
+        ("real", "real"),
+    ];
+    for (table, kind) in kinds {
+        let columns = "type integer, object_id integer references object(id) on delete cascade, \
+                       id integer primary key autoincrement";
+        let create = format!("create table attribute_{table} (value {kind}, {columns})");
+        connection.execute(&create, []).expect("a table");
+    }
+    let files = fs::read_dir(directory).expect("a store").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "object")).collect();
+    // The token comes first.
+    files.sort_by_key(|path| (path.file_stem().is_none_or(|stem| stem != "token"), path.clone()));
+    for path in files {
+        connection.execute("insert into object default values", []).expect("a row");
+        let object = connection.last_insert_rowid();
+        let file = fs::read(&path).expect("a file");
+        for (of, kind, value) in cells(&file[8..]) {
+            let put = |table: &str, value: &dyn rusqlite::ToSql| {
+                let insert =
+                    format!("insert into attribute_{table} (value, type, object_id) values (?, ?, ?)");
+                connection.execute(&insert, rusqlite::params![value, of as i64, object]).expect("a row");
+            };
+            match kind {
+                1 => put("boolean", &i64::from(value[0] != 0)),
+                2 => put("integer", &(number(value) as i64)),
+                3 => put("binary", &value),
+                4 => put("array", &native_template(value)),
+                _ => put("binary", &native(value)),
+            }
+        }
+        fs::remove_file(path).expect("a file");
+    }
+    for other in ["generation", "token.lock"] {
+        let _ = fs::remove_file(directory.join(other));
+    }
+}
+
+/// SoftHSM's database backend, which few builds have: what its files hold, row by row in its tables.
+#[test]
+fn a_softhsm_database_comes_whole() {
+    let place = Place::with_token("files");
+    place.done(&["token", "init", "--label", "rows"]);
+    let (module, environment) = softhsm(&place).expect("SoftHSM: scripts/setup.sh clients");
+    fill(&|arguments| {
+        let mut command = place.coffer(&[&["--library", &module], arguments].concat());
+        let (code, said) = answer(&run(command.envs(environment.clone()).env("COFFER_PIN", USER_PIN)));
+        assert_eq!(code, 0, "{arguments:?}: {said}");
+        said["data"].clone()
+    });
+    let conf = [("SOFTHSM2_CONF", environment[0].1.as_str())];
+    let login = ["--module", &module, "--login", "--pin", USER_PIN];
+    let pair = ["--keypairgen", "--key-type", "EC:secp384r1", "--label", "limited", "--id", "30"];
+    pkcs11_tool(&[&login[..], &pair, &["--allowed-mechanisms", "ECDSA,ECDSA-SHA256"]].concat(), &conf);
+    let live = fs::read_dir(place.path().join("soft")).expect("a directory").next().expect("a token");
+    for (directory, pin, all) in
+        [(copy(&place, "softhsm"), SOFTHSM_PIN, 16), (live.expect("an entry").path(), USER_PIN, 10)]
+    {
+        let files = imported(import(&place, "softhsm", &directory, pin, &["--token", "files"]));
+        assert_eq!(counts(&files), [all, 0, 0], "{files}");
+        to_database(&directory);
+        // It is the same as what came out of the files, each key compared.
+        let same = imported(import(&place, "softhsm", &directory, pin, &["--token", "files"]));
+        assert_eq!(counts(&same), [0, all, 0], "{same}");
+        let rows = imported(import(&place, "softhsm", &directory, pin, &["--token", "rows"]));
+        assert_eq!(counts(&rows), [all, 0, 0], "{rows}");
+        let list = |token: &str| {
+            let list = place.done(&["key", "list", "--all", "--verbose", "--token", token]);
+            let keys = list["matched_keys"].as_array().expect("a list").iter();
+            let mut keys: Vec<_> = keys.map(|key| key["attributes"].to_string()).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(list("files"), list("rows"));
+        refused(import(&place, "softhsm", &directory, "wrong-pin", &["--token", "rows"]), &["PIN", "wrong"]);
+        // A value that is cut, and an object without a class.
+        let spoil = |statement: &str| {
+            let connection = rusqlite::Connection::open(directory.join("sqlite3.db")).expect("a database");
+            assert!(connection.execute(statement, []).expect("a statement") > 0);
+            refused(
+                import(&place, "softhsm", &directory, pin, &["--token", "rows"]),
+                &["nothing was imported", "sqlite3.db object", "--skip-damaged"],
+            );
+        };
+        let sealed =
+            "object_id = (select max(object_id) from attribute_boolean where type = 2 and value = 1)";
+        spoil(&format!(
+            "update attribute_binary set value = substr(value, 1, 20) where {sealed} and length(value) > 20"
+        ));
+        spoil("delete from attribute_integer where type = 0 and object_id = 2");
+    }
+    let module = library().display().to_string();
+    let tool = |token: &str| {
+        let login = ["--module", &module, "--login", "--pin", USER_PIN, "--token-label", token];
+        let config = place.file("coffer.toml");
+        pkcs11_tool(&[&login[..], &["--list-objects"]].concat(), &[("COFFER_CONF", &config)])
+    };
+    let (files, rows) = (tool("files"), tool("rows"));
+    assert!(rows.contains("Allowed mechanisms: ECDSA,ECDSA-SHA256"), "{rows}");
+    let lines = |text: &str| {
+        // Handles and identifiers are each token's own.
+        let own = |line: &&str| !["uri:", "Unique ID:", "Data object"].iter().any(|name| line.contains(name));
+        let mut lines: Vec<_> = text.lines().filter(own).map(String::from).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&files), lines(&rows));
+}
+
 /// A run that is killed can be repeated: no doubles, none lost.
 #[test]
 fn an_interrupted_import_is_repeated() {
@@ -270,7 +438,14 @@ fn an_nss_database_comes_whole() {
         assert_eq!(counts(&report), [8, 0, 1], "{report}");
         let trust =
             report["objects"].as_array().expect("a list").iter().find(|object| object["outcome"] == "stays");
-        assert_eq!(trust.expect("one that stays")["kind"], "trust");
+        let trust = trust.expect("one that stays");
+        assert_eq!((&trust["kind"], &trust["label"]), (&json!("trust"), &json!("rsa cert")));
+        let why = trust["detail"].as_str().expect("a reason");
+        for said in
+            ["a token has no such objects", "a trusted CA for server-auth, ", "a trusted CA for email"]
+        {
+            assert!(why.contains(said), "{why}");
+        }
         let raw = |label: &str| {
             let (path, filter) = (place.file("raw"), format!("attr.label={label}"));
             place.done(&["export", "--filter", &filter, "--format", "raw", "--plain", "--path", &path]);

@@ -156,6 +156,37 @@ fn a_backup_comes_back_with_all_that_was_in_it() {
 }
 
 /// By count, by age, never the newest, and nothing else in the directory.
+/// On a terminal long work tells how much of how much is done.
+#[test]
+fn progress_is_a_fraction() {
+    const COUNT: usize = 2_000;
+    let place = Place::with_token("one");
+    let keys: Vec<_> = (0..COUNT).map(|at| json!({ "kty": "oct", "k": format!("{at:042}A") })).collect();
+    let (set, backup) = (place.file("set.jwk"), place.file("backup"));
+    fs::write(&set, json!({ "keys": keys }).to_string()).expect("a file");
+    place.done(&["import", "--path", &set, "--key-type-class", "aes"]);
+    for (work, passes) in [("backup", 2), ("restore", 3), ("verify", 1)] {
+        let mut command = place.coffer(&["token", work]);
+        match work {
+            "verify" => command.args(["--token", "0"]),
+            _ => command.args(["--path", &backup]),
+        };
+        command.env("COFFER_PIN", USER_PIN).env("TERM", "xterm");
+        let (terminal, mut child) = Terminal::run(command);
+        let said = terminal.rest();
+        assert!(child.wait().expect("an end").success(), "{said}");
+        let fraction = |word: &str| {
+            let (done, total) = word.trim_end_matches(',').split_once('/')?;
+            Some((done.parse::<usize>().ok()?, total.parse::<usize>().ok()?))
+        };
+        let told: Vec<_> = said.split_whitespace().filter_map(fraction).collect();
+        // Beside the keys there are the token's own record, its users' and a few more.
+        let all = passes * COUNT..passes * COUNT + 50;
+        assert!(told.iter().any(|(done, _)| *done > 0), "{work}: {said}");
+        assert!(told.iter().all(|(done, total)| all.contains(total) && done <= total), "{work}: {told:?}");
+    }
+}
+
 #[test]
 fn old_backups_go_and_nothing_else() {
     let place = Place::with_token("one");

@@ -133,6 +133,51 @@ impl<'a> Coffer<'a> {
         Ok(slot)
     }
 
+    /// For an escrow key; at most `most` steps of it.
+    pub fn backup_for(&self, path: &Path, key: &[u8], most: usize) -> Result<()> {
+        let (path, path_len) = bytes(path.to_str().expect("UTF-8"));
+        let (key, key_len) = (key.as_ptr().cast_mut(), key.len() as CK_ULONG);
+        let mut context = (most, Vec::<String>::new());
+        let at = (&raw mut context).cast();
+        let handle = self.session.handle();
+        ask!(self.BackupTokenForEscrow(handle, path, path_len, key, key_len, Some(notify), at))
+    }
+
+    /// The slot that the token is in.
+    pub fn restore_by(&self, path: &Path, seed: &[u8], so_pin: &str, most: usize) -> Result<CK_SLOT_ID> {
+        let (path, path_len) = bytes(path.to_str().expect("UTF-8"));
+        let (seed, seed_len) = (seed.as_ptr().cast_mut(), seed.len() as CK_ULONG);
+        let (pin, pin_len) = bytes(so_pin);
+        let mut context = (most, Vec::<String>::new());
+        let at = (&raw mut context).cast();
+        let mut slot = CK_UNAVAILABLE_INFORMATION;
+        let out = &raw mut slot;
+        ask!(self.RestoreTokenByEscrow(path, path_len, seed, seed_len, pin, pin_len, Some(notify), at, out))?;
+        Ok(slot)
+    }
+
+    /// Objects, those that are sound, and the faults.
+    pub fn repair(
+        &self,
+        slot: CK_SLOT_ID,
+        pin: &str,
+        accept: bool,
+    ) -> Result<(CK_ULONG, CK_ULONG, Vec<String>)> {
+        let ((name, name_len), (pin, pin_len)) = (bytes("admin"), bytes(pin));
+        let mut verdict = CK_COFFER_VERDICT { ulObjects: 0, ulOpened: 0, ulFaults: 0 };
+        let mut context = (usize::MAX, Vec::new());
+        let (at, out) = ((&raw mut context).cast(), &raw mut verdict);
+        let accept = accept.into();
+        ask!(self.RepairToken(slot, CKU_SO, name, name_len, pin, pin_len, accept, Some(notify), at, out))?;
+        assert_eq!(verdict.ulFaults as usize, context.1.len());
+        Ok((verdict.ulObjects, verdict.ulOpened, context.1))
+    }
+
+    pub fn forgive(&self, slot: CK_SLOT_ID, kind: CK_USER_TYPE, name: &str) -> Result<()> {
+        let (name, name_len) = bytes(name);
+        ask!(self.ForgiveUser(slot, kind, name, name_len))
+    }
+
     /// Lines, those that are signed, and what is told.
     pub fn audit(&self, faults_only: bool) -> Result<(CK_ULONG, CK_ULONG, Vec<String>)> {
         let mut verdict = CK_COFFER_AUDIT_VERDICT { ulLines: 0, ulSigned: 0, ulFaults: 0 };

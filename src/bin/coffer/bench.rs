@@ -2,8 +2,7 @@
 
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::migrate::progress;
-use crate::output::{Outcome, Report, table};
+use crate::output::{Outcome, Report, progress, table};
 use clap::Args;
 use coffer_pkcs11::crypto::encoding::{Der, tag};
 use pkcs11_client::cryptoki_sys::*;

@@ -116,6 +116,7 @@ impl Connection {
                 .map_err(|_| format!("the role {role:?} is not admin or crypto-user"))?,
         };
         let what = if role == Role::Admin { "SO PIN" } else { "user PIN" };
+        let what = &format!("{what} of token {:?}", connection.label);
         let pin = match pin_variable() {
             _ if own.is_some_and(|own| env::var_os(own).is_some()) => {
                 pin::obtain(what, None, own.unwrap_or_default(), false)?
@@ -177,20 +178,21 @@ impl Connection {
     fn login_refused(&self, rv: Rv) -> String {
         let token = &self.label;
         let why = match rv.0 {
-            CKR_PIN_INCORRECT => "the PIN is wrong; a few more wrong ones lock it".into(),
+            CKR_PIN_INCORRECT => "the PIN is wrong; a few more wrong ones lock it",
             CKR_PIN_LOCKED => {
-                "the PIN is locked after too many wrong ones; the security officer can set a new one".into()
+                "the PIN is locked after too many wrong ones; the security officer can set a new one"
             }
             CKR_USER_PIN_NOT_INITIALIZED => {
-                "the user has no PIN yet; the security officer sets the first one".into()
+                "the user has no PIN yet; the security officer sets the first one"
             }
             CKR_PIN_INVALID | CKR_PIN_LEN_RANGE => {
-                "not the form of a PIN; a token of the cloudhsm profile takes user:password".into()
+                "not the form of a PIN; a token of the cloudhsm profile takes user:password"
             }
             CKR_USER_ALREADY_LOGGED_IN | CKR_USER_ANOTHER_ALREADY_LOGGED_IN => {
-                "someone is logged in: logout first".into()
+                "someone is logged in: logout first"
             }
-            _ => format!("{rv}"),
+            CKR_DEVICE_MEMORY => "the disk is full, and a login is counted on it",
+            _ => "the token refuses",
         };
         format!("login to token {token:?}: {why} ({rv})")
     }
@@ -236,7 +238,10 @@ pub fn load(library: Option<&Path>, init_args: Option<&str>) -> Result<Module, S
             (Module::linked(list, interface), "coffer".into())
         }
         Some(path) => {
-            let module = Module::load(path).map_err(|why| format!("{}: {why}", path.display()))?;
+            // The linker's reason has the name already, as a rule.
+            let shown = path.display().to_string();
+            let named = |why: String| if why.starts_with(&shown) { why } else { format!("{shown}: {why}") };
+            let module = Module::load(path).map_err(named)?;
             (module, path.display().to_string())
         }
     };
@@ -249,18 +254,31 @@ pub fn load(library: Option<&Path>, init_args: Option<&str>) -> Result<Module, S
 
 /// The slot and label of the token of that name, or of the only one.
 fn choose(module: Module, wanted: Option<&str>) -> Result<(CK_SLOT_ID, String), String> {
-    let mut tokens = Vec::new();
+    let (mut tokens, mut unread) = (Vec::new(), Vec::new());
     for slot in module.slots(true).map_err(|rv| format!("C_GetSlotList: {rv}"))? {
         match module.token_info(slot) {
             Ok(info) if info.flags & CKF_TOKEN_INITIALIZED != 0 => {
                 tokens.push((slot, text(&info.label), text(&info.serialNumber)));
             }
             // Named, it gives its reason; otherwise the others may be meant.
-            Err(rv) if wanted == Some(&slot.to_string()) => return Err(format!("slot {slot}: {rv}")),
-            _ => {}
+            Err(rv) if wanted == Some(&slot.to_string()) => return Err(told(slot, rv)),
+            Err(rv) => unread.push(told(slot, rv)),
+            Ok(_) => {}
         }
     }
-    pick(&tokens, wanted)
+    pick(&tokens, wanted).map_err(|why| with_unread(why, &unread))
+}
+
+fn told(slot: CK_SLOT_ID, rv: Rv) -> String {
+    match rv.0 {
+        CKR_DEVICE_MEMORY => format!("slot {slot}: the disk is full ({rv})"),
+        _ => format!("slot {slot}: {rv}"),
+    }
+}
+
+/// Why no token was found, with the slots that do not tell what they hold.
+pub fn with_unread(why: String, unread: &[String]) -> String {
+    if unread.is_empty() { why } else { format!("{why}; not readable: {}", unread.join("; ")) }
 }
 
 /// The slot and label, of those with their serial numbers, that this name means.

@@ -1,6 +1,7 @@
 //! What lasts from one command of an interactive session to the next.
 
 use crate::connection::{Connection, Target, pin_variable};
+use crate::output::Outcome;
 use pkcs11_client::Module;
 use std::io::{self, IsTerminal};
 
@@ -67,17 +68,37 @@ impl Context {
         self.connection = None;
     }
 
-    /// Two tokens of the module, both logged in to with the same PIN, unless COFFER_TO_PIN has the second one's.
-    pub fn pair(&mut self, from: &str, to: &str) -> Result<(Connection, Connection), String> {
-        self.connection = None;
+    /// Does something with two tokens of the module, both logged in to with the same PIN, unless COFFER_TO_PIN has the
+    /// second one's. Whoever is logged in to the first one is so afterwards too.
+    ///
+    /// # Errors
+    /// Those of the logins, and of what is done.
+    pub fn with_pair(
+        &mut self,
+        from: &str,
+        to: &str,
+        act: impl FnOnce(&Connection, Connection) -> Outcome,
+    ) -> Outcome {
         let target = |token: &str| Target { token: Some(token.into()), ..self.target.clone() };
-        let from = Connection::open_logged_in(&target(from), None)?;
-        if Connection::open(&target(to))?.slot == from.slot {
-            return Err(format!("source and destination are both the token {:?}", from.label));
-        }
-        let to = Connection::open_logged_in(&target(to), Some("COFFER_TO_PIN"))?;
+        let (from, to) = (target(from), target(to));
+        let source = {
+            let (one, other) = (Connection::open(&from)?, Connection::open(&to)?);
+            if one.slot == other.slot {
+                return Err(format!("source and destination are both the token {:?}", one.label));
+            }
+            one.slot
+        };
+        let logged_in = self.connection.take().filter(|connection| connection.user.is_some());
+        let (from, stays) = match logged_in.filter(|connection| connection.slot == source) {
+            Some(connection) => (connection, true),
+            None => (Connection::open_logged_in(&from, None)?, false),
+        };
         self.module = Some(from.module);
-        Ok((from, to))
+        let outcome = Connection::open_logged_in(&to, Some("COFFER_TO_PIN")).and_then(|to| act(&from, to));
+        if stays {
+            self.connection = Some(from);
+        }
+        outcome
     }
 }
 

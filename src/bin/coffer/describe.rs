@@ -23,7 +23,13 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
     let values = read(connection, key, &kinds)?;
     let mut attributes = Map::new();
     let mut specific = false;
-    let length = length(|attribute| value_of(&values, attribute));
+    let of = |attribute| value_of(&values, attribute);
+    let number = |attribute| Some(CK_ULONG::from_ne_bytes(of(attribute)?.try_into().ok()?));
+    let set = ParameterSet::of(connection, key, number(CKA_KEY_TYPE));
+    let length = match set {
+        Some(set) => set.length(connection, key, number(CKA_CLASS)),
+        None => length(of),
+    };
     for (name, value) in ATTRIBUTES.iter().zip(&values) {
         if name.attribute == CKA_VALUE_LEN {
             attributes.extend(length.map(|length| (name.name.into(), json!(length))));
@@ -36,8 +42,6 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
         }
         specific |= name.name == LAST_COMMON;
     }
-    let of = |attribute| value_of(&values, attribute);
-    let number = |attribute| Some(CK_ULONG::from_ne_bytes(of(attribute)?.try_into().ok()?));
     if let Some(modulus) = of(CKA_MODULUS) {
         attributes.insert("modulus-size-bits".into(), json!(bits(modulus)));
     }
@@ -48,8 +52,8 @@ pub fn full(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<Value, Str
         let curve = names::CURVES.iter().find(|(_, der)| *der == params).map(|(word, _)| *word);
         attributes.insert("curve".into(), json!(curve.map_or_else(|| names::to_hex(params), Into::into)));
     }
-    if let Some(set) = parameter_set(connection, key, number(CKA_KEY_TYPE)) {
-        attributes.insert("parameter-set".into(), json!(set));
+    if let Some(set) = set {
+        attributes.insert("parameter-set".into(), json!(set.name));
     }
     // Public keys have none, and other modules do not know the attributes.
     let value = |attribute| match number(CKA_CLASS) {
@@ -180,20 +184,66 @@ pub fn label(connection: &Connection, key: CK_OBJECT_HANDLE) -> String {
     String::from_utf8_lossy(&label).into_owned()
 }
 
-fn parameter_set(
-    connection: &Connection,
-    key: CK_OBJECT_HANDLE,
-    key_type: Option<CK_KEY_TYPE>,
-) -> Option<String> {
-    let name = match key_type? {
-        CKK_ML_DSA => ["", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"],
-        CKK_ML_KEM => ["", "ml-kem-512", "ml-kem-768", "ml-kem-1024"],
-        _ => return None,
+/// A parameter set of ML-DSA (FIPS 204) or ML-KEM (FIPS 203), and bytes of its keys.
+struct ParameterSet {
+    key_type: CK_KEY_TYPE,
+    number: CK_ULONG,
+    name: &'static str,
+    public: usize,
+    seed: usize,
+    expanded: usize,
+}
+
+macro_rules! parameter_sets {
+    ($($key_type:ident $number:ident $name:literal $public:literal $seed:literal $expanded:literal;)*) => {
+        const PARAMETER_SETS: &[ParameterSet] = &[$(ParameterSet {
+            key_type: $key_type, number: $number as CK_ULONG, name: $name, public: $public, seed: $seed, expanded: $expanded,
+        }),*];
     };
-    let set = number(connection, key, CKA_PARAMETER_SET)?;
-    Some(
-        name.get(set as usize).filter(|name| !name.is_empty()).map_or(set.to_string(), |name| (*name).into()),
-    )
+}
+
+parameter_sets! {
+    CKK_ML_DSA CKP_ML_DSA_44   "ml-dsa-44"   1312 32 2560;
+    CKK_ML_DSA CKP_ML_DSA_65   "ml-dsa-65"   1952 32 4032;
+    CKK_ML_DSA CKP_ML_DSA_87   "ml-dsa-87"   2592 32 4896;
+    CKK_ML_KEM CKP_ML_KEM_512  "ml-kem-512"  800  64 1632;
+    CKK_ML_KEM CKP_ML_KEM_768  "ml-kem-768"  1184 64 2400;
+    CKK_ML_KEM CKP_ML_KEM_1024 "ml-kem-1024" 1568 64 3168;
+}
+
+impl ParameterSet {
+    fn of(
+        connection: &Connection,
+        key: CK_OBJECT_HANDLE,
+        key_type: Option<CK_KEY_TYPE>,
+    ) -> Option<&'static ParameterSet> {
+        let mut sets = PARAMETER_SETS.iter().filter(|set| Some(set.key_type) == key_type).peekable();
+        sets.peek()?;
+        let number = number(connection, key, CKA_PARAMETER_SET)?;
+        sets.find(|set| set.number == number)
+    }
+
+    /// `key-length-bytes`. PKCS #8 holds the seed of a private key that has one, and else the expanded form (RFC 9881 and
+    /// RFC 9935, section 6). A sensitive key that was not made in its token tells nobody which of the two it is.
+    fn length(
+        &self,
+        connection: &Connection,
+        key: CK_OBJECT_HANDLE,
+        class: Option<CK_OBJECT_CLASS>,
+    ) -> Option<usize> {
+        let read = |kind| connection.session.attribute(key, kind);
+        let form = match (class?, read(CKA_SEED)) {
+            (CKO_PUBLIC_KEY, _) => return Some(self.public),
+            (CKO_PRIVATE_KEY, Ok(seed)) if !seed.is_empty() => self.seed,
+            (CKO_PRIVATE_KEY, Err(rv)) if rv == CKR_ATTRIBUTE_SENSITIVE => {
+                read(CKA_LOCAL).ok().filter(|local| *local == [1])?;
+                self.seed
+            }
+            (CKO_PRIVATE_KEY, _) => self.expanded,
+            _ => return None,
+        };
+        Some(pkcs8(11, node(form)))
+    }
 }
 
 /// The point inside CKA_EC_POINT's OCTET STRING; some modules give it bare.

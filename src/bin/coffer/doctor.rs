@@ -5,9 +5,11 @@ use crate::context::Context;
 use crate::output::{Outcome, Report, table};
 use crate::token::operator;
 use clap::Args;
+use coffer_pkcs11::error::Rv;
 use coffer_pkcs11::kernel::{self, cpu};
 use coffer_pkcs11::log::Kind;
 use coffer_pkcs11::token::Config;
+use coffer_pkcs11::token::config::{Mode, Policy, Profile};
 use pkcs11_client::cryptoki_sys::*;
 use pkcs11_client::{Module, text};
 use serde_json::json;
@@ -54,8 +56,19 @@ impl Doctor {
                     say(
                         "configuration",
                         Ok(format!(
-                            "profile {:?}, policy {:?}, new tokens {:?}",
-                            config.profile, config.policy, config.mode
+                            "profile {}, policy {}, new tokens {}",
+                            match config.profile {
+                                Profile::Standard => "standard",
+                                Profile::CloudHsm => "cloudhsm",
+                            },
+                            match config.policy {
+                                Policy::Spec => "spec",
+                                Policy::Strict => "strict",
+                            },
+                            match config.mode {
+                                Mode::NonFips => "non-fips",
+                                Mode::Fips => "fips",
+                            }
                         )),
                     );
                     say("token directory", directory(&config.token_dir));
@@ -236,6 +249,9 @@ fn stores(context: &Context) -> Vec<(&'static str, Result<String, String>)> {
             continue;
         }
         let outcome = match module.token_details(slot) {
+            Err(error) if error.rv() == Rv::DeviceMemory => {
+                Err(format!("slot {slot}: {error}; it needs room"))
+            }
             Err(error) => Err(format!("slot {slot}: {error}; `coffer token restore` brings a backup back")),
             Ok(details) if details.damaged.is_empty() => {
                 let bytes = std::fs::metadata(&details.path).map_or(0, |meta| meta.len());

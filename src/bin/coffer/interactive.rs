@@ -15,7 +15,7 @@ use std::env;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Reads commands until `quit`, Control-D or the end of the input. The exit code says whether the last one succeeded,
@@ -59,19 +59,23 @@ pub fn run_all(target: Target, json: bool) -> Result<bool, String> {
             Ok(words) if words.is_empty() => {}
             Ok(words) if ["quit", "exit"].contains(&words[0].as_str()) => break,
             Ok(words) => {
-                if kept(&words) {
-                    let _ = editor.add_history_entry(&line);
+                if kept(&words) && editor.add_history_entry(&line).unwrap_or(false) {
+                    save(&mut editor, history.as_deref());
                 }
                 good = one(&mut context, words, json)?;
             }
         }
     }
-    if let Some(path) = history
-        && editor.save_history(&path).is_ok()
-    {
-        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
-    }
     Ok(good)
+}
+
+/// Whatever ends the session, the lines before are kept.
+fn save(editor: &mut Editor<Words, FileHistory>, path: Option<&Path>) {
+    if let Some(path) = path
+        && editor.save_history(path).is_ok()
+    {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+    }
 }
 
 /// A command that goes on after each line that a backslash ends, as CloudHSM's documents write the long ones. What the
@@ -189,6 +193,17 @@ impl Completer for Words {
             command = command.find_subcommand(word).unwrap_or(command);
         }
         let mut candidates: Vec<String> = Vec::new();
+        // Behind an option that takes one of some words, those.
+        let option = before[..start].split_whitespace().last().and_then(|word| word.strip_prefix("--"));
+        let named = |argument: &&clap::Arg| {
+            argument
+                .get_long_and_visible_aliases()
+                .is_some_and(|names| names.iter().any(|name| Some(*name) == option))
+        };
+        let values =
+            command.get_arguments().find(named).filter(|argument| argument.get_action().takes_values());
+        let values = values.map(clap::Arg::get_possible_values).unwrap_or_default();
+        candidates.extend(values.iter().map(|value| value.get_name().to_owned()));
         if !before[start..].starts_with('-') {
             candidates.extend(
                 command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name().into()),
@@ -200,7 +215,8 @@ impl Completer for Words {
         let options = command
             .get_arguments()
             .filter(|argument| !argument.is_hide_set())
-            .filter_map(|argument| argument.get_long());
+            .filter_map(|argument| argument.get_long_and_visible_aliases())
+            .flatten();
         candidates.extend(options.map(|long| format!("--{long}")));
         candidates.retain(|candidate| candidate.starts_with(&before[start..]));
         candidates.iter_mut().for_each(|candidate| candidate.push(' '));

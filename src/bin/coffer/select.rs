@@ -1,6 +1,6 @@
 //! Filters, and the keys that match them.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Role};
 use crate::names::{self, Kind};
 use coffer_pkcs11::crypto::Hash;
 use coffer_pkcs11::crypto::digest;
@@ -120,6 +120,9 @@ pub fn one(connection: &Connection, filter: &Filter, what: &str) -> Result<CK_OB
         [key] => Ok(*key),
         [] if connection.user.is_none() => Err(format!(
             "Key selection criteria matched 0 keys for the {what}. Private keys are seen after a login only."
+        )),
+        [] if connection.user.as_ref().is_some_and(|(_, role)| *role == Role::Admin) => Err(format!(
+            "Key selection criteria matched 0 keys for the {what}. An admin sees public keys only."
         )),
         keys => Err(format!(
             "Key selection criteria matched {} keys. Refine selection criteria to select a single key. ({what})",

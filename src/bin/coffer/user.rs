@@ -8,7 +8,7 @@ use crate::quorum::{self, Approval, ChangeQuorum};
 use clap::{Args, Subcommand};
 use coffer_pkcs11::mechanism::vendor::CK_COFFER_SERVICE_USER;
 use pkcs11_client::cryptoki_sys::*;
-use pkcs11_client::{CofferUser, Rv};
+use pkcs11_client::{CofferUser, Rv, Session};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -62,43 +62,40 @@ pub struct Login {
     factors: Vec<String>,
 }
 
+/// A user, whose new password others may have to approve.
+#[derive(Args)]
+pub struct WithPassword {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    new: NewPassword,
+    #[command(flatten)]
+    approval: Approval,
+}
+
+/// A user who is there, about whom others may have to approve.
+#[derive(Args)]
+pub struct Approved {
+    #[command(flatten)]
+    who: Named,
+    #[command(flatten)]
+    approval: Approval,
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Change the password (PIN) of a user, or as admin set it anew and so unlock it.
-    ChangePassword {
-        #[command(flatten)]
-        who: Who,
-        #[command(flatten)]
-        new: NewPassword,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    ChangePassword(WithPassword),
     /// List the users.
     List,
     /// Make a user.
-    Create {
-        #[command(flatten)]
-        who: Who,
-        #[command(flatten)]
-        new: NewPassword,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    Create(WithPassword),
     /// Delete a user, with the private keys it owns.
-    Delete {
-        #[command(flatten)]
-        who: Named,
-        #[command(flatten)]
-        approval: Approval,
-    },
+    Delete(Approved),
     /// Give a locked user its tries back; the password stays.
-    Unlock {
-        #[command(flatten)]
-        who: Named,
-        #[command(flatten)]
-        approval: Approval,
-    },
-    /// Make a user of one token in another one too, with a password of its own there.
+    Unlock(Approved),
+    /// Make a user of one token in another one too, with a password of its own there. Who is there with that password
+    /// stays, so a run that was interrupted is repeated.
     Replicate {
         #[command(flatten)]
         who: Named,
@@ -165,20 +162,10 @@ pub fn logout(context: &mut Context) -> Outcome {
 pub fn run(context: &mut Context, command: Command) -> Outcome {
     match command {
         Command::List => list(context),
-        Command::ChangePassword { who, new, approval } => change(context, &who, &new, &approval),
-        Command::Create { who, new, approval } => create(context, &who, &new, &approval),
-        Command::Delete { who, approval } => {
-            let connection = context.connect()?;
-            approval.show(connection)?;
-            let deleted = connection.session.delete_user(who.role.kind(), bare(who.role, &who.username));
-            deleted.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
-        }
-        Command::Unlock { who, approval } => {
-            let connection = context.connect()?;
-            approval.show(connection)?;
-            let unlocked = connection.session.unlock_user(who.role.kind(), bare(who.role, &who.username));
-            unlocked.map_err(|rv| refused_by(connection, rv, &who.username)).map(|()| who.report())
-        }
+        Command::ChangePassword(user) => change(context, &user),
+        Command::Create(user) => create(context, &user),
+        Command::Delete(user) => user.tell(context, Session::delete_user),
+        Command::Unlock(user) => user.tell(context, Session::unlock_user),
         Command::Replicate { who, source_cluster_id, destination_cluster_id, new } => {
             replicate(context, &who, &source_cluster_id, &destination_cluster_id, &new)
         }
@@ -187,23 +174,60 @@ pub fn run(context: &mut Context, command: Command) -> Outcome {
     }
 }
 
+impl Approved {
+    /// Has the token do something about the user.
+    fn tell(
+        &self,
+        context: &mut Context,
+        act: fn(&Session, CK_USER_TYPE, &str) -> Result<(), Rv>,
+    ) -> Outcome {
+        let connection = context.connect()?;
+        self.approval.show(connection)?;
+        let who = &self.who;
+        act(&connection.session, who.role.kind(), bare(who.role, &who.username))
+            .map_err(|rv| refused_by(connection, rv, &who.username))?;
+        Ok(who.report())
+    }
+}
+
 /// A password cannot be carried over: neither token knows it. So the new one is asked for.
 fn replicate(context: &mut Context, who: &Named, from: &str, to: &str, new: &NewPassword) -> Outcome {
-    let (from, to) = context.pair(from, to)?;
+    context.with_pair(from, to, |from, to| replicate_to(from, to, who, new))
+}
+
+fn replicate_to(from: &Connection, to: Connection, who: &Named, new: &NewPassword) -> Outcome {
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     if !from.has_user(kind, name) {
         return Err(format!("token {:?} has no {} {:?}", from.label, who.role.name(), who.username));
     }
     let what = format!("password of {} in token {:?}", who.username, to.label);
     let password = pin::obtain(&what, new.new_pin_file.as_deref(), "COFFER_NEW_PIN", true)?;
+    let mut json = json!({
+        "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
+    });
+    if to.has_user(kind, name) {
+        knows(to, who, &password)?;
+        json["was-there"] = true.into();
+        return Ok(Report::of(json));
+    }
     let created = match name {
         "" => to.session.init_pin(&password),
         name => to.session.create_user(kind, name, &password),
     };
     created.map_err(|rv| refused_by(&to, rv, &who.username))?;
-    Ok(Report::of(json!({
-        "username": who.username, "role": who.role.name(), "message": "Successfully replicated user",
-    })))
+    Ok(Report::of(json))
+}
+
+/// That a user who is there has this password, as after a run that was interrupted: another one stays what it is.
+fn knows(mut at: Connection, who: &Named, password: &str) -> Result<(), String> {
+    at.session.logout().map_err(|rv| format!("C_Logout: {rv}"))?;
+    at.user = None;
+    at.login(who.role, bare(who.role, &who.username), password).map_err(|why| {
+        format!(
+            "{:?} is there already, with another password, which `user change-password` sets: {why}",
+            who.username
+        )
+    })
 }
 
 /// What the token calls a user: the first of each role has no name of its own, or one that everybody knows.
@@ -217,6 +241,11 @@ pub fn bare(role: Role, name: &str) -> &str {
 /// [`refused`], where approvals may be what is missing.
 fn refused_by(connection: &Connection, rv: Rv, name: &str) -> String {
     let takes = connection.session.quorum_value(CK_COFFER_SERVICE_USER).is_ok_and(|value| value > 1);
+    let lengths = connection.module.token_info(connection.slot);
+    if let (CKR_PIN_LEN_RANGE, Ok(info)) = (rv.0, lengths) {
+        let (least, most) = (info.ulMinPinLen, info.ulMaxPinLen);
+        return format!("the token takes passwords of {least} to {most} bytes ({rv})");
+    }
     match quorum::wanted(rv) {
         Some(wanted) if takes => format!("{wanted}; or {}", refused(rv, name)),
         _ => refused(rv, name),
@@ -238,7 +267,6 @@ fn refused(rv: Rv, name: &str) -> String {
         CKR_ACTION_PROHIBITED => {
             format!("as many admins must stay, with keys registered, as must approve what admins do ({rv})")
         }
-        CKR_PIN_LEN_RANGE => format!("the token takes no password of that length ({rv})"),
         CKR_PIN_INVALID => format!("{name:?} cannot be a name: 1 to 31 letters, digits and _-.@ ({rv})"),
         CKR_PIN_INCORRECT => format!("the old password is wrong ({rv})"),
         _ => format!("user {name:?}: {rv}"),
@@ -253,13 +281,18 @@ fn new_password(context: &Context, who: &Who, new: &NewPassword) -> Result<Zeroi
     }
 }
 
-fn create(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
+fn create(context: &mut Context, WithPassword { who, new, approval }: &WithPassword) -> Outcome {
     context.connect()?;
     let password = new_password(context, who, new)?;
     let connection = context.connect()?;
     approval.show(connection)?;
     let created = connection.session.create_user(who.role.kind(), &who.username, &password);
-    created.map_err(|rv| refused_by(connection, rv, &who.username))?;
+    created.map_err(|rv| match rv.0 {
+        CKR_FUNCTION_REJECTED if connection.has_user(who.role.kind(), bare(who.role, &who.username)) => {
+            format!("{} {:?} is there already ({rv})", who.role.name(), who.username)
+        }
+        _ => refused_by(connection, rv, &who.username),
+    })?;
     Ok(Report::of(json!({ "username": who.username, "role": who.role.name() })))
 }
 
@@ -308,7 +341,7 @@ fn list(context: &mut Context) -> Outcome {
 }
 
 /// One's own by the old one; another's as admin.
-fn change(context: &mut Context, who: &Who, new: &NewPassword, approval: &Approval) -> Outcome {
+fn change(context: &mut Context, WithPassword { who, new, approval }: &WithPassword) -> Outcome {
     let me = context.connect()?.user.clone();
     let (name, kind) = (bare(who.role, &who.username), who.role.kind());
     let mine = me.as_ref().is_some_and(|(me, role)| {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::crypto::seal::KemPair;
-use crate::storage::{backup, escrow};
+use crate::storage::backup::{self, Steps, Tell};
+use crate::storage::escrow;
 use std::io::{Read, Write};
 
 impl<S: Storage + ?Sized> Sealed<S> {
@@ -12,14 +13,24 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// # Errors
     /// As [`Sealed::load`]: a token that is not what was written is not backed up; CKR_USER_NOT_LOGGED_IN for an
     /// escrow key unless `keys` are an SO's; those of writing.
-    pub fn backup(&self, keys: &Keys, escrow: Option<&[u8]>, to: &mut dyn Write) -> Result<Revision> {
+    pub fn backup(
+        &self,
+        keys: &Keys,
+        escrow: Option<&[u8]>,
+        to: &mut dyn Write,
+        tell: Tell<'_>,
+    ) -> Result<Revision> {
         let escrow = match escrow {
             Some(public) => Some((public, keys.admin()?)),
             None => None,
         };
         let changes = self.storage.load(Revision(0))?;
-        authentic(&keys.token, &changes)?;
-        backup::write(to, &keys.token, &changes, escrow)?;
+        let mut steps = Steps::new(tell);
+        // What the header has of them is written at once.
+        steps.total = 2 * changes.records.len()
+            - changes.records.iter().filter(|one| backup::in_the_header(one)).count();
+        authentic(&keys.token, &changes, &mut steps)?;
+        backup::write(to, &keys.token, &changes, escrow, &mut steps)?;
         Ok(changes.upto)
     }
 }
@@ -35,6 +46,7 @@ pub fn restore<S: Storage + ?Sized>(
     name: &str,
     pin: &[u8],
     to: &S,
+    tell: Tell<'_>,
 ) -> Result<Meta> {
     let (header, start) = backup::header(from)?;
     let find = |key: &[u8]| header.records.iter().find(|record| record.key == key);
@@ -44,9 +56,10 @@ pub fn restore<S: Storage + ?Sized>(
     };
     let Some(key) = user.open(&header.token, pin)? else { return Err(Rv::PinIncorrect.into()) };
     let token = user.open_token(&header.token, &key)?;
-    let changes = backup::read(from, header, &start, &token)?;
-    let meta = authentic(&token, &changes)?;
-    to.fill(&changes)?;
+    let mut steps = Steps::new(tell);
+    let changes = backup::read(from, header, &start, &token, &mut steps)?;
+    let meta = authentic(&token, &changes, &mut steps)?;
+    to.fill(&changes, &mut || steps.step())?;
     Ok(meta)
 }
 
@@ -60,17 +73,19 @@ pub fn restore_by_escrow<S: Storage + ?Sized>(
     pair: &KemPair,
     so_pin: &[u8],
     to: &S,
+    tell: Tell<'_>,
 ) -> Result<Meta> {
     let (header, start) = backup::header(from)?;
     let Some(grant) = &header.escrow else {
         fail!(ArgumentsBad, "the backup was made without an escrow key: a PIN opens it")
     };
     let escrow::Opened { token, admin } = escrow::open(pair, &header.token, &header.salt, grant)?;
-    let changes = backup::read(from, header, &start, &token)?;
-    let meta = authentic(&token, &changes)?;
+    let mut steps = Steps::new(tell);
+    let changes = backup::read(from, header, &start, &token, &mut steps)?;
+    let meta = authentic(&token, &changes, &mut steps)?;
     let (mut founder, key) = User::new(&token, Role::So, "", so_pin, meta.kdf, None)?;
     founder.appoint(&token.id, &key, &admin)?;
-    to.fill(&changes)?;
+    to.fill(&changes, &mut || steps.step())?;
     to.transact(&mut |view| {
         let mut author = Author::new(view, &token)?;
         author.put(user_record(Role::So, ""), founder.body())?;
@@ -81,10 +96,11 @@ pub fn restore_by_escrow<S: Storage + ?Sized>(
 }
 
 /// That these are all the records of the token and each is what was written.
-fn authentic(token: &TokenKeys, changes: &Changes) -> Result<Meta> {
+fn authentic(token: &TokenKeys, changes: &Changes, steps: &mut Steps<'_>) -> Result<Meta> {
     Verified::default().take_all(token, changes)?;
     let mut meta = None;
     for record in &changes.records {
+        steps.step()?;
         match record.key.first() {
             Some(b'm' | b'u' | b'o' | b'a') => {
                 let body = set::body(record, Some(token))?;

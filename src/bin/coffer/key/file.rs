@@ -2,8 +2,10 @@
 
 use super::manage::message;
 use super::{NewKey, Selection, generate::refused};
+use crate::connection::Role;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
+use crate::select::put_default;
 use crate::{describe, files, names, public, select};
 use clap::{Args, Subcommand, ValueEnum};
 use coffer_pkcs11::crypto::encoding::{Der, tag};
@@ -136,6 +138,10 @@ impl Import {
         template.extend([Attr::class(CKO_PUBLIC_KEY), Attr::key_type(key_type)]);
         template.extend(made_of);
         let connection = context.connect()?;
+        if connection.user.as_ref().is_some_and(|(_, role)| *role == Role::Admin) {
+            // An SO has no private objects, whatever the profile's default is.
+            put_default(&mut template, Attr::bool(CKA_PRIVATE, false));
+        }
         let key = connection.session.create_object(&template).map_err(refused)?;
         new.shared.share(connection, &[key])?;
         Ok(Report::of(

@@ -296,6 +296,8 @@ pub fn refused(rv: Rv) -> String {
         CKR_TEMPLATE_INCONSISTENT => {
             format!("the attributes contradict each other, or the token's rules ({rv})")
         }
+        CKR_ATTRIBUTE_TYPE_INVALID => format!("the token does not know one of the attributes ({rv})"),
+        CKR_DEVICE_MEMORY => format!("the disk is full, and nothing was stored ({rv})"),
         CKR_TOKEN_WRITE_PROTECTED | CKR_SESSION_READ_ONLY => format!("the token is write protected ({rv})"),
         _ => format!("the token refuses: {rv}"),
     }

@@ -1,15 +1,13 @@
 //! `coffer key list`.
 
 use super::Selection;
-use crate::connection::Connection;
 use crate::context::Context;
 use crate::describe;
-use crate::output::{Outcome, Report, table};
+use crate::output::{Long, Outcome};
 use crate::select;
 use clap::Args;
 use pkcs11_client::cryptoki_sys::CK_OBJECT_HANDLE;
 use serde_json::{Value, json};
-use std::io::{self, Write};
 
 #[derive(Args)]
 pub struct List {
@@ -44,60 +42,24 @@ impl List {
         // The key to begin with, since numbers move when a key is destroyed.
         let next = keys.get(end).map(|key| select::reference(connection, *key));
         let shown = &keys[first..end];
-        if json {
-            return match self.print(connection, shown, keys.len(), next) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    Err(format!("standard output: {error}"))
-                }
-                _ => Ok(Report { text: String::new(), json: Value::Null }),
-            };
-        }
+        // What is described of a key for people under a heading is all there is.
+        let describe = if self.verbose || !json { describe::full } else { describe::brief };
         // A key that another process destroyed meanwhile is none.
-        let full = shown.iter().filter_map(|key| describe::full(connection, *key).ok());
-        let (mut text, mut returned) = (String::new(), 0);
-        if self.verbose {
-            for key in full {
-                text += if returned > 0 { "\n" } else { "" };
-                text += &Report::of(key).text;
-                returned += 1;
+        let entry = |at: usize| describe(connection, shown[at]).ok();
+        let entry = |at| entry(at).map(|key| if json || self.verbose { key } else { row(&key) });
+        let long =
+            Long { json, failed: false, before: json!({}), list: "matched_keys", count: shown.len(), entry };
+        let total = keys.len();
+        let end = |returned: usize| {
+            let mut json = json!({ "total_key_count": total, "returned_key_count": returned });
+            let mut text = format!("{returned} of {total} keys\n");
+            if let Some(next) = next {
+                text += &format!("more: --starting-token {next}\n");
+                json["next_token"] = json!(next);
             }
-        } else {
-            let rows: Vec<_> = full.map(|key| row(&key)).collect();
-            returned = rows.len();
-            text = table(&["REFERENCE", "CLASS", "TYPE", "SIZE", "LABEL"], &rows);
-        }
-        text += &format!("{returned} of {} keys\n", keys.len());
-        if let Some(next) = next {
-            text += &format!("more: --starting-token {next}\n");
-        }
-        Ok(Report { text, json: json!({}) })
-    }
-
-    /// Prints one key after the other, so that many take no more memory than one.
-    fn print(
-        &self,
-        connection: &Connection,
-        keys: &[CK_OBJECT_HANDLE],
-        total: usize,
-        next: Option<String>,
-    ) -> io::Result<()> {
-        let describe = if self.verbose { describe::full } else { describe::brief };
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        out.write_all(b"{\n  \"error_code\": 0,\n  \"data\": {\n    \"matched_keys\": [")?;
-        let mut returned = 0;
-        // A key that another process destroyed meanwhile is none.
-        for key in keys.iter().filter_map(|key| describe(connection, *key).ok()) {
-            let key = format!("{key:#}").replace('\n', "\n      ");
-            write!(out, "{}\n      {key}", if returned > 0 { "," } else { "" })?;
-            returned += 1;
-        }
-        let end = if returned > 0 { "\n    ]" } else { "]" };
-        write!(out, "{end},\n    \"total_key_count\": {total},\n    \"returned_key_count\": {returned}")?;
-        if let Some(next) = next {
-            write!(out, ",\n    \"next_token\": {}", json!(next))?;
-        }
-        out.write_all(b"\n  }\n}\n")?;
-        out.flush()
+            (json, text)
+        };
+        if self.verbose { long.lines(end) } else { long.table(COLUMNS, end) }
     }
 }
 
@@ -116,24 +78,27 @@ fn position(
     })
 }
 
-fn row(key: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+const COLUMNS: &[(&str, &str)] = &[
+    ("REFERENCE", "key-reference"),
+    ("CLASS", "class"),
+    ("TYPE", "key-type"),
+    ("SIZE", "size"),
+    ("LABEL", "label"),
+];
+
+fn row(key: &Value) -> Value {
     let attributes = &key["attributes"];
     let size = ["modulus-size-bits", "curve", "parameter-set", "key-length-bytes"].iter().find_map(|name| {
         let value = &attributes[*name];
-        text(value).or_else(|| {
+        value.as_str().map(str::to_owned).or_else(|| {
             value.as_u64().map(|number| match *name {
                 "key-length-bytes" => (8 * number).to_string(),
                 _ => number.to_string(),
             })
         })
     });
-    let cell = |name: &str| text(&attributes[name]).unwrap_or_default();
-    vec![
-        text(&key["key-reference"]).unwrap_or_default(),
-        cell("class"),
-        cell("key-type"),
-        size.unwrap_or_default(),
-        cell("label"),
-    ]
+    json!({
+        "key-reference": key["key-reference"], "class": attributes["class"], "key-type": attributes["key-type"],
+        "size": size, "label": attributes["label"],
+    })
 }

@@ -1,4 +1,4 @@
-//! `coffer key set-attribute|share|unshare|replicate|delete`.
+//! `coffer key set-attribute|share|unshare|delete`.
 
 use super::Selection;
 use crate::connection::{Connection, Role};
@@ -30,17 +30,20 @@ impl SetAttribute {
         let filter = self.selection.parse()?;
         let attr = names::attribute(&self.name)?.parse(&self.value)?;
         let connection = context.connect()?;
-        let key = select::one(connection, &filter, "key")?;
+        let trust = attr.kind == CKA_TRUSTED;
+        let key = select::one(connection, &filter, "key")
+            .map_err(|why| if trust { format!("{why} {TRUST}") } else { why })?;
         self.approval.show(connection)?;
         connection.session.set(key, &[attr]).map_err(|rv| {
             let (name, value) = (&self.name, &self.value);
             match rv.0 {
+                CKR_ATTRIBUTE_READ_ONLY if trust => format!("trusted is the admin's to say ({rv}). {TRUST}"),
                 CKR_ATTRIBUTE_READ_ONLY => {
                     format!(
                         "{name} of this key cannot become {value}: it is fixed, or goes one way only ({rv})"
                     )
                 }
-                CKR_ACTION_PROHIBITED => format!("the key is not modifiable ({rv})"),
+                CKR_ACTION_PROHIBITED => prohibited(connection, key, "modifiable", rv),
                 CKR_USER_NOT_LOGGED_IN => format!("the other role may do that: log in as admin ({rv})"),
                 _ => quorum::wanted(rv).unwrap_or_else(|| format!("{name}={value}: {rv}")),
             }
@@ -48,6 +51,10 @@ impl SetAttribute {
         Ok(message("Attribute set successfully"))
     }
 }
+
+/// An admin that could write into what is sealed would hold the key to all of it.
+const TRUST: &str = "What is private is sealed whole to its owner, its attributes with its value, so an admin marks public \
+                     keys as trusted: `key import pem` with role admin brings in the public half of a wrapping key.";
 
 #[derive(Args)]
 pub struct Delete {
@@ -61,10 +68,18 @@ impl Delete {
         let connection = context.connect()?;
         let key = select::one(connection, &filter, "key")?;
         connection.session.destroy(key).map_err(|rv| match rv.0 {
-            CKR_ACTION_PROHIBITED => format!("the key is not destroyable ({rv})"),
+            CKR_ACTION_PROHIBITED => prohibited(connection, key, "destroyable", rv),
             _ => format!("C_DestroyObject: {rv}"),
         })?;
         Ok(message("Key deleted successfully"))
+    }
+}
+
+/// Why a key that is seen is not changed: it may be used only, or is for ever what it is.
+fn prohibited(connection: &Connection, key: CK_OBJECT_HANDLE, what: &str, rv: Rv) -> String {
+    match describe::owner(connection, key) {
+        owner if owner == connection.username() => format!("the key is not {what} ({rv})"),
+        owner => format!("the key is {owner}'s, who alone changes and deletes it ({rv})"),
     }
 }
 
@@ -115,53 +130,6 @@ pub fn change(
         _ if rv == Rv::ABSENT => format!("this module has one user only; there is no {name:?}"),
         _ => quorum::wanted(rv).unwrap_or_else(|| format!("sharing with {name:?}: {rv}")),
     })
-}
-
-#[derive(Args)]
-pub struct Replicate {
-    #[command(flatten)]
-    selection: Selection,
-    /// The token that has the key.
-    #[arg(long, visible_alias = "source-token", value_name = "NAME")]
-    source_cluster_id: String,
-    /// The token that is to have it too.
-    #[arg(long, visible_alias = "destination-token", value_name = "NAME")]
-    destination_cluster_id: String,
-}
-
-impl Replicate {
-    pub fn run(self, context: &mut Context) -> Outcome {
-        let filter = self.selection.parse()?;
-        let (from, to) = context.pair(&self.source_cluster_id, &self.destination_cluster_id)?;
-        let key = select::one(&from, &filter, "key")?;
-        let owner = describe::owner(&from, key);
-        if to.username() != owner {
-            return Err(format!(
-                "the key is {owner}'s: {owner} is to log in to both tokens, and so own it in both; \
-                 `user replicate` makes a user there"
-            ));
-        }
-        let moved = crate::migrate::replicate(&from, &to, key)?;
-        let mut json = json!({ "key": null, "message": "Successfully replicated key" });
-        let strangers = share_alike(&from, key, &to, moved);
-        if !strangers.is_empty() {
-            json["not-shared-with"] = json!(strangers);
-        }
-        json["key"] = describe::full(&to, moved)?;
-        Ok(Report::of(json))
-    }
-}
-
-/// Shares a copy with those who use the original; the names of those whom the other token does not know.
-fn share_alike(
-    from: &Connection,
-    key: CK_OBJECT_HANDLE,
-    to: &Connection,
-    copy: CK_OBJECT_HANDLE,
-) -> Vec<String> {
-    let friends = from.session.access(key).map(|(_, friends)| friends).unwrap_or_default();
-    let names = friends.iter().map(pkcs11_client::CofferUser::name);
-    names.filter(|name| to.session.share(copy, name).is_err()).collect()
 }
 
 /// `{"message": ...}`.

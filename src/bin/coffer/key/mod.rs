@@ -4,6 +4,7 @@ mod file;
 pub mod generate;
 mod list;
 pub mod manage;
+mod replicate;
 mod unwrap;
 pub mod wrap;
 
@@ -44,7 +45,7 @@ pub enum Command {
     /// Stop sharing a key with another user.
     Unshare(manage::Share),
     /// Copy a key to another token of the module.
-    Replicate(manage::Replicate),
+    Replicate(replicate::Replicate),
     /// Destroy a key.
     Delete(manage::Delete),
 }

@@ -132,11 +132,11 @@ impl Operands {
             | CKR_ENCRYPTED_DATA_LEN_RANGE
             | CKR_AEAD_DECRYPT_FAILED => {
                 format!(
-                    "this is not what the key, the method and its options wrapped, or not a {} ({rv})",
-                    self.key_type_class
+                    "this is not what the key, the method and its options wrapped, or no {} key ({rv})",
+                    self.key_type_class.replace('-', " ")
                 )
             }
-            CKR_KEY_FUNCTION_NOT_PERMITTED => format!("the unwrapping key's unwrap is false ({rv})"),
+            CKR_KEY_FUNCTION_NOT_PERMITTED => format!("the unwrapping key's unwrap is false; its owner sets it by `key set-attribute --name unwrap` ({rv})"),
             CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT => {
                 format!("the unwrapping key is of another type than this way of unwrapping wants ({rv})")
             }

@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::context::Context;
 use crate::output::{Outcome, Report};
 use crate::select::{self, Filter};
-use crate::{files, names, quorum};
+use crate::{describe, files, names, quorum};
 use base64ct::{Base64, Encoding};
 use clap::{Args, Subcommand};
 use coffer_pkcs11::mechanism::vendor::*;
@@ -245,8 +245,20 @@ pub fn wrap(
     let session = &connection.session;
     let refused = |rv: Rv| match rv.0 {
         CKR_KEY_UNEXTRACTABLE => format!("the payload is not extractable ({rv})"),
-        CKR_KEY_NOT_WRAPPABLE => format!("the payload may not be wrapped with this key ({rv})"),
-        CKR_KEY_FUNCTION_NOT_PERMITTED => format!("the wrapping key's wrap is false ({rv})"),
+        CKR_KEY_NOT_WRAPPABLE => match describe::owner(connection, payload) {
+            owner if owner != connection.username() => {
+                format!("the payload is {owner}'s, who alone wraps it ({rv})")
+            }
+            _ => format!(
+                "the payload may be wrapped with a trusted key only (wrap-with-trusted), or not with this one ({rv})"
+            ),
+        },
+        CKR_KEY_FUNCTION_NOT_PERMITTED => {
+            format!(
+                "the wrapping key's wrap is false; its owner sets it by `key set-attribute --name wrap` ({rv})"
+            )
+        }
+        CKR_MECHANISM_PARAM_INVALID => format!("the token takes no such hash, mask or tag length ({rv})"),
         CKR_WRAPPING_KEY_TYPE_INCONSISTENT => {
             format!("the wrapping key is of another type than this way of wrapping wants ({rv})")
         }

@@ -1,6 +1,6 @@
 //! How a key travels from one token to the other without ever being readable in between.
 
-use super::proof;
+use super::{plan, proof};
 use crate::connection::Connection;
 use crate::key::wrap::{Method, wrap};
 use clap::ValueEnum;
@@ -14,6 +14,16 @@ pub enum Way {
     RsaAes,
     /// An AES key that goes over by RSA-OAEP once, and RFC 5649 with it for every key.
     AesKwp,
+}
+
+impl Way {
+    /// As `--method` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::RsaAes => "rsa-aes",
+            Way::AesKwp => "aes-kwp",
+        }
+    }
 }
 
 /// Bits of the RSA pair that lives for one migration.
@@ -46,7 +56,7 @@ impl Carrier {
         for way in ways {
             match Carrier::by(*way, from, to) {
                 Ok(carrier) => return Ok(carrier),
-                Err(why) => reasons.push(format!("{way:?}: {why}")),
+                Err(why) => reasons.push(format!("{}: {why}", way.name())),
             }
         }
         Err(format!("the two tokens share no way of wrapping: {}", reasons.join("; ")))
@@ -110,7 +120,7 @@ impl Carrier {
             }
             (unwrapped, _) => unwrapped,
         };
-        unwrapped.map_err(|rv| format!("unwrapping: {rv}"))
+        unwrapped.map_err(|rv| plan::refused("unwrapping", rv))
     }
 }
 

@@ -6,16 +6,18 @@ pub mod proof;
 
 use crate::connection::{Connection, Target};
 use crate::context::Context;
-use crate::output::{Outcome, Report, table};
-use crate::select::{self, Filter};
+use crate::describe;
+use crate::output::{Long, Outcome, progress};
+use crate::select::{self, Filter, reference};
 use carrier::{Carrier, Way};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pkcs11_client::Attr;
 use pkcs11_client::cryptoki_sys::*;
+pub use plan::approvals;
 use plan::{Item, Verdict};
 use proof::Proof;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 use std::thread;
 
@@ -93,7 +95,7 @@ impl Migrate {
         for key in keys {
             // Session keys are not the token's.
             if from.session.attribute(key, CKA_TOKEN).is_ok_and(|value| value == [1]) {
-                items.push(Item::new(&from, &to, key));
+                items.push(Item::new(&from, &to, key).without_approval(&from));
             }
             bar.inc(1);
         }
@@ -110,7 +112,8 @@ impl Migrate {
                 work.carrier.map(|carrier| carrier.way)
             }
         };
-        report(&items, way, self.dry_run)
+        context.found_wrong = items.iter().any(|item| matches!(item.verdict, Verdict::Failed(_)));
+        report(&from, &items, way, self.dry_run, context.json)
     }
 }
 
@@ -159,9 +162,9 @@ impl Work<'_> {
                 _ => None,
             };
             if let Some(outcome) = moved {
-                item.verdict = match outcome.and_then(|key| prove(from, to, item.key, key)) {
-                    Ok(proof) => Verdict::There(proof),
-                    Err(why) => Verdict::Cannot(why),
+                item.verdict = match outcome.and_then(|key| Ok((prove(from, to, item.key, key)?, key))) {
+                    Ok((proof, key)) => Verdict::There(proof, key),
+                    Err(why) => Verdict::Failed(why),
                 };
             }
             self.bar.inc(1);
@@ -176,7 +179,7 @@ fn copy(
     item: &Item,
     changes: &[Attr],
 ) -> Result<CK_OBJECT_HANDLE, String> {
-    let refused = |rv| format!("C_CreateObject: {rv}");
+    let refused = |rv| plan::refused("C_CreateObject", rv);
     if let Some(template) = plan::as_it_is(from, item) {
         return to.session.create_object(&template).map_err(refused);
     }
@@ -202,68 +205,75 @@ fn prove(
     }
 }
 
-/// One key, by whatever way works: `key replicate`.
+/// A key in the other token.
+pub struct Copied {
+    pub key: CK_OBJECT_HANDLE,
+    /// It was there before this run.
+    pub was_there: bool,
+}
+
+/// One key, by whatever way works: `key replicate`. With `anew` one that is there does not do.
+///
+/// # Errors
+/// A sentence; the other token has no such key then, unless it had it before.
 pub fn replicate(
     from: &Connection,
     to: &Connection,
     key: CK_OBJECT_HANDLE,
-) -> Result<CK_OBJECT_HANDLE, String> {
-    let item = Item::new(from, to, key);
+    anew: bool,
+) -> Result<Copied, String> {
+    let item = if anew { Item::absent(from, key) } else { Item::new(from, to, key) };
     let new = match &item.verdict {
-        Verdict::Cannot(why) => return Err(why.clone()),
-        Verdict::There(_) => return Err("the other token has this key already".into()),
+        Verdict::Cannot(why) => return Err(why.to_string()),
+        Verdict::Failed(why) => return Err(why.clone()),
+        Verdict::There(_, key) => return Ok(Copied { key: *key, was_there: true }),
         Verdict::Copy => copy(from, to, &item, &[])?,
         Verdict::Wrap => {
             Carrier::new(from, to, None)?.carry(from, to, key, &plan::template(from, &item, &[]))?
         }
     };
     prove(from, to, key, new)?;
-    Ok(new)
+    Ok(Copied { key: new, was_there: false })
 }
 
-fn report(items: &[Item], way: Option<Way>, dry_run: bool) -> Outcome {
-    let (mut rows, mut entries, mut failed) = (Vec::new(), Vec::<Value>::new(), 0);
-    for item in items {
+const COLUMNS: &[(&str, &str)] = &[
+    ("REFERENCE", "key-reference"),
+    ("KIND", "kind"),
+    ("LABEL", "label"),
+    ("OUTCOME", "outcome"),
+    ("DETAIL", "detail"),
+];
+
+/// Names and references are read anew when they are printed: of many keys they would be most of what is remembered.
+fn report(from: &Connection, items: &[Item], way: Option<Way>, dry_run: bool, json: bool) -> Outcome {
+    let entry = |at: usize| {
+        let item: &Item = &items[at];
         let (outcome, detail) = match &item.verdict {
-            Verdict::Wrap => ("movable", "wrapped".to_owned()),
-            Verdict::Copy => ("movable", "copied".to_owned()),
-            Verdict::There(proof) => ("there", proof.sentence()),
-            Verdict::Cannot(why) => {
-                failed += 1;
-                ("stays", why.clone())
-            }
+            Verdict::Wrap => ("movable", "wrapped".into()),
+            Verdict::Copy => ("movable", "copied".into()),
+            Verdict::There(proof, _) => ("there", proof.sentence().into()),
+            Verdict::Failed(why) => ("failed", why.as_str().into()),
+            Verdict::Cannot(why) => ("stays", why.clone()),
         };
-        rows.push(vec![
-            item.reference.clone(),
-            item.kind(),
-            item.label.clone(),
-            outcome.into(),
-            detail.clone(),
-        ]);
-        entries.push(json!({
-            "key-reference": item.reference, "label": item.label, "kind": item.kind(), "outcome": outcome,
-            "detail": detail,
-        }));
-    }
-    let mut text = table(&["REFERENCE", "KIND", "LABEL", "OUTCOME", "DETAIL"], &rows);
-    let done = items.len() - failed;
-    text += &match dry_run {
-        true => format!("{done} of {} keys can move or are there; {failed} stay\n", items.len()),
-        false => format!("{done} of {} keys are there; {failed} stay\n", items.len()),
+        Some(json!({
+            "key-reference": reference(from, item.key), "label": describe::label(from, item.key),
+            "kind": item.kind(), "outcome": outcome, "detail": detail,
+        }))
     };
-    let way = way.map(|way| match way {
-        Way::RsaAes => "rsa-aes",
-        Way::AesKwp => "aes-kwp",
-    });
-    let json = json!({ "dry-run": dry_run, "method": way, "keys": entries, "there": done, "stay": failed });
-    Ok(Report { text, json })
-}
-
-/// A bar on standard error, if that is a terminal.
-pub fn progress(what: &'static str, count: usize) -> ProgressBar {
-    let bar = ProgressBar::new(count as u64);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta}") {
-        bar.set_style(style);
-    }
-    bar.with_prefix(what)
+    let before = json!({ "dry-run": dry_run, "method": way.map(Way::name) });
+    let count = |is: fn(&Verdict) -> bool| items.iter().filter(|item| is(&item.verdict)).count();
+    let stay = count(|verdict| matches!(verdict, Verdict::Cannot(_)));
+    let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let long = Long { json, failed: failed > 0, before, list: "keys", count: items.len(), entry };
+    long.table(COLUMNS, |count| {
+        let done = count - stay - failed;
+        let mut text = match dry_run {
+            true => format!("{done} of {count} keys can move or are there; {stay} stay\n"),
+            false => format!("{done} of {count} keys are there; {stay} stay\n"),
+        };
+        if failed > 0 {
+            text += &format!("{failed} did not come; a run once the cause is mended goes on with them\n");
+        }
+        (json!({ "there": done, "stay": stay, "failed": failed }), text)
+    })
 }

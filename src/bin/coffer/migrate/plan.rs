@@ -2,10 +2,12 @@
 
 use super::proof::{self, Proof};
 use crate::connection::Connection;
-use crate::select::{put, reference};
+use crate::select::put;
 use crate::{describe, names, public};
-use pkcs11_client::Attr;
+use coffer_pkcs11::mechanism::vendor::{CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM};
 use pkcs11_client::cryptoki_sys::*;
+use pkcs11_client::{Attr, Rv};
+use std::borrow::Cow;
 
 /// What is to be done about one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,17 +16,17 @@ pub enum Verdict {
     Wrap,
     /// A public key, a certificate or data: made anew of its parts.
     Copy,
-    /// The other token has it; so a migration that was interrupted goes on where it stopped.
-    There(Proof),
+    /// The other token has it, as this object; so a migration that was interrupted goes on where it stopped.
+    There(Proof, CK_OBJECT_HANDLE),
+    /// Was to come and did not, for this reason.
+    Failed(String),
     /// Stays, for this reason.
-    Cannot(String),
+    Cannot(Cow<'static, str>),
 }
 
 /// A key of the source with what is to be done.
 pub struct Item {
     pub key: CK_OBJECT_HANDLE,
-    pub reference: String,
-    pub label: String,
     pub class: CK_OBJECT_CLASS,
     pub key_type: CK_KEY_TYPE,
     pub verdict: Verdict,
@@ -33,11 +35,29 @@ pub struct Item {
 impl Item {
     /// Judges a key.
     pub fn new(from: &Connection, to: &Connection, key: CK_OBJECT_HANDLE) -> Item {
+        let mut item = Item::absent(from, key);
+        if let Some(verdict) = there(from, to, &item) {
+            item.verdict = verdict;
+        }
+        item
+    }
+
+    /// Judges a key, whether or not the other token has it.
+    pub fn absent(from: &Connection, key: CK_OBJECT_HANDLE) -> Item {
         let number = |kind| describe::number(from, key, kind).unwrap_or(CK_UNAVAILABLE_INFORMATION);
         let (class, key_type) = (number(CKA_CLASS), number(CKA_KEY_TYPE));
-        let verdict = there(from, to, key, class, key_type).unwrap_or_else(|| judge(from, key, class));
-        let label = describe::label(from, key);
-        Item { key, reference: reference(from, key), label, class, key_type, verdict }
+        Item { key, class, key_type, verdict: judge(from, key, class) }
+    }
+
+    /// The same for a migration, which shows no approvals.
+    pub fn without_approval(mut self, from: &Connection) -> Item {
+        let need = approvals(from, self.key);
+        if self.verdict == Verdict::Wrap && need > 1 {
+            let why =
+                format!("wrapping it takes the approval of {need} of its users: `key replicate --approval`");
+            self.verdict = Verdict::Cannot(why.into());
+        }
+        self
     }
 
     /// Class and type as words.
@@ -50,6 +70,11 @@ impl Item {
     }
 }
 
+/// How many users must approve that the key is wrapped; 0 or 1: none.
+pub fn approvals(from: &Connection, key: CK_OBJECT_HANDLE) -> CK_ULONG {
+    APPROVALS.iter().filter_map(|kind| describe::number(from, key, *kind)).max().unwrap_or(0)
+}
+
 fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Verdict {
     let says = |kind| from.session.attribute(key, kind).is_ok_and(|value| value == [1]);
     if matches!(class, CKO_CERTIFICATE | CKO_DATA) {
@@ -58,7 +83,7 @@ fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Ve
     if class == CKO_PUBLIC_KEY {
         return match public::info(from, key) {
             Ok(_) => Verdict::Copy,
-            Err(why) => Verdict::Cannot(why),
+            Err(why) => Verdict::Cannot(why.into()),
         };
     }
     if !says(CKA_EXTRACTABLE) {
@@ -73,13 +98,8 @@ fn judge(from: &Connection, key: CK_OBJECT_HANDLE, class: CK_OBJECT_CLASS) -> Ve
 }
 
 /// Whether the other token has this key, by the label and ID that it has here and by comparing the two.
-fn there(
-    from: &Connection,
-    to: &Connection,
-    key: CK_OBJECT_HANDLE,
-    class: CK_OBJECT_CLASS,
-    key_type: CK_KEY_TYPE,
-) -> Option<Verdict> {
+fn there(from: &Connection, to: &Connection, item: &Item) -> Option<Verdict> {
+    let &Item { key, class, key_type, .. } = item;
     let mut template = vec![Attr::class(class), Attr::bool(CKA_TOKEN, true)];
     if !matches!(class, CKO_CERTIFICATE | CKO_DATA) {
         template.push(Attr::key_type(key_type));
@@ -94,10 +114,19 @@ fn there(
     for other in to.session.find(&template).ok()? {
         let same = proof::compare((from, key), (to, other));
         if matches!(same, Proof::Used(_) | Proof::Equal(_)) {
-            return Some(Verdict::There(same));
+            return Some(Verdict::There(same, other));
         }
     }
     None
+}
+
+/// Why the other token did not take a key.
+pub fn refused(what: &str, rv: Rv) -> String {
+    match rv.0 {
+        CKR_DEVICE_MEMORY => format!("the disk is full ({rv})"),
+        CKR_TOKEN_WRITE_PROTECTED => format!("the token is write protected ({rv})"),
+        _ => format!("{what}: {rv}"),
+    }
 }
 
 /// Attributes that go along as they are.
@@ -117,6 +146,8 @@ const SWITCHES: &[CK_ATTRIBUTE_TYPE] = &[
 ];
 const RARE_SWITCHES: &[CK_ATTRIBUTE_TYPE] =
     &[CKA_ENCAPSULATE, CKA_DECAPSULATE, CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER];
+/// How many users must approve what is done with the key, for life.
+const APPROVALS: &[CK_ATTRIBUTE_TYPE] = &[CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM];
 /// What a public or a private key has no such switch for.
 const SECRET_ONLY: &[CK_ATTRIBUTE_TYPE] = &[CKA_SENSITIVE, CKA_EXTRACTABLE];
 const PUBLIC_USES: &[CK_ATTRIBUTE_TYPE] = &[CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP, CKA_DERIVE];
@@ -181,6 +212,10 @@ pub fn template(from: &Connection, item: &Item, changes: &[Attr]) -> Vec<Attr> {
         if session.attribute(item.key, *kind).is_ok_and(|value| value == [1]) {
             template.push(Attr::bool(*kind, true));
         }
+    }
+    for kind in APPROVALS {
+        let value = describe::number(from, item.key, *kind).filter(|value| *value > 1);
+        template.extend(value.map(|value| Attr::ulong(*kind, value)));
     }
     template.extend(limits(from, item.key));
     for change in changes {

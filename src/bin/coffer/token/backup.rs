@@ -5,7 +5,7 @@ use super::operator::{self, Operator, Who};
 use crate::connection::Role;
 use crate::context::Context;
 use crate::moment;
-use crate::output::{Outcome, Report, wait};
+use crate::output::{Outcome, Report, Told};
 use crate::pin;
 use clap::Args;
 use coffer_pkcs11::error::Rv;
@@ -64,11 +64,15 @@ impl Backup {
             Some(directory) => directory.join(name(&details.serial, Moment::now())),
             None => self.path.clone(),
         };
-        let bar = wait("backup");
+        let mut bar = Told::new("backup");
+        let mut tell = |done, total, _: Option<&str>| {
+            bar.tell(done, total);
+            Ok(())
+        };
         let written = operator
             .module
             .session(session)
-            .and_then(|session| session.backup_token(&path, key.as_deref()))
+            .and_then(|session| session.backup_token(&path, key.as_deref(), &mut tell))
             .map_err(|error| match error.rv() {
                 Rv::DeviceMemory => format!("the disk is full, and no backup was made ({error})"),
                 Rv::UserNotLoggedIn => {
@@ -76,7 +80,7 @@ impl Backup {
                 }
                 _ => format!("no backup was made ({error})"),
             });
-        bar.finish_and_clear();
+        drop(bar);
         written?;
         let removed = match &directory {
             Some(directory) if rotates => self.remove_old(directory, &details.serial, &path)?,
@@ -178,6 +182,11 @@ impl Restore {
         let module = operator::open(context)?;
         let info = read(&self.path)?;
         let serial = info.meta.serial();
+        let mut bar = None;
+        let mut tell = |done, total, _: Option<&str>| {
+            bar.get_or_insert_with(|| Told::new("restore")).tell(done, total);
+            Ok(())
+        };
         let restored = match &self.escrow_key {
             Some(key) => {
                 if info.escrow.is_none() {
@@ -189,10 +198,7 @@ impl Restore {
                 let seed = escrow::seed(key, &self.passphrase)?;
                 let so_pin =
                     pin::obtain("new SO PIN", self.who.so.so_pin_file.as_deref(), "COFFER_SO_PIN", true)?;
-                let bar = wait("restore");
-                let restored = module.restore_token_by_escrow(&self.path, &seed, so_pin.as_bytes());
-                bar.finish_and_clear();
-                restored
+                module.restore_token_by_escrow(&self.path, &seed, so_pin.as_bytes(), &mut tell)
             }
             None => {
                 let known = |role, name: &str| {
@@ -204,12 +210,10 @@ impl Restore {
                 };
                 let credentials = self.who.credentials(context, &known)?;
                 let (user, name) = (credentials.user(), credentials.name.as_bytes());
-                let bar = wait("restore");
-                let restored = module.restore_token(&self.path, user, name, credentials.pin.as_bytes());
-                bar.finish_and_clear();
-                restored
+                module.restore_token(&self.path, user, name, credentials.pin.as_bytes(), &mut tell)
             }
         };
+        drop(bar);
         let slot = restored.map_err(|error| {
             let why = match error.rv() {
                 Rv::PinIncorrect => "the PIN is not one that the token had when the backup was made",

@@ -3,14 +3,12 @@
 use super::operator::{Operator, SoPin, Who, confirm};
 use super::states;
 use crate::context::Context;
-use crate::migrate::progress;
-use crate::output::{Outcome, Report, printable};
+use crate::output::{Outcome, Report, Told, printable};
 use clap::Args;
 use coffer_pkcs11::error::Rv;
 use coffer_pkcs11::log::Moment;
 use coffer_pkcs11::storage::keyring::Kdf;
 use coffer_pkcs11::token::User;
-use indicatif::ProgressBar;
 use serde_json::json;
 use std::fs;
 
@@ -129,18 +127,15 @@ impl Verify {
     pub fn run(self, context: &mut Context) -> Outcome {
         let operator = Operator::open(context)?;
         let session = operator.login(context, &self.who)?;
-        let (mut faults, mut bar) = (Vec::new(), ProgressBar::hidden());
+        let (mut faults, mut bar) = (Vec::new(), Told::new("verify"));
         let verdict = operator.module.session(session).and_then(|session| {
             session.verify_token(&mut |done, total, fault| {
-                if bar.is_hidden() && done <= 1 {
-                    bar = progress("verify", total);
-                }
-                bar.set_position(done as u64);
+                bar.tell(done, total);
                 faults.extend(fault.map(String::from));
                 Ok(())
             })
         });
-        bar.finish_and_clear();
+        drop(bar);
         let verdict = verdict.map_err(|error| format!("token {:?}: {error}", operator.label))?;
         context.found_wrong = verdict.faults > 0;
         let mut text = String::new();

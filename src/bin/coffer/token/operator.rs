@@ -1,6 +1,6 @@
 //! A token of Coffer's own and who works on it: what PKCS#11 has no functions for goes to the library itself.
 
-use crate::connection::{Role, pick, pin_variable, variable};
+use crate::connection::{Role, pick, pin_variable, variable, with_unread};
 use crate::context::Context;
 use crate::pin;
 use clap::{Args, ValueEnum};
@@ -146,7 +146,7 @@ impl Operator {
     pub fn open(context: &Context) -> Result<Operator, String> {
         let module = open(context)?;
         let wanted = context.target.token.as_deref();
-        let mut tokens = Vec::new();
+        let (mut tokens, mut unread) = (Vec::new(), Vec::new());
         for slot in module.slots().map_err(|error| error.to_string())? {
             match module.token_info(slot) {
                 Ok(info) if info.flags & CKF_TOKEN_INITIALIZED != 0 => {
@@ -155,10 +155,11 @@ impl Operator {
                 Err(error) if wanted == Some(&slot.to_string()) => {
                     return Err(format!("slot {slot}: {error}"));
                 }
-                _ => {}
+                Err(error) => unread.push(format!("slot {slot}: {error}")),
+                Ok(_) => {}
             }
         }
-        let (slot, label) = pick(&tokens, wanted)?;
+        let (slot, label) = pick(&tokens, wanted).map_err(|why| with_unread(why, &unread))?;
         Ok(Operator { module, slot, label })
     }
 

@@ -1,11 +1,11 @@
 //! `coffer import`: keys and certificates from files.
 
 use super::material::{self, Material, Named};
-use super::store::Store;
+use super::store::{self, Store};
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::key::{Shared, generate};
-use crate::output::{Outcome, Report};
+use crate::key::{Shared, generate, manage};
+use crate::output::{Long, Outcome, Report, progress};
 use crate::select::{put, put_default};
 use crate::{describe, files, names, pin, public};
 use clap::Args;
@@ -15,8 +15,59 @@ use pkcs11_client::cryptoki_sys::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
+/// What of a file the token has, in the file's order.
+struct Stored<'a> {
+    connection: &'a Connection,
+    objects: Vec<Object>,
+}
+
+struct Object {
+    handle: CK_OBJECT_HANDLE,
+    class: CK_OBJECT_CLASS,
+    was_there: bool,
+}
+
+impl Stored<'_> {
+    /// Makes an object, unless the token has it.
+    fn put(&mut self, template: &[Attr], session: bool) -> Result<(), String> {
+        let there = if session { None } else { store::present(self.connection, template) };
+        let handle = match there {
+            Some(handle) => handle,
+            None => self.connection.session.create_object(template).map_err(generate::refused)?,
+        };
+        let class =
+            describe::number(self.connection, handle, CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
+        self.objects.push(Object { handle, class, was_there: there.is_some() });
+        Ok(())
+    }
+
+    /// The private and secret keys that were there, or those that were not.
+    fn secrets(&self, there: bool) -> Vec<CK_OBJECT_HANDLE> {
+        let secret = |object: &&Object| {
+            object.was_there == there && [CKO_PRIVATE_KEY, CKO_SECRET_KEY].contains(&object.class)
+        };
+        self.objects.iter().filter(secret).map(|object| object.handle).collect()
+    }
+
+    /// All of the file or nothing: takes away what is new, and says what came of it.
+    fn undo(self, why: &str) -> String {
+        let stays = |object: &&Object| match self.connection.session.destroy(object.handle) {
+            Err(rv) => rv != CKR_OBJECT_HANDLE_INVALID,
+            Ok(()) => false,
+        };
+        match self.objects.iter().filter(|object| !object.was_there).filter(stays).count() {
+            0 => format!("nothing was imported: {why}"),
+            left => format!(
+                "{why}; {left} objects stay in the token, for they cannot be removed. What is there is not doubled, so \
+                 the import can be repeated"
+            ),
+        }
+    }
+}
+
 /// Stores what a file holds: PEM or DER of PKCS#8 (encrypted or not), PKCS#1, SEC 1, SubjectPublicKeyInfo and X.509; PKCS#12;
-/// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one.
+/// JWK; or, with --key-type-class, a raw secret key. With a private key comes its public one. What the token has already under
+/// the same label and ID is not doubled.
 #[derive(Args)]
 #[command(subcommand_negates_reqs = true)]
 pub struct Import {
@@ -54,62 +105,81 @@ impl Import {
             (None, Some(path)) => path,
             _ => return Err("one thing at a time: --path FILE, or softhsm or nss with a directory".into()),
         };
-        let templates = self.templates(&path)?;
+        let found = self.read(&path)?;
+        // Nothing is stored of a file that is not right throughout.
+        for one in &found {
+            self.templates(&path, one)?;
+        }
+        let json = context.json;
         let connection = context.connect()?;
-        let (mut made, mut keys, mut certificates) = (Vec::new(), Vec::new(), 0);
-        for template in templates {
-            let key = match connection.session.create_object(&template) {
-                Ok(key) => key,
-                Err(rv) => {
-                    // All of the file or nothing.
-                    for key in made {
-                        let _ = connection.session.destroy(key);
-                    }
-                    return Err(format!("nothing was imported: {}", generate::refused(rv)));
-                }
-            };
-            made.push(key);
-        }
-        for key in made {
-            match describe::number(connection, key, CKA_CLASS) {
-                Some(CKO_CERTIFICATE) => certificates += 1,
-                _ => keys.push(shown(connection, key)?),
+        let mut stored = Stored { connection, objects: Vec::new() };
+        let bar = progress("importing", found.len());
+        let all = found.iter().try_for_each(|one| {
+            bar.inc(1);
+            self.templates(&path, one)?
+                .iter()
+                .try_for_each(|template| stored.put(template, self.shared.session))
+        });
+        bar.finish_and_clear();
+        let all = all.and_then(|()| {
+            // What is there may have come from a run that ended before it was shared.
+            for key in stored.secrets(true) {
+                let mut names = self.shared.share_crypto_users.iter();
+                names.try_for_each(|name| manage::change(connection, key, name, true))?;
             }
+            self.shared.share(connection, &stored.secrets(false))
+        });
+        if let Err(why) = all {
+            return Err(stored.undo(&why));
         }
-        Ok(Report::of(
-            json!({ "keys": keys, "certificates": certificates, "message": "Successfully imported" }),
-        ))
+        let mut objects = stored.objects;
+        let there = objects.iter().filter(|object| object.was_there).count();
+        let certificates = objects.iter().filter(|object| object.class == CKO_CERTIFICATE).count();
+        objects.retain(|object| object.class != CKO_CERTIFICATE);
+        let entry = |at: usize| describe::full(connection, objects[at].handle).ok();
+        let long = Long { json, failed: false, before: json!({}), list: "keys", count: objects.len(), entry };
+        long.lines(|count| {
+            let end =
+                json!({ "certificates": certificates, "there": there, "message": "Successfully imported" });
+            let text = format!("{}{}", if count == 0 { "" } else { "\n" }, Report::of(end.clone()).text);
+            (end, text)
+        })
     }
 
-    fn templates(&self, path: &Path) -> Result<Vec<Vec<Attr>>, String> {
+    fn read(&self, path: &Path) -> Result<Vec<Named>, String> {
         let file = files::read(path)?;
-        let class = self.key_type_class.as_deref().map(names::key_type_class).transpose()?;
         let passphrase =
             || pin::obtain("passphrase", self.passphrase_file.as_deref(), "COFFER_PASSPHRASE", false);
-        let name = path.display();
-        let found = material::read(&file, passphrase);
-        let found = match (found, class) {
-            (Ok(found), _) => found,
+        match (material::read(&file, passphrase), self.class()?) {
+            (Ok(found), _) if found.is_empty() => Err(format!("{}: nothing to import", path.display())),
+            (Ok(found), _) => Ok(found),
             // What looks like nothing is a raw key, if it is said to be one.
-            (Err(_), Some((CKO_SECRET_KEY, _))) => vec![Material::Secret(file.clone()).unnamed()],
-            (Err(why), _) => return Err(format!("{name}: {why}")),
-        };
+            (Err(_), Some((CKO_SECRET_KEY, _))) if !material::is_text(&file) => {
+                Ok(vec![Material::Secret(file).unnamed()])
+            }
+            (Err(why), _) => Err(format!("{}: {why}", path.display())),
+        }
+    }
+
+    fn class(&self) -> Result<Option<(CK_OBJECT_CLASS, CK_KEY_TYPE)>, String> {
+        self.key_type_class.as_deref().map(names::key_type_class).transpose()
+    }
+
+    /// What becomes of one thing in the file: a private key brings its public one along.
+    fn templates(&self, path: &Path, found: &Named) -> Result<Vec<Vec<Attr>>, String> {
         let mut templates = Vec::new();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        for Named { name: own, key_type, material } in &found {
-            let label = self.label.as_deref().or(own.as_deref()).unwrap_or(&stem);
-            let outcome = match material {
-                Material::Private(pkcs8) => self.private(label, pkcs8, &mut templates),
-                Material::Public(info) => self.public(label, info, &mut templates),
-                Material::Secret(value) => {
-                    let own = key_type.map(|key_type| (CKO_SECRET_KEY, key_type));
-                    self.secret(label, value, class.or(own), &mut templates)
-                }
-                Material::Certificate(der) => self.certificate(label, der, &mut templates),
-            };
-            outcome.map_err(|why| format!("{name}: {why}"))?;
-        }
-        if templates.is_empty() { Err(format!("{name}: nothing to import")) } else { Ok(templates) }
+        let label = self.label.as_deref().or(found.name.as_deref()).unwrap_or(&stem);
+        let outcome = match &found.material {
+            Material::Private(pkcs8) => self.private(label, pkcs8, &mut templates),
+            Material::Public(info) => self.public(label, info, &mut templates),
+            Material::Secret(value) => {
+                let own = found.key_type.map(|key_type| (CKO_SECRET_KEY, key_type));
+                self.secret(label, value, self.class()?.or(own), &mut templates)
+            }
+            Material::Certificate(der) => self.certificate(label, der, &mut templates),
+        };
+        outcome.map(|()| templates).map_err(|why| format!("{}: {why}", path.display()))
     }
 
     fn template(&self, label: &str, terms: &[String], class: CK_OBJECT_CLASS) -> Result<Vec<Attr>, String> {
@@ -131,6 +201,7 @@ impl Import {
         let (key_type, parts) = material::private_parts(pkcs8)?;
         let info = parts.bytes(CKA_PUBLIC_KEY_INFO).unwrap_or_default();
         let mut template = self.template(label, &self.attributes, CKO_PRIVATE_KEY)?;
+        template.extend(self.shared.approvals()?);
         generate::put_default_uses(&mut template, CKO_PRIVATE_KEY, key_type);
         template.push(Attr::key_type(key_type));
         template.extend(material::private_template(&parts));
@@ -165,6 +236,7 @@ impl Import {
             return Err("a secret key; say what it is by --key-type-class aes, 3des or generic-secret".into());
         };
         let mut template = self.template(label, &self.attributes, CKO_SECRET_KEY)?;
+        template.extend(self.shared.approvals()?);
         generate::put_default_uses(&mut template, CKO_SECRET_KEY, key_type);
         template.extend([Attr::key_type(key_type), Attr::bytes(CKA_VALUE, value)]);
         if let Some(id) = &self.id {
@@ -193,8 +265,4 @@ impl Import {
         templates.push(template);
         Ok(())
     }
-}
-
-fn shown(connection: &Connection, key: CK_OBJECT_HANDLE) -> Result<serde_json::Value, String> {
-    describe::full(connection, key)
 }

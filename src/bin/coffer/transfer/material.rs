@@ -49,6 +49,12 @@ impl Material {
     }
 }
 
+/// Whether a file is of one of the forms that are text, JWK and PEM, be it right or wrong.
+pub fn is_text(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+        || files::pem(bytes).map_or(true, |blocks| !blocks.is_empty())
+}
+
 /// Everything in a file. `passphrase` is asked for at most once, and only if something is encrypted.
 ///
 /// # Errors

@@ -7,8 +7,10 @@ mod jwk;
 mod material;
 mod nss;
 mod nss_seal;
+mod pairs;
 mod pkcs12;
 mod softhsm;
+mod softhsm_database;
 mod store;
 
 pub use export::Export;

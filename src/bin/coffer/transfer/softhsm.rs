@@ -5,7 +5,8 @@
 //! front; `token.object` has that key twice, under the SO's and the user's PIN. Nothing is authenticated, so what can be
 //! compared is: check values, and the numbers of a key pair among themselves.
 
-use super::store::{Read, Stored, unpadded};
+use super::softhsm_database::{self, Database};
+use super::store::{Source, Stored, unpadded};
 use crate::files;
 use coffer_pkcs11::crypto::{Direction, Hash, InOut, aes, digest};
 use pkcs11_client::cryptoki_sys::*;
@@ -19,6 +20,8 @@ const TOKEN_LABEL: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x5349;
 const TOKEN_SERIAL: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x534a;
 const USER_PIN: CK_ATTRIBUTE_TYPE = CKA_VENDOR_DEFINED | 0x534d;
 
+/// The file of a token of the database backend.
+const DATABASE: &str = "sqlite3.db";
 /// What the plaintext under a PIN begins with.
 const MAGIC: &[u8] = b"RJR";
 /// The key from a PIN takes this many hashes, and as many more as the salt's last byte says.
@@ -29,6 +32,8 @@ pub struct Token {
     /// Its label.
     pub label: String,
     directory: PathBuf,
+    /// If it is not in files.
+    database: Option<Database>,
     /// Salt, IV and the token's key under the user's PIN.
     sealed: Vec<u8>,
 }
@@ -40,7 +45,7 @@ impl Token {
     /// A sentence: none, several, or one that is damaged.
     pub fn find(directory: &Path, wanted: Option<&str>) -> Result<Token, String> {
         let shown = directory.display();
-        if let Some((_, token)) = Token::open(directory)? {
+        if let Some((_, token)) = Token::at(directory)? {
             return Ok(token);
         }
         let entries = fs::read_dir(directory).map_err(|error| format!("{shown}: {error}"))?;
@@ -48,7 +53,7 @@ impl Token {
         for entry in entries {
             let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
             if path.is_dir() {
-                found.extend(Token::open(&path)?);
+                found.extend(Token::at(&path)?);
             }
         }
         let all =
@@ -60,7 +65,7 @@ impl Token {
         match (found.pop(), found.is_empty(), wanted) {
             (Some((_, token)), true, _) => Ok(token),
             (None, ..) if all.is_empty() => {
-                Err(format!("{shown}: no token of SoftHSM (there is no token.object)"))
+                Err(format!("{shown}: no token of SoftHSM (there is no token.object, nor sqlite3.db)"))
             }
             (None, _, wanted) => {
                 Err(format!("{shown}: no token {:?}; there are: {all}", wanted.unwrap_or_default()))
@@ -70,32 +75,32 @@ impl Token {
     }
 
     /// The token in that directory and its serial number, if one is there.
-    fn open(directory: &Path) -> Result<Option<(String, Token)>, String> {
-        let file = directory.join("token.object");
-        if !file.exists() {
-            if directory.join("sqlite3.db").exists() {
-                return Err(format!(
-                    "{}: SoftHSM's database backend; use `coffer migrate --from` with SoftHSM's own module",
-                    directory.display()
-                ));
-            }
+    fn at(directory: &Path) -> Result<Option<(String, Token)>, String> {
+        let (file, rows) = (directory.join("token.object"), directory.join(DATABASE));
+        let (parts, database) = if file.exists() {
+            let parts = parsed(&files::read(&file)?);
+            (parts.map_err(|why| format!("{}: {why}", file.display()))?, None)
+        } else if rows.exists() {
+            let database = Database::open(&rows)?;
+            let parts = database.attributes(softhsm_database::TOKEN)?;
+            (parts, Some(database))
+        } else {
             return Ok(None);
-        }
-        let attributes =
-            attributes(&files::read(&file)?, None).map_err(|why| format!("{}: {why}", file.display()))?;
-        let stored = Stored { origin: "token.object".into(), attributes };
+        };
+        let attributes = parts.into_iter().map(|(attr, _)| attr).collect();
+        let stored = Stored { origin: "token".into(), attributes };
         let text =
             |kind| String::from_utf8_lossy(stored.bytes(kind).unwrap_or_default()).trim_end().to_owned();
         let sealed = stored.bytes(USER_PIN).unwrap_or_default().to_vec();
-        let token = Token { label: text(TOKEN_LABEL), directory: directory.into(), sealed };
+        let token = Token { label: text(TOKEN_LABEL), directory: directory.into(), database, sealed };
         Ok(Some((text(TOKEN_SERIAL), token)))
     }
 
-    /// Every object, private ones opened by the user's PIN.
+    /// The token's objects, private ones opened by the user's PIN.
     ///
     /// # Errors
-    /// A sentence: a wrong PIN. What one file alone has is in the answer.
-    pub fn read(&self, pin: &str) -> Result<Read, String> {
+    /// A sentence: a wrong PIN.
+    pub fn open(self, pin: &str) -> Result<Objects, String> {
         let label = &self.label;
         if self.sealed.is_empty() {
             return Err(format!(
@@ -103,18 +108,22 @@ impl Token {
             ));
         }
         let key = self.unseal(pin).ok_or_else(|| format!("the PIN of SoftHSM's token {label:?} is wrong"))?;
+        if let Some(database) = self.database {
+            let numbers = database.objects()?;
+            return Ok(Objects { stored: Stores::Rows(database, numbers), key });
+        }
         let shown = self.directory.display();
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(|error| format!("{shown}: {error}"))? {
-            let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
-            let object = path.extension().is_some_and(|extension| extension == "object");
-            if object && path.file_stem().is_some_and(|stem| stem != "token") {
-                names.push(path);
+            let name = PathBuf::from(entry.map_err(|error| format!("{shown}: {error}"))?.file_name());
+            let object = name.extension().is_some_and(|extension| extension == "object");
+            if object && name.file_stem().is_some_and(|stem| stem != "token") {
+                names.push(name);
             }
         }
         // As the disk lists them, the order would be another one each time.
         names.sort();
-        Ok(names.iter().map(|path| object(path, &key)).collect())
+        Ok(Objects { stored: Stores::Files(self.directory, names), key })
     }
 
     /// The token's key; none by a wrong PIN.
@@ -129,6 +138,49 @@ impl Token {
     }
 }
 
+/// A token's objects, and the key that opens them.
+pub struct Objects {
+    stored: Stores,
+    key: aes::Key,
+}
+
+enum Stores {
+    /// A directory, and the names of files in it.
+    Files(PathBuf, Vec<PathBuf>),
+    /// A database, and the numbers of objects in it.
+    Rows(Database, Vec<i64>),
+}
+
+impl Source for Objects {
+    fn count(&self) -> usize {
+        match &self.stored {
+            Stores::Files(_, names) => names.len(),
+            Stores::Rows(_, numbers) => numbers.len(),
+        }
+    }
+
+    fn object(&self, at: usize) -> Result<Stored, String> {
+        let (origin, parts) = match &self.stored {
+            Stores::Files(directory, names) => {
+                let origin = names[at].to_string_lossy().into_owned();
+                let file = files::read(&directory.join(&names[at]));
+                (origin, file.and_then(|file| parsed(&file)))
+            }
+            Stores::Rows(database, numbers) => {
+                (format!("{DATABASE} object {}", numbers[at]), database.attributes(numbers[at]))
+            }
+        };
+        let attributes = parts.and_then(|parts| opened(parts, &self.key));
+        let stored = attributes.map(|attributes| Stored { origin: origin.clone(), attributes });
+        match stored {
+            Ok(stored) if stored.number(CKA_CLASS).is_none() => {
+                Err(format!("{origin}: no object: it has no class"))
+            }
+            stored => stored.map_err(|why| format!("{origin}: {why}")),
+        }
+    }
+}
+
 /// IV and ciphertext as plaintext.
 fn unsealed(key: &aes::Key, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (iv, sealed) = bytes.split_first_chunk::<16>()?;
@@ -140,19 +192,11 @@ fn unsealed(key: &aes::Key, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     unpadded(opened, 16)
 }
 
-fn object(path: &Path, key: &aes::Key) -> Result<Stored, String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let wrong = |why: String| format!("{}: {why}", path.display());
-    let attributes = attributes(&files::read(path)?, Some(key)).map_err(wrong)?;
-    let stored = Stored { origin: name, attributes };
-    match stored.number(CKA_CLASS) {
-        Some(_) => Ok(stored),
-        None => Err(wrong("no object: it has no class".into())),
-    }
-}
+/// Attributes, and whether each is of the kind that a private object has encrypted.
+pub type Parts = Vec<(Attr, bool)>;
 
-/// The attributes in a file; the byte strings of a private object are opened by `key`.
-fn attributes(file: &[u8], key: Option<&aes::Key>) -> Result<Vec<Attr>, String> {
+/// The attributes in a file.
+fn parsed(file: &[u8]) -> Result<Parts, String> {
     const CUT: &str = "truncated or damaged";
     let mut fields = Fields(file);
     fields.number().ok_or(CUT)?;
@@ -160,12 +204,14 @@ fn attributes(file: &[u8], key: Option<&aes::Key>) -> Result<Vec<Attr>, String> 
     while !fields.0.is_empty() {
         found.push(fields.attribute(false).ok_or(CUT)?);
     }
-    let private = Attr::bool(CKA_PRIVATE, true);
-    let Some(key) = key.filter(|_| found.iter().any(|(attr, _)| *attr == private)) else {
-        return Ok(found.into_iter().map(|(attr, _)| attr).collect());
-    };
+    Ok(found)
+}
+
+/// The attributes of an object, the byte strings of a private one opened by `key`.
+fn opened(parts: Parts, key: &aes::Key) -> Result<Vec<Attr>, String> {
+    let private = parts.iter().any(|(attr, _)| *attr == Attr::bool(CKA_PRIVATE, true));
     let open = |(attr, sealed): (Attr, bool)| match &attr.value {
-        Value::Bytes(bytes) if sealed && !bytes.is_empty() => {
+        Value::Bytes(bytes) if private && sealed && !bytes.is_empty() => {
             let opened = unsealed(key, bytes);
             let opened = opened.map(|opened| Attr::bytes(attr.kind, &opened[..]));
             opened.ok_or_else(|| {
@@ -174,7 +220,7 @@ fn attributes(file: &[u8], key: Option<&aes::Key>) -> Result<Vec<Attr>, String> 
         }
         _ => Ok(attr),
     };
-    found.into_iter().map(open).collect()
+    parts.into_iter().map(open).collect()
 }
 
 /// What of a file is still to be read.
@@ -242,15 +288,16 @@ mod tests {
         assert!(token.unseal("fixture-pim").is_none());
         for name in ["token.object", "29c6c3da-e32f-7f3e-dc6d-0c5c580af23a.object"] {
             let whole = fs::read(fixture().join(name)).expect("a file");
-            let all = attributes(&whole, Some(&key)).expect("whole").len();
+            let attributes = |file: &[u8]| parsed(file).and_then(|parts| opened(parts, &key));
+            let all = attributes(&whole).expect("whole").len();
             for cut in 0..whole.len() {
-                let read = attributes(&whole[..cut], Some(&key));
+                let read = attributes(&whole[..cut]);
                 assert!(read.is_err() || read.is_ok_and(|some| some.len() < all), "{name} cut at {cut}");
             }
             for at in 0..whole.len() {
                 let mut changed = whole.clone();
                 changed[at] ^= 0xff;
-                let _ = attributes(&changed, Some(&key));
+                let _ = attributes(&changed);
             }
         }
     }
@@ -263,6 +310,6 @@ mod tests {
             file.extend([CKA_WRAP_TEMPLATE.to_be_bytes(), 4u64.to_be_bytes(), left.to_be_bytes()].concat());
         }
         file.extend([0; 24]);
-        assert!(attributes(&file, None).is_err());
+        assert!(parsed(&file).is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! `coffer import softhsm|nss`: everything that another token's files hold, without its module, given its PIN.
 
+use super::pairs::Pairs;
 use super::{nss, softhsm};
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::key::generate;
-use crate::migrate::progress;
 use crate::migrate::proof::{self, Proof};
-use crate::output::{Outcome, Report, table};
+use crate::output::{Long, Outcome, progress};
 use crate::select::{self, put};
 use crate::{names, pin};
 use clap::{Args, Subcommand};
@@ -14,7 +14,6 @@ use coffer_pkcs11::object::schema;
 use pkcs11_client::cryptoki_sys::*;
 use pkcs11_client::{Attr, Rv, Value};
 use serde_json::json;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -26,8 +25,17 @@ pub struct Stored {
     pub attributes: Vec<Attr>,
 }
 
-/// The objects of a store; or what is wrong with one.
-pub type Read = Vec<Result<Stored, String>>;
+/// The objects of a store, each read when it is wanted, so that many take no more memory than one.
+pub trait Source {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// One of them, in an order that stays.
+    ///
+    /// # Errors
+    /// What is wrong with it: its origin, a colon, a sentence.
+    fn object(&self, at: usize) -> Result<Stored, String>;
+}
 
 impl Stored {
     /// An attribute's bytes.
@@ -63,7 +71,7 @@ impl Stored {
     fn template(&self, changes: &[Attr]) -> Result<Vec<Attr>, String> {
         let class = self.number(CKA_CLASS).ok_or("it has no class")?;
         if class == nss::TRUST {
-            return Err("whom NSS trusts is NSS's own; a token has no such objects".into());
+            return Err(nss::trust(self));
         }
         let of = self.number(if class == CKO_CERTIFICATE { CKA_CERTIFICATE_TYPE } else { CKA_KEY_TYPE });
         let schema = schema::lookup(class, of).ok_or("there are no such objects in Coffer")?;
@@ -99,7 +107,7 @@ pub fn unpadded(mut plain: Zeroizing<Vec<u8>>, block: usize) -> Option<Zeroizing
 /// Whose files.
 #[derive(Subcommand)]
 pub enum Store {
-    /// All objects of a SoftHSM 2 token, out of its files.
+    /// All objects of a SoftHSM 2 token, out of its files or its database.
     ///
     /// DIR is the token's directory, or the one with all tokens. Everything in it is read before anything is stored: keys,
     /// certificates and data with their attributes. What is there already stays as it is, so an interrupted run can just
@@ -108,7 +116,7 @@ pub enum Store {
     /// All keys and certificates of an NSS database, out of its files.
     ///
     /// DIR is the directory with cert9.db and key4.db. Keys without a label get the nickname of their certificate.
-    /// Whom NSS trusts does not come along. Otherwise as `import softhsm`.
+    /// Whom NSS trusts does not come along, and is listed. Otherwise as `import softhsm`.
     Nss(Whole),
 }
 
@@ -140,63 +148,68 @@ enum Verdict {
     Came(Proof),
     There(Proof),
     Cannot(String),
-    /// What was read contradicts itself.
+    /// What was read contradicts itself, or cannot be read.
     Damaged(String),
 }
 
+/// What is remembered of an object: what the report says.
 struct Item {
-    stored: Stored,
-    template: Vec<Attr>,
-    /// A session object of it, which shows what the token makes of the template; nothing stays of it.
-    trial: Option<CK_OBJECT_HANDLE>,
+    origin: String,
+    kind: String,
+    label: String,
+    id: Vec<u8>,
     verdict: Verdict,
+}
+
+impl Item {
+    fn new(stored: &Stored, verdict: Verdict) -> Item {
+        let id = stored.bytes(CKA_ID).unwrap_or_default().to_vec();
+        let (origin, label) = (stored.origin.clone(), stored.text(CKA_LABEL));
+        Item { origin, kind: stored.kind(), label, id, verdict }
+    }
+
+    fn unreadable(why: &str) -> Item {
+        let (origin, why) = why.split_once(": ").unwrap_or(("", why));
+        let verdict = Verdict::Damaged(why.into());
+        Item { origin: origin.into(), kind: "damaged".into(), label: String::new(), id: Vec::new(), verdict }
+    }
 }
 
 impl Store {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let (whole, read): (_, fn(&Whole) -> Result<Read, String>) = match self {
-            Store::Softhsm(whole) => (whole, |whole| {
+        let (whole, source): (_, Box<dyn Source>) = match self {
+            Store::Softhsm(whole) => {
                 let token = softhsm::Token::find(&whole.directory, whole.from_token.as_deref())?;
-                token.read(&whole.pin(&format!("PIN of SoftHSM's token {:?}", token.label))?)
-            }),
-            Store::Nss(whole) => (whole, |whole| {
+                let pin = whole.pin(&format!("PIN of SoftHSM's token {:?}", token.label))?;
+                (whole, Box::new(token.open(&pin)?))
+            }
+            Store::Nss(whole) => {
                 if whole.from_token.is_some() {
                     return Err("--from-token: an NSS database holds one token".into());
                 }
-                nss::read(&whole.directory, || whole.pin("password of the NSS database"))
-            }),
+                let database = nss::open(&whole.directory, || whole.pin("password of the NSS database"))?;
+                (whole, Box::new(database))
+            }
         };
         let changes = select::attributes(&whole.attributes)?;
-        let (mut found, mut damaged) = (Vec::new(), Vec::new());
-        for object in read(&whole)? {
-            match object {
-                Ok(stored) => found.push(stored),
-                Err(why) => damaged.push(why),
-            }
-        }
-        let count = damaged.len() + found.len();
-        let stop = |damaged: &[String]| match damaged.first() {
-            Some(first) if !whole.skip_damaged && !whole.dry_run => Err(format!(
-                "nothing was imported: {} of {count} objects are damaged: {first}; --skip-damaged leaves them out",
-                damaged.len(),
-            )),
-            _ => Ok(()),
-        };
-        stop(&damaged)?;
+        let json = context.json;
         let connection = context.connect()?;
-        let mut items = judge(connection, found, &changes);
-        let contradictory = |item: &Item| match &item.verdict {
-            Verdict::Damaged(why) => Some(format!("{}: {why}", item.stored.origin)),
+        let mut items = judge(connection, &*source, &changes);
+        let mut damaged = items.iter().filter_map(|item| match &item.verdict {
+            Verdict::Damaged(why) => Some(format!("{}: {why}", item.origin)),
             _ => None,
-        };
-        stop(&items.iter().filter_map(contradictory).collect::<Vec<_>>())?;
+        });
+        if let Some(first) = damaged.next().filter(|_| !whole.skip_damaged && !whole.dry_run) {
+            return Err(format!(
+                "nothing was imported: {} of {} objects are damaged: {first}; --skip-damaged leaves them out",
+                1 + damaged.count(),
+                items.len()
+            ));
+        }
         if !whole.dry_run {
-            bring(connection, &mut items)?;
+            bring(connection, &*source, &changes, &mut items)?;
         }
-        for trial in items.iter_mut().filter_map(|item| item.trial.take()) {
-            let _ = connection.session.destroy(trial);
-        }
-        report(&items, &damaged, whole.dry_run)
+        report(&items, whole.dry_run, json)
     }
 }
 
@@ -206,111 +219,130 @@ impl Whole {
     }
 }
 
-/// Makes a session object of each, and looks for it in the token.
-fn judge(connection: &Connection, found: Vec<Stored>, changes: &[Attr]) -> Vec<Item> {
-    let bar = progress("reading", found.len());
-    let mut items = Vec::with_capacity(found.len());
-    for stored in found {
-        let mut item = Item { stored, template: Vec::new(), trial: None, verdict: Verdict::Comes };
-        match item.stored.template(changes) {
-            Ok(template) => item.template = template,
-            Err(why) => item.verdict = Verdict::Cannot(why),
-        }
-        if !item.template.is_empty() {
-            let template = [&item.template[..], &[Attr::bool(CKA_TOKEN, false)]].concat();
-            match connection.session.create_object(&template) {
-                Ok(trial) => item.trial = Some(trial),
-                Err(rv) => item.verdict = refused(connection, template, rv),
+/// A session object that shows what the token makes of a template. Nothing stays of it.
+pub struct Trial<'a> {
+    pub connection: &'a Connection,
+    pub key: CK_OBJECT_HANDLE,
+}
+
+impl<'a> Trial<'a> {
+    fn new(connection: &'a Connection, template: &[Attr]) -> Result<Trial<'a>, Rv> {
+        let template = [template, &[Attr::bool(CKA_TOKEN, false)]].concat();
+        connection.session.create_object(&template).map(|key| Trial { connection, key })
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        let _ = self.connection.session.destroy(self.key);
+    }
+}
+
+/// Reads each object, tries it, and looks for it in the token.
+fn judge(connection: &Connection, source: &dyn Source, changes: &[Attr]) -> Vec<Item> {
+    let count = source.count();
+    let bar = progress("reading", count);
+    let (mut items, mut pairs) = (Vec::with_capacity(count), Pairs::default());
+    for at in 0..count {
+        items.push(match source.object(at) {
+            Err(why) => Item::unreadable(&why),
+            Ok(stored) => {
+                let verdict = judge_one(connection, &stored, changes, |trial| pairs.add(at, &stored, trial));
+                Item::new(&stored, verdict)
             }
-        }
-        if let Some(proof) = item.trial.and_then(|trial| there(connection, &item.template, trial)) {
-            item.verdict = Verdict::There(proof);
-        }
-        items.push(item);
+        });
         bar.inc(1);
     }
     bar.finish_and_clear();
-    set_strangers_aside(connection, &mut items);
+    for at in pairs.strangers() {
+        let why = "it does not belong to the public key with its ID, so one of the two is damaged";
+        items[at].verdict = Verdict::Damaged(why.into());
+    }
     items
+}
+
+fn judge_one(
+    connection: &Connection,
+    stored: &Stored,
+    changes: &[Attr],
+    see: impl FnOnce(&Trial<'_>),
+) -> Verdict {
+    let template = match stored.template(changes) {
+        Ok(template) => template,
+        Err(why) => return Verdict::Cannot(why),
+    };
+    match Trial::new(connection, &template) {
+        Err(rv) => refused(connection, template, rv),
+        Ok(trial) => {
+            see(&trial);
+            let there = there(connection, &template, trial.key);
+            there.map_or(Verdict::Comes, |(_, proof)| Verdict::There(proof))
+        }
+    }
 }
 
 /// Why the token takes no such object: its own rules, or a check value that is another key's.
 fn refused(connection: &Connection, mut template: Vec<Attr>, rv: Rv) -> Verdict {
     let all = template.len();
     template.retain(|attr| attr.kind != CKA_CHECK_VALUE);
-    if template.len() < all
-        && let Ok(trial) = connection.session.create_object(&template)
-    {
-        let _ = connection.session.destroy(trial);
+    if template.len() < all && Trial::new(connection, &template).is_ok() {
         return Verdict::Damaged("its value does not fit its check value".into());
     }
     Verdict::Cannot(generate::refused(rv))
 }
 
-/// A private key belongs to the public one of its ID and type, or to one of them; SoftHSM's files would not tell if a bit of
-/// one had turned.
-fn set_strangers_aside(connection: &Connection, items: &mut [Item]) {
-    let name = |item: &Item, class| {
-        let id = item.stored.bytes(CKA_ID).filter(|id| !id.is_empty())?;
-        let is = item.stored.number(CKA_CLASS) == Some(class);
-        is.then(|| (id.to_vec(), item.stored.number(CKA_KEY_TYPE)))
-    };
-    let info = |item: &Item| {
-        let info = connection.session.attribute(item.trial?, CKA_PUBLIC_KEY_INFO).ok()?;
-        (!info.is_empty()).then_some(info)
-    };
-    let mut publics: HashMap<_, Vec<_>> = HashMap::new();
-    for item in items.iter() {
-        if let (Some(name), Some(info)) = (name(item, CKO_PUBLIC_KEY), info(item)) {
-            publics.entry(name).or_default().push(info);
-        }
-    }
-    for item in items {
-        if let (Some(name), Some(info)) = (name(item, CKO_PRIVATE_KEY), info(item))
-            && publics.get(&name).is_some_and(|publics| !publics.contains(&info))
-        {
-            let why = "it does not belong to the public key with its ID, so one of the two is damaged";
-            item.verdict = Verdict::Damaged(why.into());
-        }
-    }
+/// The token's object that is the same as the trial one, by label and ID and by comparing the two.
+fn there(
+    connection: &Connection,
+    template: &[Attr],
+    trial: CK_OBJECT_HANDLE,
+) -> Option<(CK_OBJECT_HANDLE, Proof)> {
+    let others = connection.session.find(&telling(template)).ok()?;
+    let proofs =
+        others.iter().map(|other| (*other, proof::compare((connection, trial), (connection, *other))));
+    proofs.into_iter().find(|(_, proof)| matches!(proof, Proof::Used(_) | Proof::Equal(_)))
 }
 
-/// The token's object that is the same as the trial one, by label and ID and by comparing the two.
-fn there(connection: &Connection, template: &[Attr], trial: CK_OBJECT_HANDLE) -> Option<Proof> {
+/// The token's object that is what the template makes.
+pub fn present(connection: &Connection, template: &[Attr]) -> Option<CK_OBJECT_HANDLE> {
+    if connection.session.find(&telling(template)).ok()?.is_empty() {
+        return None;
+    }
+    let template: Vec<_> = template.iter().filter(|attr| attr.kind != CKA_TOKEN).cloned().collect();
+    let trial = Trial::new(connection, &template).ok()?;
+    there(connection, &template, trial.key).map(|(key, _)| key)
+}
+
+/// What finds it by class, type, label and ID.
+fn telling(template: &[Attr]) -> Vec<Attr> {
     const TELLING: &[CK_ATTRIBUTE_TYPE] = &[CKA_CLASS, CKA_KEY_TYPE, CKA_LABEL, CKA_ID];
     let mut wanted: Vec<Attr> =
         template.iter().filter(|attr| TELLING.contains(&attr.kind)).cloned().collect();
     wanted.push(Attr::bool(CKA_TOKEN, true));
-    let others = connection.session.find(&wanted).ok()?;
-    let proofs = others.iter().map(|other| proof::compare((connection, trial), (connection, *other)));
-    proofs.into_iter().find(|proof| matches!(proof, Proof::Used(_) | Proof::Equal(_)))
+    wanted
 }
 
 /// Stores all that can come, or nothing.
-fn bring(connection: &Connection, items: &mut [Item]) -> Result<(), String> {
+fn bring(
+    connection: &Connection,
+    source: &dyn Source,
+    changes: &[Attr],
+    items: &mut [Item],
+) -> Result<(), String> {
     let bar = progress("importing", items.len());
     let mut made = Vec::new();
-    for item in items {
-        if let (Verdict::Comes, Some(trial)) = (&item.verdict, item.trial) {
-            let template = [&item.template[..], &[Attr::bool(CKA_TOKEN, true)]].concat();
-            let outcome =
-                connection.session.create_object(&template).map_err(generate::refused).and_then(|key| {
-                    made.push(key);
-                    match proof::compare((connection, trial), (connection, key)) {
-                        Proof::Different => Err("what the token stored is something else".into()),
-                        proof => Ok(proof),
-                    }
-                });
+    for (at, item) in items.iter_mut().enumerate() {
+        if matches!(item.verdict, Verdict::Comes) {
+            let outcome = source.object(at).and_then(|stored| store(connection, &stored, changes, &mut made));
             match outcome {
                 Ok(proof) => item.verdict = Verdict::Came(proof),
                 Err(why) => {
                     let left = made.iter().filter(|key| connection.session.destroy(**key).is_err()).count();
-                    let kind = item.stored.kind();
+                    let Item { origin, kind, .. } = item;
                     return Err(match left {
-                        0 => format!("nothing was imported: {} ({kind}): {why}", item.stored.origin),
+                        0 => format!("nothing was imported: {origin} ({kind}): {why}"),
                         left => format!(
-                            "{} ({kind}): {why}; {left} objects stay in the token, for they may not be destroyed",
-                            item.stored.origin
+                            "{origin} ({kind}): {why}; {left} objects stay in the token, for they cannot be removed"
                         ),
                     });
                 }
@@ -322,38 +354,64 @@ fn bring(connection: &Connection, items: &mut [Item]) -> Result<(), String> {
     Ok(())
 }
 
-fn report(items: &[Item], damaged: &[String], dry_run: bool) -> Outcome {
-    let (mut rows, mut entries, mut counts) = (Vec::new(), Vec::new(), [0usize; 3]);
-    let mut row =
-        |origin: &str, kind: String, label: String, id: Option<String>, at: usize, detail: String| {
-            let outcome = [if dry_run { "comes" } else { "imported" }, "there", "stays"][at];
-            counts[at] += 1;
-            rows.push(vec![origin.to_owned(), kind.clone(), label.clone(), outcome.into(), detail.clone()]);
-            entries.push(json!({
-            "origin": origin, "kind": kind, "label": label, "id": id, "outcome": outcome, "detail": detail,
-        }));
-        };
-    for item in items {
-        let (at, detail) = match &item.verdict {
-            Verdict::Comes => (0, String::new()),
-            Verdict::Came(proof) => (0, proof.sentence()),
-            Verdict::There(proof) => (1, proof.sentence()),
-            Verdict::Cannot(why) | Verdict::Damaged(why) => (2, why.clone()),
-        };
-        let id = item.stored.bytes(CKA_ID).filter(|id| !id.is_empty()).map(names::to_hex);
-        row(&item.stored.origin, item.stored.kind(), item.stored.text(CKA_LABEL), id, at, detail);
+fn store(
+    connection: &Connection,
+    stored: &Stored,
+    changes: &[Attr],
+    made: &mut Vec<CK_OBJECT_HANDLE>,
+) -> Result<Proof, String> {
+    let template = stored.template(changes)?;
+    let trial = Trial::new(connection, &template).map_err(generate::refused)?;
+    let template = [&template[..], &[Attr::bool(CKA_TOKEN, true)]].concat();
+    let key = connection.session.create_object(&template).map_err(generate::refused)?;
+    made.push(key);
+    match proof::compare((connection, trial.key), (connection, key)) {
+        Proof::Different => Err("what the token stored is something else".into()),
+        proof => Ok(proof),
     }
-    for why in damaged {
-        let (origin, why) = why.split_once(": ").unwrap_or(("", why));
-        row(origin, "damaged".into(), String::new(), None, 2, why.into());
-    }
-    let [come, there, stay] = counts;
-    let mut text = table(&["ORIGIN", "KIND", "LABEL", "OUTCOME", "DETAIL"], &rows);
-    text += &match dry_run {
-        true => format!("{come} objects can come, {there} are there; {stay} stay\n"),
-        false => format!("{come} objects came, {there} were there; {stay} stay\n"),
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("ORIGIN", "origin"),
+    ("KIND", "kind"),
+    ("LABEL", "label"),
+    ("OUTCOME", "outcome"),
+    ("DETAIL", "detail"),
+];
+
+fn report(items: &[Item], dry_run: bool, json: bool) -> Outcome {
+    let outcomes = [if dry_run { "comes" } else { "imported" }, "there", "stays"];
+    let told = |item: &Item| match &item.verdict {
+        Verdict::Comes => (0, String::new()),
+        Verdict::Came(proof) => (0, proof.sentence()),
+        Verdict::There(proof) => (1, proof.sentence()),
+        Verdict::Cannot(why) | Verdict::Damaged(why) => (2, why.clone()),
     };
-    let json =
-        json!({ "dry-run": dry_run, "objects": entries, "imported": come, "there": there, "stay": stay });
-    Ok(Report { text, json })
+    let entry = |at: usize| {
+        let item: &Item = &items[at];
+        let (outcome, detail) = told(item);
+        let id = (!item.id.is_empty()).then(|| names::to_hex(&item.id));
+        Some(json!({
+            "origin": item.origin, "kind": item.kind, "label": item.label, "id": id, "outcome": outcomes[outcome],
+            "detail": detail,
+        }))
+    };
+    let mut counts = [0usize; 3];
+    items.iter().for_each(|item| counts[told(item).0] += 1);
+    let [come, there, stay] = counts;
+    let long = Long {
+        json,
+        failed: false,
+        before: json!({ "dry-run": dry_run }),
+        list: "objects",
+        count: items.len(),
+        entry,
+    };
+    long.table(COLUMNS, |_| {
+        let text = match dry_run {
+            true => format!("{come} objects can come, {there} are there; {stay} stay\n"),
+            false => format!("{come} objects came, {there} were there; {stay} stay\n"),
+        };
+        (json!({ "imported": come, "there": there, "stay": stay }), text)
+    })
 }

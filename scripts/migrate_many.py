@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the command on many keys and prints rows for docs/performance.md.
 
-    scripts/migrate-many.py COFFER [COUNT ...]
+    scripts/migrate_many.py COFFER [COUNT ...]
 
 COFFER is the command, built for release; COUNT how many AES keys (16,666 and 100,000 unless given). Everything happens in a
 temporary directory, below TMPDIR. Other work of the machine shows in the seconds of the clock, less so in those of the processor; memory
