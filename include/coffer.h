@@ -228,8 +228,6 @@ typedef struct CK_COFFER_FUNCTION_LIST {
   CK_RV (*RepairToken)(CK_SLOT_ID slotID, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen,
                        CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen, CK_BBOOL bAccept, CK_COFFER_NOTIFY fNotify,
                        CK_VOID_PTR pContext, CK_COFFER_VERDICT_PTR pVerdict);
-  /* Gives an SO or a user all tries back, without a PIN: for a locked SO, whom nobody else can help. The PIN stays. */
-  CK_RV (*ForgiveUser)(CK_SLOT_ID slotID, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pName, CK_ULONG ulNameLen);
 } CK_COFFER_FUNCTION_LIST;
 typedef CK_COFFER_FUNCTION_LIST *CK_COFFER_FUNCTION_LIST_PTR;
 

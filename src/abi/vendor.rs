@@ -300,13 +300,5 @@ pub struct CK_COFFER_FUNCTION_LIST {
             pVerdict: CK_COFFER_VERDICT_PTR,
         ) -> CK_RV,
     >,
-    pub ForgiveUser: ::std::option::Option<
-        unsafe extern "C" fn(
-            slotID: CK_SLOT_ID,
-            userType: CK_USER_TYPE,
-            pName: CK_UTF8CHAR_PTR,
-            ulNameLen: CK_ULONG,
-        ) -> CK_RV,
-    >,
 }
 pub type CK_COFFER_FUNCTION_LIST_PTR = *mut CK_COFFER_FUNCTION_LIST;

@@ -50,7 +50,6 @@ pub static V1_0: CK_COFFER_FUNCTION_LIST = CK_COFFER_FUNCTION_LIST {
     BackupTokenForEscrow: Some(BackupTokenForEscrow),
     RestoreTokenByEscrow: Some(RestoreTokenByEscrow),
     RepairToken: Some(RepairToken),
-    ForgiveUser: Some(ForgiveUser),
 };
 
 entry! {
@@ -415,17 +414,6 @@ entry! {
             ulFaults: faults.len() as CK_ULONG,
         });
         Ok(())
-    }
-
-    /// Gives an SO or a user all tries back.
-    vendor fn ForgiveUser(
-        call,
-        slot: CK_SLOT_ID,
-        user_type: CK_USER_TYPE,
-        name: CK_UTF8CHAR_PTR,
-        name_len: CK_ULONG,
-    ) {
-        call.module().forgive(slot, user(user_type)?, call.input(name, name_len)?)
     }
 }
 

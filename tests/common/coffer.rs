@@ -173,11 +173,6 @@ impl<'a> Coffer<'a> {
         Ok((verdict.ulObjects, verdict.ulOpened, context.1))
     }
 
-    pub fn forgive(&self, slot: CK_SLOT_ID, kind: CK_USER_TYPE, name: &str) -> Result<()> {
-        let (name, name_len) = bytes(name);
-        ask!(self.ForgiveUser(slot, kind, name, name_len))
-    }
-
     /// Lines, those that are signed, and what is told.
     pub fn audit(&self, faults_only: bool) -> Result<(CK_ULONG, CK_ULONG, Vec<String>)> {
         let mut verdict = CK_COFFER_AUDIT_VERDICT { ulLines: 0, ulSigned: 0, ulFaults: 0 };

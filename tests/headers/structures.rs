@@ -320,6 +320,6 @@ pub fn vendor() -> Vec<Structure> { structures! {
         version CreateUser DeleteUser SetUserPIN SetUserType UnlockUser ListUsers GetLogin ShareObject
         UnshareObject ListAccess SetLimitedWrite RenameToken DestroyToken BackupToken RestoreToken VerifyToken
         VerifyAudit RequestApproval AddApproval RegisterApprover ListApprovals DeleteApprovals SetQuorumValue
-        GetQuorumValue BackupTokenForEscrow RestoreTokenByEscrow RepairToken ForgiveUser
+        GetQuorumValue BackupTokenForEscrow RestoreTokenByEscrow RepairToken
     }
 } }
