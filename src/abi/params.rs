@@ -125,7 +125,7 @@ impl Parameter<'_> {
         owned(self.slice(pointer, len, most)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn short(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Bytes> {
         let slice = self.slice(pointer, len, most)?;
         let mut bytes = Bytes::new();
@@ -177,7 +177,7 @@ impl Parameter<'_> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn gcm(&self, makes_ivs: bool) -> Result<Params> {
         let given = self.gcm_structure()?;
         let iv = self.short(given.iv, given.iv_len, MOST_FIELD)?;

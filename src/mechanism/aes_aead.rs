@@ -24,7 +24,7 @@ pub struct Gcm {
 
 /// Checks the parameter and, where the module is to make the IV, makes it and gives it to the caller now: the
 /// caller's structure need not outlive the call that brought it.
-#[inline]
+#[inline(always)]
 fn prepare(key: &Object, direction: Direction, params: &mut Params, prefixed: bool) -> Result<Message> {
     let Params::Gcm(GcmParams { iv, iv_sink, make_iv, aad, tag_bits }) = params else {
         return Err(wrong_shape());
