@@ -103,7 +103,10 @@ impl Session {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID if there is none that this session may see.
     pub(super) fn key(&self, handle: Handle) -> Result<Kept> {
-        self.object(handle).map_err(no_key)
+        let key = self.object(handle).map_err(no_key)?;
+        // A key in use is asked for a dozen attributes at a time: it is taken apart once for all of them.
+        key.attributes();
+        Ok(key)
     }
 
     /// A key that `judge` finds fit for a use. It is asked once for a key, a use and a mechanism in a row; it says

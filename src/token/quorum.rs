@@ -52,10 +52,9 @@ impl Token {
     /// What must be approved before a service does something to a key.
     pub(super) fn guarded(&self, service: Service, key: &Object) -> Result<Option<Guarded>> {
         let need = need(key, service);
-        match self.stored(key)? {
-            Some(id) if need > 1 => Ok(Some(Guarded { service, object: Some(id), need })),
-            _ => Ok(None),
-        }
+        // Asked at every use of a key, where threads must not meet in the lock of the objects.
+        let id = if need > 1 { self.stored(key)? } else { None };
+        Ok(id.map(|id| Guarded { service, object: Some(id), need }))
     }
 
     /// Asks for approval; what is to be signed.
