@@ -15,7 +15,10 @@ pub(super) const TAG_LENGTHS: usize = 5;
 pub const MAX_LEN: u64 = (1 << 36) - 32;
 
 /// Where a tag length stands among the five.
-pub(super) fn tag_index(tag_len: usize) -> Result<usize> {
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for a length that SP 800-38D does not allow.
+pub fn tag_index(tag_len: usize) -> Result<usize> {
     match tag_len {
         12..=16 => Ok(tag_len - 12),
         _ => fail!(MechanismParamInvalid, "a GCM tag has 96 to 128 bits, not {}", 8 * tag_len),

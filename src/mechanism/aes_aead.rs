@@ -6,7 +6,7 @@ use super::whole::{Whole, WholeCipher};
 use super::{Cipher, CipherState, InPlace, Params, Place, Wrap, gcm_message, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::ccm::Ccm as CcmMessage;
-use crate::crypto::gcm::Sealer;
+use crate::crypto::gcm::{self, Sealer};
 use crate::crypto::{Direction, InOut, Secret, random};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
@@ -33,7 +33,8 @@ fn prepare(key: &Object, direction: Direction, params: &mut Params, prefixed: bo
         fail!(MechanismParamInvalid, "ulTagBits: {tag_bits} is not whole bytes");
     }
     let tag_len = *tag_bits / 8;
-    Key::of(key)?.gcm(tag_len)?;
+    gcm::tag_index(tag_len)?;
+    Key::of(key)?;
     if prefixed {
         *iv = match direction {
             Direction::Encrypt => random::array::<MADE_IV>().as_slice().into(),
