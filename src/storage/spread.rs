@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 
 /// Bytes of rows that go to a thread at once.
-const GROUP: usize = 128 << 10;
+const GROUP: usize = 32 << 10;
 /// Groups that may wait for a thread.
-const WAITING: usize = 4;
+const WAITING: usize = 8;
 
 /// Copies of rows, one behind the other.
 #[derive(Default)]
@@ -107,13 +107,13 @@ pub(super) fn spread<P: Default + Send, R>(
             if group.bytes.len() < GROUP {
                 return;
             }
+            if !std::mem::replace(&mut started, true) {
+                others = start(scope, threads - 1, queue, work);
+            }
             let full = std::mem::take(&mut group);
             match others.is_empty() {
                 true => full.iter().for_each(|row| work(&mut own, row)),
                 false => queue.offer(full).iter().flat_map(Rows::iter).for_each(|row| work(&mut own, row)),
-            }
-            if !std::mem::replace(&mut started, true) {
-                others = start(scope, threads - 1, queue, work);
             }
         });
         drop(closing);
