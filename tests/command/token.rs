@@ -64,6 +64,36 @@ fn a_token_is_told_of_and_renamed() {
     assert_eq!(place.done(&["token", "verify", "--token", "zwei"])["opened"], 1);
 }
 
+/// Its attributes and its key in the form that Coffer wrote at first, also when the attributes are written anew.
+#[test]
+fn a_token_of_the_first_format_is_used_and_upgraded() {
+    let place = Place::new("");
+    let tokens = place.path().join("tokens");
+    fs::create_dir_all(&tokens).expect("a directory");
+    fs::set_permissions(&tokens, fs::Permissions::from_mode(0o700)).expect("a mode");
+    let file = tokens.join("0.coffer");
+    fs::write(&file, include_bytes!("../data/tokens/format-1.coffer")).expect("the token");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let done = |arguments: &[&str]| {
+        let pins = [("COFFER_SO_PIN", "so-pin-1"), ("COFFER_PIN", "user-pin-1")];
+        let (code, answer) = with(&place, &pins, arguments);
+        assert_eq!(code, 0, "{arguments:?}: {answer}");
+        answer["data"].clone()
+    };
+    let sound = || {
+        let verdict = done(&["token", "verify"]);
+        assert_eq!((&verdict["opened"], &verdict["faults"]), (&json!(1), &json!([])), "{verdict}");
+    };
+    sound();
+    let upgraded = done(&["token", "upgrade"]);
+    assert_eq!((&upgraded["before"], &upgraded["format"]), (&json!(1), &json!(3)));
+    let filter = "attr.label=old key";
+    done(&["key", "set-attribute", "--filter", filter, "--name", "label", "--value", "same key"]);
+    let keys = done(&["key", "list", "--filter", "attr.label=same key", "--verbose"]);
+    assert_eq!(keys["matched_keys"][0]["attributes"]["key-length-bytes"], 32, "{keys}");
+    sound();
+}
+
 #[test]
 fn nothing_is_destroyed_by_mistake() {
     let place = Place::with_token("one");
