@@ -6,6 +6,7 @@ use crate::rows::Row;
 use crate::work::{self, Work};
 use pkcs11_conformance::client::Result;
 use serde_json::{Value, json};
+use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
@@ -83,30 +84,62 @@ pub fn scale(row: &Row, providers: &[Provider], desks: &[Desk], most: usize, win
     Scaling { name: row.name.clone(), bare, modules }
 }
 
-/// Rates with 1, 2, ... `most` threads: of five rounds, in which the numbers of threads take turns, the best.
+/// Rounds that count as undisturbed, and the most there are in all.
+const UNDISTURBED: usize = 3;
+const ROUNDS: usize = 40;
+/// How much slower than its best a core may be in an undisturbed round.
+const SLOWER: f64 = 1.05;
+
+/// Rates with 1, 2, ... `most` threads, the best of several rounds in which the numbers of threads take turns. There are
+/// rounds until [`UNDISTURBED`] of each number have found all their cores at full speed: two cores at once are disturbed
+/// more often than one, by what else runs on their machine.
 fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize, window: Duration) -> Result<Vec<f64>> {
     let times = work::calibrate(&mut prepare()?, window)?;
-    let mut best = vec![0.0_f64; most];
-    for _ in 0..5 {
-        for (count, best) in (1..).zip(&mut best) {
-            *best = best.max(together(prepare, count, times)?);
+    let mut rounds = vec![Vec::new(); most];
+    let mut full_speed = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        for (count, rounds) in (1..).zip(&mut rounds) {
+            let round = together(prepare, count, times)?;
+            full_speed = full_speed.min(round.control);
+            rounds.push(round);
+        }
+        let undisturbed = |rounds: &Vec<Round>| {
+            rounds.iter().filter(|round| round.control < SLOWER * full_speed).count() >= UNDISTURBED
+        };
+        if rounds.iter().all(undisturbed) {
+            break;
         }
     }
-    Ok(best)
+    let best = |rounds: &Vec<Round>| rounds.iter().map(|round| round.rate).fold(0.0, f64::max);
+    Ok(rounds.iter().map(best).collect())
+}
+
+/// One round.
+#[derive(Clone, Copy)]
+struct Round {
+    /// Operations a second of all threads together.
+    rate: f64,
+    /// What [`control`] took at most, of all threads, before and after.
+    control: f64,
 }
 
 /// What `count` threads do in a second of the wall's clock, each doing `times`. The clock runs from the first that begins
 /// to the last that ends: threads that only take turns are no faster than one.
-fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u64) -> Result<f64> {
+fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u64) -> Result<Round> {
     let barrier = Barrier::new(count);
     let one = || {
         let work = prepare().and_then(|mut work| work(times / 8 + 1).map(|()| work));
         undisturbed();
         barrier.wait();
-        let mut work = work?;
-        let from = Instant::now();
-        work(times)?;
-        Ok((from, Instant::now()))
+        let before = control();
+        barrier.wait();
+        let span = work.and_then(|mut work| {
+            let from = Instant::now();
+            work(times).map(|()| (from, Instant::now()))
+        });
+        barrier.wait();
+        let control = before.max(control());
+        span.map(|(from, upto)| (from, upto, control))
     };
     let spans: Result<Vec<_>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
@@ -115,7 +148,20 @@ fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u6
     let spans = spans?;
     let first = spans.iter().map(|span| span.0).min().expect("a thread at least");
     let last = spans.iter().map(|span| span.1).max().expect("a thread at least");
-    Ok(count as f64 * times as f64 / (last - first).as_secs_f64())
+    let rate = count as f64 * times as f64 / (last - first).as_secs_f64();
+    Ok(Round { rate, control: spans.iter().map(|span| span.2).fold(0.0, f64::max) })
+}
+
+/// Seconds of a piece of work that keeps a core's arithmetic busy and touches no memory: more of them where the core is
+/// shared with another thread, of this machine or of its neighbours.
+fn control() -> f64 {
+    let mut chains = black_box([1_u64, 2, 3, 4, 5, 6, 7, 8]);
+    let from = Instant::now();
+    for _ in 0..200_000 {
+        chains = chains.map(|chain| (chain ^ chain >> 7).wrapping_add(chain << 3));
+    }
+    black_box(chains);
+    from.elapsed().as_secs_f64()
 }
 
 /// Puts this thread before the ordinary ones of other programs, where the system allows it (root does).

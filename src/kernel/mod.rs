@@ -7,6 +7,7 @@
 
 pub mod aes;
 pub mod barrier;
+pub mod biased;
 #[cfg(test)]
 pub mod constant_time;
 pub mod cpu;

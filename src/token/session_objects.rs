@@ -2,10 +2,10 @@
 //! objects in a shard, whose number is part of their handles.
 
 use super::objects::{ByHandle, Index};
+use crate::kernel::biased::{RwLock, RwLockWriteGuard};
 use crate::kernel::shard::{Apart, SHARDS, next_number};
 use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
-use parking_lot::{RwLock, RwLockWriteGuard};
 use std::iter;
 use std::ptr;
 use std::sync::Arc;

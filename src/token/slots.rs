@@ -3,9 +3,9 @@
 use super::config::{Config, Profile};
 use super::token::Token;
 use crate::error::Result;
+use crate::kernel::biased::RwLock;
 use crate::storage::place::Place;
 use cryptoki_sys::*;
-use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -9,6 +9,7 @@ use super::pin;
 use super::policy::Rules;
 use super::session_objects::SessionObjects;
 use crate::error::Result;
+use crate::kernel::biased::RwLock;
 use crate::mechanism::{self, Mechanism};
 use crate::storage::audit::Log;
 use crate::storage::keyring::Kdf;
@@ -19,7 +20,6 @@ use crate::storage::sqlite::Sqlite;
 use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use once_cell::sync::OnceCell;
-use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
