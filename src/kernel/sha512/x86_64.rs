@@ -1,13 +1,14 @@
 //! SHA-512 on x86-64.
 //!
-//! A message schedule word depends on the one two before it, so a vector can make two words at a time; a 256-bit
-//! vector makes two of each of two blocks. While the rounds of the first block go on in the scalar registers, the
-//! vector units, otherwise idle, make both schedules; the rounds of the second block then find theirs ready.
+//! A message schedule word depends on the one two before it, so a vector can make two words at a time, and with more
+//! lanes two words of each of several blocks. While the rounds of the first block go on in the scalar registers, the
+//! vector units, otherwise idle, make all the schedules; the rounds of the other blocks then find theirs ready.
 
-use super::rounds::{Mixed, Rounds, Scalar};
+use super::rounds::Rounds;
 use super::{BLOCK, Compress};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
+use std::array::from_fn;
 
 /// The constants of section 4.2.3, two of which are added to two words at a time.
 static K: [[u64; 2]; 40] = [
@@ -53,9 +54,9 @@ static K: [[u64; 2]; 40] = [
     [0x5fcb6fab3ad6faec, 0x6c44198c4a475817],
 ];
 
-/// Words with their constants added: row `i` has words `2 * i` and `2 * i + 1` of the first block, then of the second.
-#[repr(align(32))]
-struct Schedule([[[u64; 2]; 2]; 40]);
+/// Words with their constants added: row `i` has words `2 * i` and `2 * i + 1` of each block, one block after another.
+#[repr(align(64))]
+struct Schedule<const BLOCKS: usize>([[[u64; 2]; BLOCKS]; 40]);
 
 pub(super) fn best() -> Option<Compress> {
     let features = features();
@@ -71,180 +72,242 @@ pub(super) fn best() -> Option<Compress> {
     })
 }
 
-/// The functions of section 4.1.3 with a small sigma, on four words.
-trait Sigma {
+/// Two words of the schedule of each of `BLOCKS` blocks. Only `load` makes one from nothing, so a value proves that the
+/// processor has the instructions, and what takes one is safe.
+trait Words<const BLOCKS: usize>: Copy {
+    /// Two words of each block, from the bytes of the message.
+    ///
     /// # Safety
-    /// The processor has the instructions.
-    unsafe fn sigma0(x: __m256i) -> __m256i;
+    /// The processor has the instructions; each pointer is valid for 16 bytes.
+    unsafe fn load(from: [*const u8; BLOCKS]) -> Self;
 
-    /// # Safety
+    /// Writes them with their constants added.
+    fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; BLOCKS]);
+
+    /// The second of the two, and the first of the next two.
+    fn between(self, next: Self) -> Self;
+
+    /// Addition.
+    fn plus(self, other: Self) -> Self;
+
+    /// The function of section 4.1.3.
+    fn sigma0(self) -> Self;
+
     /// As `sigma0`.
-    unsafe fn sigma1(x: __m256i) -> __m256i;
+    fn sigma1(self) -> Self;
 }
 
-/// A rotation is two shifts.
-struct Avx2;
+/// Implements [`Words`]: the type, its blocks, the intrinsics by name, and what the kinds differ in by more than names.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident($register:ty), $blocks:literal, $store:ident, $add:ident, $between:ident, $shuffle:ident,
+     repeat: $repeat:expr, load: $load:expr, sigma0: $sigma0:expr, sigma1: $sigma1:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name($register);
 
-impl Sigma for Avx2 {
-    #[inline(always)]
-    unsafe fn sigma0(x: __m256i) -> __m256i {
-        // SAFETY: the caller's.
-        unsafe {
-            let by_1 = _mm256_xor_si256(_mm256_srli_epi64::<1>(x), _mm256_slli_epi64::<63>(x));
-            let by_8 = _mm256_xor_si256(_mm256_srli_epi64::<8>(x), _mm256_slli_epi64::<56>(x));
-            _mm256_xor_si256(_mm256_xor_si256(by_1, by_8), _mm256_srli_epi64::<7>(x))
-        }
-    }
+        impl Words<$blocks> for $name {
+            #[inline(always)]
+            unsafe fn load(from: [*const u8; $blocks]) -> Self {
+                // SAFETY: the caller's.
+                unsafe {
+                    let big_endian = _mm_set_epi64x(0x08090A0B0C0D0E0F, 0x0001020304050607);
+                    let bytes = $load(from.map(|from| _mm_loadu_si128(from.cast())));
+                    $name($shuffle(bytes, $repeat(big_endian)))
+                }
+            }
 
-    #[inline(always)]
-    unsafe fn sigma1(x: __m256i) -> __m256i {
-        // SAFETY: the caller's.
-        unsafe {
-            let by_19 = _mm256_xor_si256(_mm256_srli_epi64::<19>(x), _mm256_slli_epi64::<45>(x));
-            let by_61 = _mm256_xor_si256(_mm256_srli_epi64::<61>(x), _mm256_slli_epi64::<3>(x));
-            _mm256_xor_si256(_mm256_xor_si256(by_19, by_61), _mm256_srli_epi64::<6>(x))
+            #[inline(always)]
+            fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; $blocks]) {
+                // SAFETY: a value proves the instructions; a row is as large and as aligned as a register.
+                unsafe {
+                    let constants = $repeat(_mm_loadu_si128(constants.as_ptr().cast()));
+                    $store(row.as_mut_ptr().cast(), $add(self.0, constants));
+                }
+            }
+
+            #[inline(always)]
+            fn between(self, next: Self) -> Self {
+                // SAFETY: a value proves the instructions.
+                unsafe { $name($between::<8>(next.0, self.0)) }
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                // SAFETY: a value proves the instructions.
+                unsafe { $name($add(self.0, other.0)) }
+            }
+
+            #[inline(always)]
+            fn sigma0(self) -> Self {
+                // SAFETY: a value proves the instructions.
+                unsafe { $name($sigma0(self.0)) }
+            }
+
+            #[inline(always)]
+            fn sigma1(self) -> Self {
+                // SAFETY: a value proves the instructions.
+                unsafe { $name($sigma1(self.0)) }
+            }
         }
-    }
+    };
 }
-
-/// There are rotations, and an exclusive or of three.
-struct Avx512;
 
 /// The truth table of an exclusive or of three.
 const XOR: i32 = 0x96;
 
-impl Sigma for Avx512 {
-    #[inline(always)]
-    unsafe fn sigma0(x: __m256i) -> __m256i {
-        // SAFETY: the caller's.
-        unsafe {
-            let (by_1, by_8) = (_mm256_ror_epi64::<1>(x), _mm256_ror_epi64::<8>(x));
-            _mm256_ternarylogic_epi64::<XOR>(by_1, by_8, _mm256_srli_epi64::<7>(x))
-        }
+words! {
+    /// With AVX2, a rotation is two shifts.
+    Shifted(__m256i), 2, _mm256_store_si256, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_shuffle_epi8,
+    repeat: |two| _mm256_broadcastsi128_si256(two),
+    load: |[first, second]: [__m128i; 2]| _mm256_set_m128i(second, first),
+    sigma0: |x| {
+        let by_1 = _mm256_xor_si256(_mm256_srli_epi64::<1>(x), _mm256_slli_epi64::<63>(x));
+        let by_8 = _mm256_xor_si256(_mm256_srli_epi64::<8>(x), _mm256_slli_epi64::<56>(x));
+        _mm256_xor_si256(_mm256_xor_si256(by_1, by_8), _mm256_srli_epi64::<7>(x))
+    },
+    sigma1: |x| {
+        let by_19 = _mm256_xor_si256(_mm256_srli_epi64::<19>(x), _mm256_slli_epi64::<45>(x));
+        let by_61 = _mm256_xor_si256(_mm256_srli_epi64::<61>(x), _mm256_slli_epi64::<3>(x));
+        _mm256_xor_si256(_mm256_xor_si256(by_19, by_61), _mm256_srli_epi64::<6>(x))
     }
+}
 
-    #[inline(always)]
-    unsafe fn sigma1(x: __m256i) -> __m256i {
-        // SAFETY: the caller's.
-        unsafe {
-            let (by_19, by_61) = (_mm256_ror_epi64::<19>(x), _mm256_ror_epi64::<61>(x));
-            _mm256_ternarylogic_epi64::<XOR>(by_19, by_61, _mm256_srli_epi64::<6>(x))
-        }
+words! {
+    /// With AVX-512 there are rotations, and an exclusive or of three.
+    Two(__m256i), 2, _mm256_store_si256, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_shuffle_epi8,
+    repeat: |two| _mm256_broadcastsi128_si256(two),
+    load: |[first, second]: [__m128i; 2]| _mm256_set_m128i(second, first),
+    sigma0: |x| {
+        let (by_1, by_8) = (_mm256_ror_epi64::<1>(x), _mm256_ror_epi64::<8>(x));
+        _mm256_ternarylogic_epi64::<XOR>(by_1, by_8, _mm256_srli_epi64::<7>(x))
+    },
+    sigma1: |x| {
+        let (by_19, by_61) = (_mm256_ror_epi64::<19>(x), _mm256_ror_epi64::<61>(x));
+        _mm256_ternarylogic_epi64::<XOR>(by_19, by_61, _mm256_srli_epi64::<6>(x))
+    }
+}
+
+words! {
+    /// The same of twice as many.
+    Four(__m512i), 4, _mm512_store_si512, _mm512_add_epi64, _mm512_alignr_epi8, _mm512_shuffle_epi8,
+    repeat: |two| _mm512_broadcast_i32x4(two),
+    load: |[first, second, third, fourth]: [__m128i; 4]| {
+        let low = _mm512_castsi256_si512(_mm256_set_m128i(second, first));
+        _mm512_inserti64x4::<1>(low, _mm256_set_m128i(fourth, third))
+    },
+    sigma0: |x| {
+        let (by_1, by_8) = (_mm512_ror_epi64::<1>(x), _mm512_ror_epi64::<8>(x));
+        _mm512_ternarylogic_epi64::<XOR>(by_1, by_8, _mm512_srli_epi64::<7>(x))
+    },
+    sigma1: |x| {
+        let (by_19, by_61) = (_mm512_ror_epi64::<19>(x), _mm512_ror_epi64::<61>(x));
+        _mm512_ternarylogic_epi64::<XOR>(by_19, by_61, _mm512_srli_epi64::<6>(x))
     }
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn avx2(state: &mut [u64; 8], blocks: &[[u8; BLOCK]]) {
     // SAFETY: the features are enabled.
-    unsafe { compress::<Avx2, Scalar>(state, blocks) }
+    unsafe { compress::<Shifted, 2, 32>(state, blocks) }
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512vl")]
+#[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512vl")]
 fn avx512(state: &mut [u64; 8], blocks: &[[u8; BLOCK]]) {
+    // One or two that are left over are not worth a schedule of four.
+    let over = if blocks.len() % 4 <= 2 { blocks.len() % 4 } else { 0 };
+    let (fours, over) = blocks.split_at(blocks.len() - over);
     // SAFETY: the features are enabled.
-    unsafe { compress::<Avx512, Mixed>(state, blocks) }
+    unsafe {
+        compress::<Four, 4, 64>(state, fours);
+        compress::<Two, 2, 32>(state, over);
+    }
 }
 
+/// By schedules of `BLOCKS` blocks, a row of which has `ROW` bytes.
+///
 /// # Safety
-/// The processor has the instructions of `S` and `R`.
+/// The processor has the instructions of `W`, and BMI.
 #[inline(always)]
-unsafe fn compress<S: Sigma, R: Rounds>(state: &mut [u64; 8], blocks: &[[u8; BLOCK]]) {
-    let mut schedule = Schedule([[[0; 2]; 2]; 40]);
-    for pair in blocks.chunks(2) {
-        // SAFETY: the instructions are the caller's.
+unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
+    state: &mut [u64; 8],
+    blocks: &[[u8; BLOCK]],
+) {
+    const { assert!(ROW == 16 * BLOCKS) }
+    if blocks.is_empty() {
+        return;
+    }
+    let mut schedule = Schedule([[[0; 2]; BLOCKS]; 40]);
+    for group in blocks.chunks(BLOCKS) {
+        // For blocks that are not there the last one stands in; nobody looks at what comes of that.
+        let from: [_; BLOCKS] = from_fn(|i| group[i.min(group.len() - 1)].as_ptr());
+        // SAFETY: a block is eight times two words; the instructions are the caller's.
         unsafe {
-            // A block without a second stands in for it; nobody looks at that half.
-            let mut words = load([&pair[0], &pair[pair.len() - 1]], &mut schedule);
-            let mut rounds = R::new(state);
+            let mut words: [W; 8] = from_fn(|i| {
+                let words = W::load(from.map(|from| from.add(16 * i)));
+                words.store(&K[i], &mut schedule.0[i]);
+                words
+            });
+            let mut rounds = Rounds::new(state);
             for sixteen in 0..4 {
                 let row = 8 * sixteen;
-                step::<S, R, 0>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 1>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 2>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 3>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 4>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 5>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 6>(&mut words, &mut rounds, &mut schedule, row);
-                step::<S, R, 7>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 0>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 1>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 2>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 3>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 4>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 5>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 6>(&mut words, &mut rounds, &mut schedule, row);
+                step::<W, BLOCKS, ROW, 7>(&mut words, &mut rounds, &mut schedule, row);
             }
-            eight_by_eight(&mut rounds, &schedule, 32, 0);
+            eight_by_eight::<BLOCKS, ROW>(&mut rounds, &schedule, 32, 0);
             rounds.add_to(state);
-            if pair.len() == 2 {
-                let mut rounds = R::new(state);
-                eight_by_eight(&mut rounds, &schedule, 0, 1);
+            for block in 1..group.len() {
+                let mut rounds = Rounds::new(state);
+                eight_by_eight::<BLOCKS, ROW>(&mut rounds, &schedule, 0, block);
                 rounds.add_to(state);
             }
         }
     }
 }
 
-/// The first sixteen words of two blocks, which are the blocks themselves.
+/// Two rounds of the first block, and the two words of each block that come sixteen later.
 ///
 /// # Safety
-/// The processor has AVX2.
+/// The processor has BMI; `row` is a multiple of eight below 32.
 #[inline(always)]
-unsafe fn load(blocks: [&[u8; BLOCK]; 2], schedule: &mut Schedule) -> [__m256i; 8] {
-    // SAFETY: a block is 16 words; the instructions are the caller's.
-    unsafe {
-        let big_endian = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x08090A0B0C0D0E0F, 0x0001020304050607));
-        let mut words = [_mm256_setzero_si256(); 8];
-        for (i, words) in words.iter_mut().enumerate() {
-            let [first, second] =
-                blocks.map(|block| _mm_loadu_si128(block.as_ptr().cast::<__m128i>().add(i)));
-            *words = _mm256_shuffle_epi8(_mm256_set_m128i(second, first), big_endian);
-            store(*words, schedule, i);
-        }
-        words
-    }
-}
-
-/// Two rounds of the first block, and the two words of either block that come sixteen later.
-///
-/// # Safety
-/// The processor has the instructions of `S` and `R`.
-#[inline(always)]
-unsafe fn step<S: Sigma, R: Rounds, const I: usize>(
-    words: &mut [__m256i; 8],
-    rounds: &mut R,
-    schedule: &mut Schedule,
+unsafe fn step<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize, const I: usize>(
+    words: &mut [W; 8],
+    rounds: &mut Rounds,
+    schedule: &mut Schedule<BLOCKS>,
     row: usize,
 ) {
     let w = |j| words[(I + j) % 8];
-    // SAFETY: the instructions are the caller's.
-    unsafe {
-        rounds.two::<I>(&schedule.0[row + I][0]);
-        let (one_later, nine_later) =
-            (_mm256_alignr_epi8::<8>(w(1), w(0)), _mm256_alignr_epi8::<8>(w(5), w(4)));
-        let sum = _mm256_add_epi64(_mm256_add_epi64(w(0), nine_later), S::sigma0(one_later));
-        words[I] = _mm256_add_epi64(sum, S::sigma1(w(7)));
-        store(words[I], schedule, row + I + 8);
-    }
-}
-
-/// # Safety
-/// The processor has AVX2.
-#[inline(always)]
-unsafe fn store(words: __m256i, schedule: &mut Schedule, row: usize) {
-    // SAFETY: a row of the schedule is as large and as aligned as a vector, a row of K half of it.
-    unsafe {
-        let k = _mm256_broadcastsi128_si256(_mm_loadu_si128(K[row].as_ptr().cast()));
-        _mm256_store_si256((&raw mut schedule.0[row]).cast(), _mm256_add_epi64(words, k));
-    }
+    // SAFETY: `I` more rows are there; the instructions are the caller's.
+    unsafe { rounds.two::<I, ROW>(schedule.0[row..].as_ptr().cast()) }
+    let sum = w(0).plus(w(4).between(w(5))).plus(w(0).between(w(1)).sigma0());
+    words[I] = sum.plus(w(7).sigma1());
+    words[I].store(&K[row + I + 8], &mut schedule.0[row + I + 8]);
 }
 
 /// The rounds of block `block` from `row` on, without more schedule to make.
 ///
 /// # Safety
-/// The processor has the instructions of `R`.
+/// The processor has BMI.
 #[inline(always)]
-unsafe fn eight_by_eight<R: Rounds>(rounds: &mut R, schedule: &Schedule, row: usize, block: usize) {
+unsafe fn eight_by_eight<const BLOCKS: usize, const ROW: usize>(
+    rounds: &mut Rounds,
+    schedule: &Schedule<BLOCKS>,
+    row: usize,
+    block: usize,
+) {
     for rows in schedule.0[row..].as_chunks::<4>().0 {
-        // SAFETY: the instructions are the caller's.
+        let words = rows.as_flattened()[block..].as_ptr().cast();
+        // SAFETY: four rows are there; the instructions are the caller's.
         unsafe {
-            rounds.two::<0>(&rows[0][block]);
-            rounds.two::<1>(&rows[1][block]);
-            rounds.two::<2>(&rows[2][block]);
-            rounds.two::<3>(&rows[3][block]);
+            rounds.two::<0, ROW>(words);
+            rounds.two::<1, ROW>(words);
+            rounds.two::<2, ROW>(words);
+            rounds.two::<3, ROW>(words);
         }
     }
 }
