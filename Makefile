@@ -21,7 +21,7 @@ COMMAND := $(BUILT)/coffer
 # Where rustup puts cargo, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all build setup setup-clients demo test test-long test-aarch64 lint bench bench-quick bench-instructions install uninstall clean
+.PHONY: all build setup setup-clients demo test test-long test-aarch64 fuzz lint bench bench-quick bench-instructions install uninstall clean
 
 all: build
 
@@ -46,7 +46,7 @@ test: setup-clients
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
 
-# Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind.
+# Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind; random input.
 test-long: setup-clients
 	$(CARGO) build --workspace --all-targets
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --bins --test '*'
@@ -54,11 +54,16 @@ test-long: setup-clients
 	sh scripts/valgrind.sh
 	sh scripts/asan.sh
 	sh scripts/constant_time.sh
+	sh scripts/fuzz.sh
 
 # For aarch64, cross-built and run by qemu; COFFER_LONG=1 takes every vector.
 test-aarch64:
 	sh scripts/setup.sh aarch64
 	sh scripts/aarch64.sh
+
+# FUZZ_SECONDS (60) for each target.
+fuzz: setup
+	sh scripts/fuzz.sh
 
 lint:
 	$(CARGO) fmt --all --check

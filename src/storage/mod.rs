@@ -41,9 +41,9 @@ pub type Bytes = Vec<u8>;
 pub struct Revision(pub u64);
 
 impl Revision {
-    /// What comes after it.
+    /// What comes after it. The last one there is, which only a forger comes to, stays.
     pub fn next(self) -> Revision {
-        Revision(self.0 + 1)
+        Revision(self.0.saturating_add(1))
     }
 }
 
