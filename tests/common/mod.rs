@@ -80,21 +80,35 @@ pub fn library() -> PathBuf {
 pub struct Process {
     pub module: Module,
     pub dir: TempDir,
+    owner: u32,
     /// Making a token takes the free slot, so only one test at a time may do it.
     making: Mutex<()>,
 }
 
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
 /// Loads the module without C_Initialize: for tests of C_Initialize itself, in a child.
 pub fn load() -> &'static Process {
-    static PROCESS: OnceLock<Process> = OnceLock::new();
     PROCESS.get_or_init(|| {
         let dir = tempfile::Builder::new().prefix("coffer-test-").tempdir().expect("a temporary directory");
         let configuration = Settings::current().write(dir.path());
-        // SAFETY: inside the initialisation of the only static, before the module that reads it is loaded.
-        unsafe { env::set_var("COFFER_CONF", configuration) };
+        // SAFETY: inside the initialisation of the only static, before the module that reads it is loaded; a function of
+        // this executable. Children that are killed leave nothing, as their directories lie in this one.
+        unsafe {
+            env::set_var("COFFER_CONF", configuration);
+            env::set_var("TMPDIR", dir.path());
+            libc::atexit(clean_up);
+        }
         let module = Module::load(library()).unwrap_or_else(|why| panic!("{}: {why}", library().display()));
-        Process { module, dir, making: Mutex::new(()) }
+        Process { module, dir, owner: std::process::id(), making: Mutex::new(()) }
     })
+}
+
+/// Statics are never dropped. A forked child that exits is not the owner.
+extern "C" fn clean_up() {
+    if let Some(process) = PROCESS.get().filter(|process| process.owner == std::process::id()) {
+        let _ = std::fs::remove_dir_all(process.dir.path());
+    }
 }
 
 /// The module, initialised once.

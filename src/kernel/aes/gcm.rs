@@ -151,7 +151,8 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
 ///
 /// # Safety
 /// The processor has the instructions; `from` and `to` are valid for a pass.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn pass(
     keys: Keys<'_>,
     hash: &HashKey,
@@ -177,7 +178,8 @@ unsafe fn pass(
 ///
 /// # Safety
 /// The processor has the instructions.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) -> __m512i) -> __m128i {
     // SAFETY: the caller's.
     unsafe {
@@ -193,7 +195,8 @@ unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) ->
 ///
 /// # Safety
 /// The processor has the instructions.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn absorb(hash: &HashKey, mut bytes: &[u8]) -> __m128i {
     // SAFETY: the caller's; a masked load reads no byte that is masked out.
     unsafe {
@@ -236,7 +239,8 @@ unsafe fn first_counter(hash: &HashKey, iv: &[u8]) -> __m128i {
 ///
 /// # Safety
 /// The processor has the instructions.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn crypt<const N: usize>(
     keys: Keys<'_>,
     counters: &mut __m512i,
