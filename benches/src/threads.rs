@@ -6,7 +6,6 @@ use crate::rows::Row;
 use crate::work::{self, Work};
 use pkcs11_conformance::client::Result;
 use serde_json::{Value, json};
-use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
@@ -84,27 +83,21 @@ pub fn scale(row: &Row, providers: &[Provider], desks: &[Desk], most: usize, win
     Scaling { name: row.name.clone(), bare, modules }
 }
 
-/// Rounds that count as undisturbed, and the most there are in all.
+/// Rounds that have to find all their cores at full speed, and the most there are in all.
 const UNDISTURBED: usize = 3;
 const ROUNDS: usize = 40;
-/// How much slower than its best a core may be in an undisturbed round.
-const SLOWER: f64 = 1.05;
 
 /// Rates with 1, 2, ... `most` threads, the best of several rounds in which the numbers of threads take turns. There are
-/// rounds until [`UNDISTURBED`] of each number have found all their cores at full speed: two cores at once are disturbed
-/// more often than one, by what else runs on their machine.
+/// rounds until [`UNDISTURBED`] of each number were undisturbed: two cores at once are so less often than one.
 fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize, window: Duration) -> Result<Vec<f64>> {
     let times = work::calibrate(&mut prepare()?, window)?;
     let mut rounds = vec![Vec::new(); most];
-    let mut full_speed = f64::INFINITY;
     for _ in 0..ROUNDS {
         for (count, rounds) in (1..).zip(&mut rounds) {
-            let round = together(prepare, count, times)?;
-            full_speed = full_speed.min(round.control);
-            rounds.push(round);
+            rounds.push(together(prepare, count, times)?);
         }
         let undisturbed = |rounds: &Vec<Round>| {
-            rounds.iter().filter(|round| round.control < SLOWER * full_speed).count() >= UNDISTURBED
+            rounds.iter().filter(|round| work::at_full_speed(round.control)).count() >= UNDISTURBED
         };
         if rounds.iter().all(undisturbed) {
             break;
@@ -119,8 +112,8 @@ fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize, window: Durat
 struct Round {
     /// Operations a second of all threads together.
     rate: f64,
-    /// What [`control`] took at most, of all threads, before and after.
-    control: f64,
+    /// What [`work::control`] took at most, of all threads, before and after.
+    control: Duration,
 }
 
 /// What `count` threads do in a second of the wall's clock, each doing `times`. The clock runs from the first that begins
@@ -131,14 +124,14 @@ fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u6
         let work = prepare().and_then(|mut work| work(times / 8 + 1).map(|()| work));
         undisturbed();
         barrier.wait();
-        let before = control();
+        let before = work::control();
         barrier.wait();
         let span = work.and_then(|mut work| {
             let from = Instant::now();
             work(times).map(|()| (from, Instant::now()))
         });
         barrier.wait();
-        let control = before.max(control());
+        let control = before.max(work::control());
         span.map(|(from, upto)| (from, upto, control))
     };
     let spans: Result<Vec<_>> = thread::scope(|scope| {
@@ -149,19 +142,7 @@ fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u6
     let first = spans.iter().map(|span| span.0).min().expect("a thread at least");
     let last = spans.iter().map(|span| span.1).max().expect("a thread at least");
     let rate = count as f64 * times as f64 / (last - first).as_secs_f64();
-    Ok(Round { rate, control: spans.iter().map(|span| span.2).fold(0.0, f64::max) })
-}
-
-/// Seconds of a piece of work that keeps a core's arithmetic busy and touches no memory: more of them where the core is
-/// shared with another thread, of this machine or of its neighbours.
-fn control() -> f64 {
-    let mut chains = black_box([1_u64, 2, 3, 4, 5, 6, 7, 8]);
-    let from = Instant::now();
-    for _ in 0..200_000 {
-        chains = chains.map(|chain| (chain ^ chain >> 7).wrapping_add(chain << 3));
-    }
-    black_box(chains);
-    from.elapsed().as_secs_f64()
+    Ok(Round { rate, control: spans.iter().map(|span| span.2).max().unwrap_or_default() })
 }
 
 /// Puts this thread before the ordinary ones of other programs, where the system allows it (root does).

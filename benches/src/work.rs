@@ -2,7 +2,8 @@
 
 use pkcs11_conformance::client::{Result, Rv};
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Repeats one operation so many times; ends at the first that fails.
 pub type Work = Box<dyn FnMut(u64) -> Result<()>>;
@@ -30,6 +31,28 @@ pub fn window(work: &mut Work, times: u64) -> Result<f64> {
     let from = thread_time();
     work(times)?;
     Ok(times as f64 / (thread_time() - from).as_secs_f64())
+}
+
+/// The least that [`control`] ever took, in nanoseconds.
+static FULL_SPEED: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// The time of a piece of work that keeps a core's arithmetic busy and touches no memory: more where the core is shared
+/// with another thread, of this machine or of one beside it on the same host.
+pub fn control() -> Duration {
+    let mut chains = black_box([1_u64, 2, 3, 4, 5, 6, 7, 8]);
+    let from = Instant::now();
+    for _ in 0..200_000 {
+        chains = chains.map(|chain| (chain ^ chain >> 7).wrapping_add(chain << 3));
+    }
+    black_box(chains);
+    let taken = from.elapsed();
+    FULL_SPEED.fetch_min(taken.as_nanos() as u64, Ordering::Relaxed);
+    taken
+}
+
+/// Whether a control took hardly more than the best one.
+pub fn at_full_speed(control: Duration) -> bool {
+    control.as_nanos() as f64 <= 1.05 * FULL_SPEED.load(Ordering::Relaxed) as f64
 }
 
 /// How many repetitions fill `span`; at least one. Warms the work up on the way.
