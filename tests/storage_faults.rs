@@ -80,7 +80,7 @@ type Plain = (ObjectId, Vec<u8>, Vec<u8>);
 fn contents(token: &Sealed<Sqlite>, keys: &Keys, loaded: &Loaded) -> Result<Vec<Plain>> {
     let mut all = Vec::new();
     for object in &loaded.stored {
-        let attributes = token.open_attributes(keys, object)?.expose().to_vec();
+        let attributes = token.open_attributes(keys, object)?.to_vec();
         all.push((object.id, attributes, token.open_secrets(Some(keys), object)?.expose().to_vec()));
     }
     all.sort();

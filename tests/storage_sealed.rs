@@ -75,7 +75,7 @@ fn objects_come_back_for_their_owner() {
     assert_eq!((loaded.stored.len(), loaded.refused.len()), (2, 0));
     let object = loaded.stored.iter().find(|object| object.id == private).unwrap();
     assert_eq!(object.revision, at);
-    assert_eq!(token.open_attributes(&user, object).unwrap().expose(), b"label");
+    assert_eq!(token.open_attributes(&user, object).unwrap()[..], b"label"[..]);
     assert_eq!(token.open_secrets(Some(&user), object).unwrap().expose(), b"secret");
     assert_eq!(rv(token.open_attributes(&so, object)), Rv::UserNotLoggedIn);
     assert_eq!(rv(token.open_secrets(None, object)), Rv::UserNotLoggedIn);
@@ -91,7 +91,7 @@ fn objects_come_back_for_their_owner() {
     assert!(matches!(token.commit(&user, &[change]).unwrap(), Commit::Done(_)));
     let again = token.load(loaded.upto, Some(&user)).unwrap();
     assert!(!again.complete);
-    assert_eq!(token.open_attributes(&user, &again.stored[0]).unwrap().expose(), b"two");
+    assert_eq!(token.open_attributes(&user, &again.stored[0]).unwrap()[..], b"two"[..]);
     assert_eq!(token.open_secrets(Some(&user), &again.stored[0]).unwrap().expose(), b"secret");
     assert!(token.open_secrets(Some(&user), object).is_ok(), "an operation that runs keeps its version");
 
@@ -313,7 +313,7 @@ fn any_number_of_threads_loads_the_same_and_refuses_the_same() {
         (0..800).map(|n| put(&token, &user, n % 3 != 0, &label(n), b"secret").0).collect();
     let load = |threads: usize| {
         let each = |object: Stored<'_>| {
-            (object.revision, object.id, token.open_attributes(&user, &object).unwrap().expose().to_vec())
+            (object.revision, object.id, token.open_attributes(&user, &object).unwrap().to_vec())
         };
         let loaded = token.take_in(Revision(0), Some(&user), threads, &each)?;
         let mut stored = loaded.stored;

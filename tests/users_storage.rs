@@ -54,10 +54,10 @@ fn stored(token: &Sealed<Sqlite>, keys: &Keys, id: &ObjectId) -> Stored<'static>
 }
 
 fn opens(token: &Sealed<Sqlite>, keys: &Keys, object: &Stored) -> bool {
-    let [attributes, secrets] = [token.open_attributes(keys, object), token.open_secrets(Some(keys), object)];
+    let (attributes, secrets) = (token.open_attributes(keys, object), token.open_secrets(Some(keys), object));
     match (attributes, secrets) {
         (Ok(attributes), Ok(secrets)) => {
-            assert_eq!((attributes.expose(), secrets.expose()), (LABEL, SECRET));
+            assert_eq!((&attributes[..], secrets.expose()), (LABEL, SECRET));
             true
         }
         (Err(_), Err(_)) => false,
@@ -222,7 +222,7 @@ fn a_token_of_format_one_opens_as_it_is_and_grows() {
     assert_eq!(token.info().unwrap().meta.format, 1);
     let (user, loaded) = token.login(Role::User, "", b"user-pin-1").unwrap();
     let [key] = &loaded.stored[..] else { panic!("one key") };
-    assert!(holds(token.open_attributes(&user, key).unwrap().expose(), b"old key"));
+    assert!(holds(&token.open_attributes(&user, key).unwrap(), b"old key"));
     let (so, _) = token.login(Role::So, "", b"so-pin-1").unwrap();
     token.create_user(&so, Role::User, "alice", b"alice").unwrap();
     token.share(&user, &key.id, "alice", true).unwrap();

@@ -9,7 +9,6 @@ use crate::error::{Result, Rv};
 use aws_lc_sys::*;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use std::slice;
 
 /// Bytes of an AES-256 or HMAC key, and of an HMAC-SHA256 tag.
 pub const KEY: usize = 32;
@@ -89,16 +88,72 @@ pub fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> 
     check(ok, "PBKDF2 failed")
 }
 
-/// An HMAC-SHA256 key (FIPS 198-1), absorbed once and used by all threads: the states of the two hashes after the key.
-pub struct Hmac {
-    inner: Box<SHA256_CTX>,
-    outer: Box<SHA256_CTX>,
+/// A block of SHA-256 and its chaining value.
+const BLOCK: usize = SHA256_CBLOCK as usize;
+type Chained = [u32; 8];
+
+fn absorb(state: &mut Chained, blocks: &[u8]) {
+    // SAFETY: the state has eight words, and the blocks are whole.
+    unsafe { SHA256_TransformBlocks(state.as_mut_ptr(), blocks.as_ptr(), blocks.len() / BLOCK) }
 }
+
+/// The hash over one block, which `state` has absorbed, and the concatenation of `parts`. Small messages, which nearly
+/// all are, go to AWS-LC's compression in one piece.
+fn finish(mut state: Chained, parts: &[&[u8]]) -> [u8; KEY] {
+    const AT_ONCE: usize = 8 * BLOCK;
+    // Room for the padding of what is nearly full.
+    let mut buffer = [0; AT_ONCE + BLOCK];
+    let (mut filled, mut total) = (0, BLOCK);
+    for part in parts {
+        total += part.len();
+        let mut rest = *part;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(AT_ONCE - filled));
+            buffer[filled..filled + piece.len()].copy_from_slice(piece);
+            filled += piece.len();
+            rest = after;
+            if filled == AT_ONCE {
+                absorb(&mut state, &buffer[..AT_ONCE]);
+                filled = 0;
+            }
+        }
+    }
+    let end = (filled + 1 + size_of::<u64>()).next_multiple_of(BLOCK);
+    buffer[filled..end].fill(0);
+    buffer[filled] = 0x80;
+    buffer[end - size_of::<u64>()..end].copy_from_slice(&(8 * total as u64).to_be_bytes());
+    absorb(&mut state, &buffer[..end]);
+    let mut out = [0; KEY];
+    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
+    // SAFETY: zero bytes are a value of both. A short message may have been a hash that makes a key.
+    unsafe {
+        wipe_value(&mut state);
+        if total <= 2 * BLOCK {
+            wipe(&mut buffer[..BLOCK]);
+        }
+    }
+    out
+}
+
+/// An HMAC-SHA256 key (FIPS 198-1), absorbed once and used by all threads: the states of the inner and the outer hash
+/// after the key.
+pub struct Hmac(Box<[Chained; 2]>);
 
 impl Hmac {
     /// Takes a key of any length.
     pub fn new(key: &[u8]) -> Hmac {
-        let mut block = Secret::zeroed(SHA256_CBLOCK as usize);
+        /// FIPS 180-4 section 5.3.3.
+        const INITIAL: Chained = [
+            0x6a09_e667,
+            0xbb67_ae85,
+            0x3c6e_f372,
+            0xa54f_f53a,
+            0x510e_527f,
+            0x9b05_688c,
+            0x1f83_d9ab,
+            0x5be0_cd19,
+        ];
+        let mut block = Secret::zeroed(BLOCK);
         if key.len() > block.len() {
             let mut hash = sha256(&[key]);
             block.expose_mut()[..hash.len()].copy_from_slice(&hash);
@@ -106,38 +161,22 @@ impl Hmac {
         } else {
             block.expose_mut()[..key.len()].copy_from_slice(key);
         }
-        let mut absorbed = |pad: u8| {
-            let mut context = Box::new(MaybeUninit::<SHA256_CTX>::uninit());
+        let mut states = Box::new([INITIAL; 2]);
+        for (state, pad) in states.iter_mut().zip([0x36, 0x5c]) {
             block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
-            // SAFETY: initialised before anything else; the block is valid for its length.
-            let context = unsafe {
-                SHA256_Init(context.as_mut_ptr());
-                SHA256_Update(context.as_mut_ptr(), block.expose().as_ptr().cast(), block.len());
-                context.assume_init()
-            };
+            absorb(state, block.expose());
             block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
-            context
-        };
-        Hmac { inner: absorbed(0x36), outer: absorbed(0x5c) }
+        }
+        Hmac(states)
     }
 
     /// The tag over the concatenation of `parts`; what they are must be told apart by their lengths.
     pub fn tag(&self, parts: &[&[u8]]) -> [u8; KEY] {
-        let (mut inner, mut outer) = (*self.inner, *self.outer);
-        let mut out = [0; KEY];
-        // SAFETY: both are copies of initialised contexts; every part is valid for its length. Zero bytes are a value of
-        // a context, and these are not used again.
-        unsafe {
-            for part in parts {
-                SHA256_Update(&mut inner, part.as_ptr().cast(), part.len());
-            }
-            SHA256_Final(out.as_mut_ptr(), &mut inner);
-            SHA256_Update(&mut outer, out.as_ptr().cast(), out.len());
-            SHA256_Final(out.as_mut_ptr(), &mut outer);
-            wipe_value(&mut inner);
-            wipe_value(&mut outer);
-        }
-        out
+        let [inner, outer] = *self.0;
+        let mut hash = finish(inner, parts);
+        let tag = finish(outer, &[&hash]);
+        wipe(&mut hash);
+        tag
     }
 
     /// The tag as a key for one purpose: how one key makes many.
@@ -151,56 +190,42 @@ impl Hmac {
 
 impl Drop for Hmac {
     fn drop(&mut self) {
-        // SAFETY: zero bytes are a value of a context.
-        unsafe {
-            wipe_value(&mut *self.inner);
-            wipe_value(&mut *self.outer);
-        }
+        // SAFETY: zero bytes are a value of the states.
+        unsafe { wipe_value(&mut *self.0) }
     }
 }
 
-/// An AES-256-GCM key schedule.
-struct Gcm(Box<EVP_AEAD_CTX>);
-
-impl Gcm {
-    fn new(key: &[u8]) -> Result<Gcm> {
-        let mut context = Box::new(MaybeUninit::<EVP_AEAD_CTX>::uninit());
-        // SAFETY: initialised on success, and only then taken as such; the key is valid for its length.
-        unsafe {
-            let ok = EVP_AEAD_CTX_init(
-                context.as_mut_ptr(),
-                EVP_aead_aes_256_gcm(),
-                key.as_ptr(),
-                key.len(),
-                TAG,
-                null_mut(),
-            );
-            check(ok, "an AES-256-GCM key has 32 bytes")?;
-            Ok(Gcm(context.assume_init()))
+/// What `work` gives with an AES-256-GCM key schedule, which lies on the stack and is wiped.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if AWS-LC does not take the key.
+fn with_gcm<R>(key: &[u8], work: impl FnOnce(&EVP_AEAD_CTX) -> R) -> Result<R> {
+    let mut context = MaybeUninit::<EVP_AEAD_CTX>::uninit();
+    // SAFETY: initialised on success, and only then taken as such; the key is valid for its length. After the clean-up it
+    // is plain memory of which every byte may be written.
+    unsafe {
+        let aead = EVP_aead_aes_256_gcm();
+        let ok = EVP_AEAD_CTX_init(context.as_mut_ptr(), aead, key.as_ptr(), key.len(), TAG, null_mut());
+        let done = match ok {
+            1 => Some(work(context.assume_init_ref())),
+            _ => None,
+        };
+        if done.is_some() {
+            EVP_AEAD_CTX_cleanup(context.as_mut_ptr());
         }
-    }
-}
-
-impl Drop for Gcm {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`; after the clean-up it is plain memory that no one reads again.
-        unsafe {
-            EVP_AEAD_CTX_cleanup(&mut *self.0);
-            let bytes = (&raw mut *self.0).cast::<u8>();
-            wipe(slice::from_raw_parts_mut(bytes, size_of::<EVP_AEAD_CTX>()));
-        }
+        OPENSSL_cleanse(context.as_mut_ptr().cast(), size_of::<EVP_AEAD_CTX>());
+        done.ok_or_else(|| Rv::GeneralError.because("an AES-256-GCM key has 32 bytes"))
     }
 }
 
 /// AES-256-GCM: the ciphertext of `plain` followed by its tag. A nonce must never repeat under one key.
 pub fn seal(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-    let gcm = Gcm::new(key.expose())?;
     let mut out = vec![0; plain.len() + TAG];
     let mut written = 0;
     // SAFETY: every pointer is valid for the length beside it.
-    let ok = unsafe {
+    let ok = with_gcm(key.expose(), |gcm| unsafe {
         EVP_AEAD_CTX_seal(
-            &*gcm.0,
+            gcm,
             out.as_mut_ptr(),
             &mut written,
             out.len(),
@@ -211,22 +236,25 @@ pub fn seal(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], plain: &[u8]) -> Resu
             aad.as_ptr(),
             aad.len(),
         )
-    };
+    })?;
     check(ok, "sealing failed")?;
     out.truncate(written);
     Ok(out)
 }
 
-/// What [`seal`] sealed; nothing if a bit of it, of the nonce or of `aad` is another, or the key is.
-pub fn open(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8]) -> Option<Secret> {
-    let gcm = Gcm::new(key.expose()).ok()?;
-    let mut out = Secret::zeroed(sealed.len().checked_sub(TAG)?);
+/// Opens what [`seal`] sealed into `out`, which is shorter by [`TAG`]. False, and zeros, if a bit of it, of the nonce or of
+/// `aad` is another, or the key is.
+#[must_use]
+pub fn open_to(key: &[u8], nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> bool {
+    if sealed.len().checked_sub(TAG) != Some(out.len()) {
+        return false;
+    }
     let mut written = 0;
     // SAFETY: every pointer is valid for the length beside it.
-    let ok = unsafe {
+    let opened = with_gcm(key, |gcm| unsafe {
         EVP_AEAD_CTX_open(
-            &*gcm.0,
-            out.expose_mut().as_mut_ptr(),
+            gcm,
+            out.as_mut_ptr(),
             &mut written,
             out.len(),
             nonce.as_ptr(),
@@ -236,13 +264,20 @@ pub fn open(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8]) -> Opt
             aad.as_ptr(),
             aad.len(),
         )
-    };
-    if ok != 1 {
-        // SAFETY: clears this thread's queue of errors; the answer is all that is told.
-        unsafe { ERR_clear_error() };
-        return None;
+    });
+    if opened.is_ok_and(|ok| ok == 1) && written == out.len() {
+        return true;
     }
-    Some(out.truncated(written))
+    // SAFETY: clears this thread's queue of errors; the answer is all that is told.
+    unsafe { ERR_clear_error() };
+    wipe(out);
+    false
+}
+
+/// What [`seal`] sealed; nothing if a bit of it, of the nonce or of `aad` is another, or the key is.
+pub fn open(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], sealed: &[u8]) -> Option<Secret> {
+    let mut out = Secret::zeroed(sealed.len().checked_sub(TAG)?);
+    open_to(key.expose(), nonce, aad, sealed, out.expose_mut()).then_some(out)
 }
 
 struct Pkey(*mut EVP_PKEY);
@@ -363,6 +398,21 @@ mod tests {
     fn hmac_answers_rfc_4231() {
         let tag = Hmac::new(b"Jefe").tag(&[b"what do ya want ", b"for nothing?"]);
         assert_eq!(hex::encode(tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        // Messages around every boundary of the buffer, against AWS-LC's whole HMAC.
+        let message: Vec<u8> = (0..1200).map(|at| at as u8).collect();
+        for len in (0..=message.len()).filter(|len| len % 64 >= 54 || len % 64 <= 1 || len % 61 == 0) {
+            let (mut want, mut written) = ([0; KEY], 0);
+            // SAFETY: every pointer is valid for the length beside it, and the tag has its room.
+            let answer = unsafe {
+                let (key, data) = (b"key".as_ptr().cast(), message.as_ptr());
+                HMAC(EVP_sha256(), key, 3, data, len, want.as_mut_ptr(), &mut written)
+            };
+            assert!(!answer.is_null() && written as usize == KEY);
+            for cut in [0, len / 3, len] {
+                let (one, other) = message[..len].split_at(cut);
+                assert_eq!(Hmac::new(b"key").tag(&[one, b"", other]), want, "{len} bytes in two");
+            }
+        }
         // A key longer than a block.
         let tag = Hmac::new(&[0xaa; 131]).tag(&[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
         assert_eq!(hex::encode(tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");

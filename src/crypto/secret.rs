@@ -74,6 +74,12 @@ impl Secret {
     }
 }
 
+impl AsMut<[u8]> for Secret {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.expose_mut()
+    }
+}
+
 impl Drop for Secret {
     fn drop(&mut self) {
         wipe(self.expose_mut());

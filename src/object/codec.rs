@@ -9,6 +9,7 @@ use crate::crypto::{Secret, wipe};
 use crate::error::{Error, Result, Rv};
 use cryptoki_sys::{CK_MECHANISM_TYPE, CK_ULONG};
 use std::iter;
+use zeroize::Zeroizing;
 
 mod wide;
 
@@ -78,28 +79,61 @@ impl Packed {
     /// # Errors
     /// As [`Attributes::decode`].
     pub fn new(bytes: &[u8]) -> Result<Packed> {
-        match bytes.split_first() {
-            Some((&MARK, list)) if !list.is_empty() && sound(list, MAX_DEPTH) => Ok(Packed(list.into())),
-            Some((&MARK, _)) => Err(malformed()),
-            _ => Attributes::decode(bytes).map(|attributes| Packed::of(&attributes)),
+        Packed::with(Zeroizing::new(bytes.to_vec()), [], |_| ()).map(|(packed, ())| packed)
+    }
+
+    /// Takes over what [`Attributes::encode`] gave, with what `make` makes of its [`Packed::bytes_of`], on one way
+    /// through.
+    ///
+    /// # Errors
+    /// As [`Attributes::decode`].
+    pub fn with<const N: usize, T>(
+        mut bytes: Zeroizing<Vec<u8>>,
+        attributes: [AttributeType; N],
+        make: impl FnOnce([Option<&[u8]>; N]) -> T,
+    ) -> Result<(Packed, T)> {
+        let Some((&MARK, list)) = bytes.split_first() else {
+            let packed = Packed::of(&Attributes::decode(&bytes)?);
+            let made = make(packed.bytes_of(attributes));
+            return Ok((packed, made));
+        };
+        let (mut found, mut at) = ([None; N], 0);
+        let sound = !list.is_empty()
+            && walk(list, MAX_DEPTH, |entry| {
+                while attributes.get(at).is_some_and(|wanted| *wanted < entry.attribute) {
+                    at += 1;
+                }
+                if entry.tag == BYTES && attributes.get(at) == Some(&entry.attribute) {
+                    found[at] = Some(entry.value);
+                }
+            });
+        if !sound {
+            return Err(malformed());
         }
+        let made = make(found);
+        Ok((Packed(std::mem::take(&mut *bytes).into()), made))
     }
 
     fn of(attributes: &Attributes) -> Packed {
-        let mut list = Vec::with_capacity(attributes.encoded_len());
-        attributes.encode_into(&mut list);
-        Packed(list.into())
+        let mut bytes = Vec::with_capacity(1 + attributes.encoded_len());
+        bytes.push(MARK);
+        attributes.encode_into(&mut bytes);
+        Packed(bytes.into())
+    }
+
+    fn list(&self) -> &[u8] {
+        &self.0[1..]
     }
 
     /// The attributes one by one.
     pub fn unpack(&self) -> Attributes {
-        let attributes = decode(&self.0, MAX_DEPTH);
+        let attributes = decode(self.list(), MAX_DEPTH);
         debug_assert!(attributes.is_some(), "what is sound decodes");
         attributes.unwrap_or_default()
     }
 
     fn entry(&self, attribute: AttributeType) -> Option<Entry<'_>> {
-        let mut entries = Entries(&self.0).map_while(|entry| entry);
+        let mut entries = Entries(self.list()).map_while(|entry| entry);
         entries.find(|entry| entry.attribute >= attribute).filter(|entry| entry.attribute == attribute)
     }
 
@@ -110,7 +144,7 @@ impl Packed {
 
     /// The same of several, named in ascending order, on one way through.
     pub fn bytes_of<const N: usize>(&self, attributes: [AttributeType; N]) -> [Option<&[u8]>; N] {
-        let mut entries = Entries(&self.0).map_while(|entry| entry).peekable();
+        let mut entries = Entries(self.list()).map_while(|entry| entry).peekable();
         attributes.map(|attribute| {
             while entries.next_if(|entry| entry.attribute < attribute).is_some() {}
             let entry = entries.next_if(|entry| entry.attribute == attribute);
@@ -173,27 +207,31 @@ struct Entries<'a>(&'a [u8]);
 impl<'a> Iterator for Entries<'a> {
     type Item = Option<Entry<'a>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Option<Entry<'a>>> {
         if self.0.is_empty() {
             return None;
         }
-        let entry = || -> Option<(Entry<'a>, &'a [u8])> {
-            let (attribute, rest) = number(self.0)?;
-            let (&tag, rest) = rest.split_first()?;
-            let (value, rest) = match tag {
-                FALSE | TRUE => rest.split_at(0),
-                ULONG => rest.split_at(rest.len() - number(rest)?.1.len()),
-                _ => {
-                    let (len, rest) = number(rest)?;
-                    rest.split_at_checked(len.try_into().ok()?)?
-                }
-            };
-            Some((Entry { attribute: attribute as AttributeType, tag, value }, rest))
-        };
-        let (entry, rest) = entry().unzip();
+        let (entry, rest) = first(self.0).unzip();
         self.0 = rest.unwrap_or_default();
         Some(entry)
     }
+}
+
+/// The first entry and what follows it; `None` if the bytes are cut short.
+#[inline(always)]
+fn first(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (attribute, rest) = number(bytes)?;
+    let (&tag, rest) = rest.split_first()?;
+    let (value, rest) = match tag {
+        FALSE | TRUE => rest.split_at(0),
+        ULONG => rest.split_at(rest.len() - number(rest)?.1.len()),
+        _ => {
+            let (len, rest) = number(rest)?;
+            rest.split_at_checked(len.try_into().ok()?)?
+        }
+    };
+    Some((Entry { attribute: attribute as AttributeType, tag, value }, rest))
 }
 
 impl Value {
@@ -330,22 +368,33 @@ fn fits(attribute: AttributeType, tag: u8) -> bool {
     matches!(tag, FALSE | TRUE) || attribute::flag(attribute).is_none()
 }
 
+/// Goes through a list entry by entry. False if `decode` would not take it.
+#[inline(always)]
+fn walk<'a>(mut bytes: &'a [u8], depth: usize, mut each: impl FnMut(&Entry<'a>)) -> bool {
+    let mut last = None;
+    while !bytes.is_empty() {
+        let Some((entry, rest)) = first(bytes) else { return false };
+        let Entry { attribute, tag, value } = entry;
+        let ascends = last.replace(attribute).is_none_or(|last| last < attribute);
+        let sound = match tag {
+            // The number has been read by `first`.
+            FALSE | TRUE | ULONG | BYTES | SECRET => true,
+            MECHANISMS => mechanisms(value).all(|mechanism| mechanism.is_some()),
+            TEMPLATE => depth > 0 && sound(value, depth - 1),
+            _ => false,
+        };
+        if !(ascends && sound && fits(attribute, tag)) {
+            return false;
+        }
+        each(&entry);
+        bytes = rest;
+    }
+    true
+}
+
 /// Whether `decode` takes them.
 fn sound(bytes: &[u8], depth: usize) -> bool {
-    let mut last = None;
-    Entries(bytes).all(|entry| {
-        let Some(Entry { attribute, tag, value }) = entry else { return false };
-        let ascends = last.replace(attribute).is_none_or(|last| last < attribute);
-        ascends
-            && fits(attribute, tag)
-            && match tag {
-                FALSE | TRUE | BYTES | SECRET => true,
-                ULONG => only_number(value).is_some(),
-                MECHANISMS => mechanisms(value).all(|mechanism| mechanism.is_some()),
-                TEMPLATE => depth > 0 && sound(value, depth - 1),
-                _ => false,
-            }
-    })
+    walk(bytes, depth, |_| ())
 }
 
 #[cfg(test)]

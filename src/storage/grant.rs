@@ -5,11 +5,12 @@
 //! one version of one object.
 
 use super::codec::{Reader, Writer};
-use super::keyring::{UserId, open_small, seal_small};
+use super::keyring::{UserId, open_small, open_small_to, seal_small};
 use crate::crypto::Secret;
 use crate::crypto::seal::{Hmac, KEM_CIPHERTEXT, KEY, KemPair, encapsulate};
 use crate::error::Result;
 use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// The most grants an object has.
 pub(super) const MAX_GRANTS: usize = 1024;
@@ -31,10 +32,13 @@ impl OwnGrants {
     }
 
     /// The key of the grant to one version of one object.
-    fn key(&self, binding: &[u8]) -> Secret {
-        self.0.derive(&[binding])
+    fn key(&self, binding: &[u8]) -> DataKey {
+        DataKey::new(self.0.tag(&[binding]))
     }
 }
+
+/// A key for as long as one object is opened: on the stack, since a login opens them all.
+pub(super) type DataKey = Zeroizing<[u8; KEY]>;
 
 /// How a data key is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +81,7 @@ impl<'a> Grant<'a> {
         binding: &[u8],
         key: &Secret,
     ) -> Result<Grant<'static>> {
-        let bytes = seal_small(&grants.key(binding), binding, key.expose())?.into();
+        let bytes = seal_small(&Secret::from_slice(&*grants.key(binding)), binding, key.expose())?.into();
         Ok(Grant { kind: Kind::Own, user: owner, bytes })
     }
 
@@ -94,19 +98,22 @@ impl<'a> Grant<'a> {
     }
 
     /// The data key; nothing if the grant was damaged or moved from another object or version.
-    pub(super) fn open(&self, binding: &[u8], opener: Option<&Opener>) -> Option<Secret> {
-        let key = match (self.kind, opener) {
-            (Kind::Clear, _) => Some(Secret::from_slice(&self.bytes)),
-            (Kind::Own, Some(opener)) => open_small(&opener.own.key(binding), binding, &self.bytes),
+    pub(super) fn open(&self, binding: &[u8], opener: Option<&Opener>) -> Option<DataKey> {
+        match (self.kind, opener) {
+            (Kind::Clear, _) => Some(DataKey::new((*self.bytes).try_into().ok()?)),
+            (Kind::Own, Some(opener)) => {
+                let mut key = DataKey::default();
+                open_small_to(&*opener.own.key(binding), binding, &self.bytes, &mut *key).then_some(key)
+            }
             (Kind::Shared, Some(opener)) => {
                 let (ciphertext, sealed) = self.bytes.split_at_checked(KEM_CIPHERTEXT)?;
                 let shared = opener.pair.decapsulate(ciphertext).ok()?;
                 let aad = aad(binding, &opener.user);
-                open_small(&shared_key(&shared, ciphertext, &aad), &aad, sealed)
+                let key = open_small(&shared_key(&shared, ciphertext, &aad), &aad, sealed)?;
+                Some(DataKey::new(key.expose().try_into().ok()?))
             }
             (_, None) => None,
-        };
-        key.filter(|key| key.len() == KEY)
+        }
     }
 
     pub(super) fn write(&self, to: Writer) -> Writer {

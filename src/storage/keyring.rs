@@ -138,6 +138,13 @@ pub(super) fn open_small(key: &Secret, aad: &[u8], sealed: &[u8]) -> Option<Secr
     seal::open(key, nonce, aad, sealed)
 }
 
+/// The same into `out`, which must have its length. False, and zeros, if it does not open.
+#[must_use]
+pub(super) fn open_small_to(key: &[u8], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> bool {
+    let Some((nonce, sealed)) = sealed.split_first_chunk::<NONCE>() else { return false };
+    seal::open_to(key, nonce, aad, sealed, out)
+}
+
 /// A user of a token, as stored (record `u`).
 #[derive(Clone)]
 pub struct User {

@@ -7,14 +7,15 @@
 use super::Key;
 use super::Revision;
 use super::codec::{Reader, Writer};
-use super::grant::{Friend, Grant, Kind, MAX_GRANTS, Opener, OwnGrants};
+use super::grant::{DataKey, Friend, Grant, Kind, MAX_GRANTS, Opener, OwnGrants};
 use super::keyring::{TokenId, UserId};
 use crate::crypto::Secret;
-use crate::crypto::seal::{self, NONCE, random_array, random_key};
+use crate::crypto::seal::{self, NONCE, TAG, random_array, random_key};
 use crate::error::{Result, Rv};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
 
 /// Names an object for ever.
 pub type ObjectId = [u8; 16];
@@ -208,7 +209,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The data key; nobody is needed for a public object.
-    fn data_key(&self, bound: &[u8], opener: Option<&Opener>) -> Result<Secret> {
+    fn data_key(&self, bound: &[u8], opener: Option<&Opener>) -> Result<DataKey> {
         let user = opener.map(|opener| &opener.user);
         match self.grants.iter().find(|grant| grant.is_for(user)) {
             Some(grant) => grant.open(bound, opener).ok_or_else(|| self.damaged()),
@@ -216,27 +217,45 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn open(&self, blob: Blob, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
+    /// Into what `room` makes of the length.
+    fn open<T: AsMut<[u8]>>(
+        &self,
+        blob: Blob,
+        token: &TokenId,
+        opener: Option<&Opener>,
+        room: impl FnOnce(usize) -> T,
+    ) -> Result<T> {
         let sealed = match blob {
             Blob::Attributes => &self.attributes,
             Blob::Secrets => &self.secrets,
         };
         let mut bound = self.binding(token);
         let key = self.data_key(bound.bytes(), opener)?;
-        seal::open(&key, &blob.nonce(), bound.of(blob), sealed).ok_or_else(|| self.damaged())
+        let mut plain = room(sealed.len().checked_sub(TAG).ok_or_else(|| self.damaged())?);
+        match seal::open_to(&*key, &blob.nonce(), bound.of(blob), sealed, plain.as_mut()) {
+            true => Ok(plain),
+            false => Err(self.damaged()),
+        }
     }
 
     /// The attributes, whoever may read them.
-    pub(super) fn open_attributes(&self, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
+    pub(super) fn open_attributes(
+        &self,
+        token: &TokenId,
+        opener: Option<&Opener>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         match self.public_attributes() {
-            Some(attributes) => Ok(Secret::from_slice(attributes)),
-            None => self.open(Blob::Attributes, token, opener),
+            Some(attributes) => Ok(attributes.to_vec().into()),
+            None => self.open(Blob::Attributes, token, opener, |len| vec![0; len].into()),
         }
     }
 
     /// The secrets; empty if there are none.
     pub(super) fn open_secrets(&self, token: &TokenId, opener: Option<&Opener>) -> Result<Secret> {
-        if self.has_secrets() { self.open(Blob::Secrets, token, opener) } else { Ok(Secret::zeroed(0)) }
+        match self.has_secrets() {
+            true => self.open(Blob::Secrets, token, opener, Secret::zeroed),
+            false => Ok(Secret::zeroed(0)),
+        }
     }
 
     fn damaged(&self) -> crate::error::Error {
@@ -272,7 +291,7 @@ mod tests {
         let (owner, other) = (opener([4; 16], same_key()), opener([5; 16], same_key()));
         let impostor = opener([4; 16], random_key());
         let user = Some(&owner);
-        assert_eq!(object.open_attributes(&[1; 16], user).unwrap().expose(), b"label");
+        assert_eq!(object.open_attributes(&[1; 16], user).unwrap()[..], b"label"[..]);
         assert_eq!(object.open_secrets(&[1; 16], user).unwrap().expose(), b"secret");
         assert!(object.public_attributes().is_none());
         assert!(object.open_secrets(&[2; 16], user).is_err(), "another token");
@@ -305,7 +324,7 @@ mod tests {
         for friend in [&bob, &carol] {
             assert!(object.opens_for(&friend.user));
             assert_eq!(object.open_secrets(&[1; 16], Some(friend)).unwrap().expose(), b"secret");
-            assert_eq!(object.open_attributes(&[1; 16], Some(friend)).unwrap().expose(), b"label");
+            assert_eq!(object.open_attributes(&[1; 16], Some(friend)).unwrap()[..], b"label"[..]);
         }
         assert!(!object.opens_for(&dave.user) && object.open_secrets(&[1; 16], Some(&dave)).is_err());
         let posing = Opener { user: bob.user, ..dave };

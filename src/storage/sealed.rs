@@ -31,6 +31,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use users::UserInfo;
+use zeroize::Zeroizing;
 
 /// How a token is to be made (C_InitToken).
 #[derive(Clone)]
@@ -500,7 +501,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN if they are another's, CKR_DEVICE_ERROR if it is damaged or forged.
-    pub fn open_attributes(&self, keys: &Keys, object: &Stored) -> Result<Secret> {
+    pub fn open_attributes(&self, keys: &Keys, object: &Stored) -> Result<Zeroizing<Vec<u8>>> {
         object.open_attributes(&keys.token.id, keys.opener())
     }
 

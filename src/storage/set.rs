@@ -8,6 +8,7 @@
 
 use super::codec::{Reader, Writer};
 use super::keyring::{TokenKeys, open_small, seal_small};
+use super::record::{ObjectId, object_of, object_record};
 use super::{Batch, Changes, Key, Record, Revision, Row, Upto, View};
 use crate::crypto::seal::{KEY, same, sha256};
 use crate::error::{Error, Result, Rv};
@@ -232,11 +233,39 @@ impl<'a> Author<'a> {
 /// A name without an allocation if it is an object's.
 type Name = SmallVec<[u8; 17]>;
 
+/// Records that were written or deleted, and when. Objects that are there, which nearly all are, lie close together.
+#[derive(Default)]
+struct Changed {
+    objects: Vec<(ObjectId, Revision)>,
+    others: Vec<(Name, Revision, bool)>,
+}
+
+impl Changed {
+    fn push(&mut self, key: &[u8], revision: Revision, there: bool) {
+        match object_of(key) {
+            Some(id) if there => self.objects.push((id, revision)),
+            _ => self.others.push((Name::from_slice(key), revision, there)),
+        }
+    }
+
+    fn extend(&mut self, other: Changed) {
+        self.objects.extend(other.objects);
+        self.others.extend(other.others);
+    }
+
+    /// Names, revisions, and whether they are there.
+    fn into_iter(self) -> impl Iterator<Item = (Name, Revision, bool)> {
+        let name = |id: &ObjectId| object_record(id).into();
+        let objects = self.objects.into_iter().map(move |(id, revision)| (name(&id), revision, true));
+        objects.chain(self.others)
+    }
+}
+
 /// What some records add to the set, whoever goes through them in whatever order.
 #[derive(Default)]
 pub(super) struct Tally {
     there: Set,
-    changed: Vec<(Name, Revision, bool)>,
+    changed: Changed,
     want: Option<Result<Set>>,
 }
 
@@ -249,7 +278,7 @@ impl Tally {
             if there {
                 self.there.add(token, row.key, row.revision);
             }
-            self.changed.push((Name::from_slice(row.key), row.revision, there));
+            self.changed.push(row.key, row.revision, there);
         }
     }
 
@@ -265,7 +294,7 @@ impl Tally {
 pub(super) struct Verified {
     pub(super) upto: Revision,
     /// What a complete load brought; goes to `seen` with the first look at changes.
-    loaded: Vec<(Name, Revision, bool)>,
+    loaded: Changed,
     seen: HashMap<Name, Revision>,
     have: Set,
     want: Option<Set>,
@@ -281,13 +310,13 @@ impl Verified {
         if upto.complete {
             *self = Verified::default();
             self.loaded = std::mem::take(&mut changed);
-            self.loaded.shrink_to_fit();
+            self.loaded.objects.shrink_to_fit();
         } else {
             let loaded = std::mem::take(&mut self.loaded);
             self.seen.extend(loaded.into_iter().map(|(name, revision, _)| (name, revision)));
         }
         self.have.join(&tally.there);
-        for (name, revision, there) in changed {
+        for (name, revision, there) in changed.into_iter() {
             let old = match there {
                 true => self.seen.insert(name.clone(), revision),
                 false => self.seen.remove(&name),

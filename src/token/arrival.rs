@@ -9,6 +9,7 @@ use crate::storage::record::{ObjectId, Stored};
 use crate::storage::sealed::{Keys, Sealed};
 use crate::storage::sqlite::Sqlite;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// What a load makes of an object, in whatever thread.
 pub(super) struct Arrival {
@@ -41,17 +42,16 @@ impl Opening {
     pub(super) fn open(&self, stored: Stored<'_>) -> Arrival {
         let (id, revision) = (stored.id, stored.revision);
         let attributes = match (stored.public_attributes(), &self.user) {
-            (Some(attributes), _) => Some(Packed::new(attributes)),
-            (None, Some((keys, _))) if keys.open(&stored) => {
-                let opened = self.sealed.open_attributes(keys, &stored);
-                Some(opened.and_then(|attributes| Packed::new(attributes.expose())))
-            }
+            (Some(attributes), _) => Some(Ok(Zeroizing::new(attributes.to_vec()))),
+            (None, Some((keys, _))) if keys.open(&stored) => Some(self.sealed.open_attributes(keys, &stored)),
             (None, _) => None,
         };
-        let packed = attributes.as_ref().and_then(|attributes| attributes.as_ref().ok());
-        let keys = packed.map_or([None; _], |packed| self.indexer.keys(packed.bytes_of(INDEXED)));
+        let packed = |attributes| Packed::with(attributes, INDEXED, |values| self.indexer.keys(values));
+        let mut keys = [None; _];
         let object = attributes.map(|attributes| {
-            attributes.map(|attributes| Arc::new(Object::stored(attributes, self.secrets(stored))))
+            let (attributes, computed) = attributes.and_then(packed)?;
+            keys = computed;
+            Ok(Arc::new(Object::stored(attributes, self.secrets(stored))))
         });
         Arrival { id, revision, object, keys }
     }

@@ -165,7 +165,7 @@ impl Token {
 
     fn check(&self, keys: &Keys, stored: &Stored) -> Result<()> {
         let sealed = &self.initialised()?.sealed;
-        let mut all = Attributes::decode(sealed.open_attributes(keys, stored)?.expose())?;
+        let mut all = Attributes::decode(&sealed.open_attributes(keys, stored)?)?;
         if stored.has_secrets() {
             all.extend(Attributes::decode(sealed.open_secrets(Some(keys), stored)?.expose())?);
         }

@@ -84,28 +84,20 @@ impl Token {
                 objects.remove(handle);
             }
         }
-        let first = objects.is_empty();
-        objects.reserve(loaded.stored.len());
-        // The oldest first, so that handles ascend by age in every process.
-        loaded.stored.sort_by_key(|arrival| arrival.revision);
-        for Arrival { id, revision, object, keys } in loaded.stored {
-            let home = Home { id, revision };
-            let known = if first { None } else { objects.of(&id) };
-            let known = known.map(|(object, there)| (object.clone(), there));
-            if known.as_ref().is_some_and(|(_, there)| *there == home) {
+        let nothing_known = objects.is_empty();
+        for arrival in &mut loaded.stored {
+            let known = if nothing_known { None } else { objects.of(&arrival.id) };
+            let known = known.map(|(object, home)| (object.clone(), home));
+            if known.is_none() && matches!(arrival.object, Some(Ok(_))) {
                 continue;
             }
-            match (object, known) {
+            let home = Home { id: arrival.id, revision: arrival.revision };
+            match (arrival.object.take(), known) {
+                (_, Some((_, there))) if there == home => {}
                 (Some(Ok(arrived)), Some((old, _))) => {
                     if let Some(arrived) = Arc::into_inner(arrived) {
                         objects.replace(Arc::new(old.succeeded_by(arrived)), home);
                     }
-                }
-                (Some(Ok(mut arrived)), None) => {
-                    if let Some(arrived) = Arc::get_mut(&mut arrived) {
-                        arrived.set_handle(self.next_handle());
-                    }
-                    objects.insert_by(arrived, home, keys);
                 }
                 (unusable, known) => {
                     if let Some(Err(error)) = unusable {
@@ -117,6 +109,7 @@ impl Token {
                 }
             }
         }
+        objects.take_in(&mut loaded.stored, self.handles);
         objects.revision = loaded.upto;
         self.revocations.fetch_add(1, Ordering::Release);
         self.seen.store(loaded.stamp.0, Ordering::Release);

@@ -14,6 +14,7 @@ mod pin;
 mod policy;
 pub mod quorum;
 mod repair;
+mod run;
 mod session_objects;
 mod sharing;
 mod slots;

@@ -1,10 +1,14 @@
 //! The stored objects of a token in memory, by handle, and an index for C_FindObjects.
 
+use super::arrival::Arrival;
+use super::run::{Rank, Run};
+use super::session_objects::{new_handle, new_handles};
 use crate::error::Result;
 use crate::object::{AttributeType, Attributes, Handle, Object};
 use crate::storage::Revision;
 use crate::storage::record::ObjectId;
 use cryptoki_sys::*;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -12,6 +16,7 @@ use std::num::NonZero;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Where an object lies in the storage: under this name, as this commit wrote it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,9 +25,10 @@ pub struct Home {
     pub revision: Revision,
 }
 
-struct Resident {
-    object: Arc<Object>,
-    home: Home,
+/// An object and where it lies.
+pub(super) struct Resident {
+    pub(super) object: Arc<Object>,
+    pub(super) home: Home,
 }
 
 /// Something for each of some handles.
@@ -50,95 +56,161 @@ impl Hasher for Spread {
 /// All stored objects of a token that this process knows, whoever may see them.
 #[derive(Default)]
 pub struct Objects {
+    /// Those that came many together, mostly at the login.
+    run: Option<Run>,
+    /// The others.
     entries: ByHandle<Resident>,
+    /// Of the others, and of what has changed in the run.
     index: Index,
     /// The commit up to which they are here; `Revision(0)` before the first load.
     pub revision: Revision,
 }
 
-impl Objects {
-    /// Makes room for so many more.
-    pub fn reserve(&mut self, objects: usize) {
-        self.entries.reserve(objects);
-        self.index.reserve(objects);
-    }
+/// So many objects that come together are a run.
+const MANY: usize = 64;
 
+impl Objects {
     /// What computes an object's keys in the index.
     pub fn indexer(&self) -> Indexer {
         self.index.indexer.clone()
     }
 
     pub fn insert(&mut self, object: Arc<Object>, home: Home) {
-        let keys = self.index.indexer.keys(object.plain_bytes(INDEXED));
-        self.insert_by(object, home, keys);
+        self.index.add(&object);
+        self.entries.insert(object.handle(), Resident { object, home });
     }
 
-    /// The same with keys that [`Objects::indexer`] has computed.
-    pub fn insert_by(&mut self, object: Arc<Object>, home: Home, keys: IndexKeys) {
-        let handle = object.handle();
-        self.index.add_by(handle, keys);
-        self.entries.insert(handle, Resident { object, home });
+    /// Takes in what is usable of `arrivals`, none of which is known, and gives them handles that ascend with their age.
+    pub(super) fn take_in(&mut self, arrivals: &mut [Arrival], handles: &'static AtomicU64) {
+        let count = arrivals.iter().filter(|arrival| matches!(arrival.object, Some(Ok(_)))).count();
+        let order = Rank::all(arrivals);
+        if count >= MANY && u32::try_from(arrivals.len()).is_ok_and(|len| len <= u32::MAX / 4) {
+            let old = self.run.replace(Run::new(new_handles(handles, count), count, &order, arrivals));
+            for Resident { object, home } in old.into_iter().flat_map(Run::into_iter) {
+                // What of it had changed is in the index already.
+                self.index.drop(&object);
+                self.insert(object, home);
+            }
+            return;
+        }
+        for rank in order {
+            let arrival = &mut arrivals[rank.place as usize];
+            let Some(Ok(mut object)) = arrival.object.take() else { continue };
+            if let Some(object) = Arc::get_mut(&mut object) {
+                object.set_handle(new_handle(handles, None));
+            }
+            self.insert(object, Home { id: arrival.id, revision: arrival.revision });
+        }
+    }
+
+    fn resident(&self, handle: Handle) -> Option<&Resident> {
+        let of_run = self.run.as_ref().and_then(|run| run.get(handle));
+        of_run.or_else(|| self.entries.get(&handle))
+    }
+
+    fn resident_mut(&mut self, handle: Handle) -> Option<&mut Resident> {
+        let of_run = self.run.as_mut().and_then(|run| run.get_mut(handle));
+        of_run.or_else(|| self.entries.get_mut(&handle))
     }
 
     pub fn get(&self, handle: Handle) -> Option<(&Arc<Object>, Home)> {
-        self.entries.get(&handle).map(|entry| (&entry.object, entry.home))
+        self.resident(handle).map(|entry| (&entry.object, entry.home))
     }
 
     /// The object of this name.
     pub fn of(&self, id: &ObjectId) -> Option<(&Arc<Object>, Home)> {
-        let handles = self.index.of(CKA_UNIQUE_ID, &unique_id(id));
-        handles.iter().filter_map(|handle| self.get(*handle)).find(|(_, home)| home.id == *id)
+        let key = self.index.indexer.key(CKA_UNIQUE_ID, Some(&unique_id(id)))?;
+        self.handles(key).into_iter().filter_map(|handle| self.get(handle)).find(|(_, home)| home.id == *id)
     }
 
     /// Where this very version lies; `None` once it is not the current one.
     pub fn home_of(&self, object: &Object) -> Option<Home> {
-        let entry = self.entries.get(&object.handle())?;
+        let entry = self.resident(object.handle())?;
         ptr::eq(&*entry.object, object).then_some(entry.home)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len() + self.run.as_ref().map_or(0, Run::len)
     }
 
     /// Puts a newer version in the place of the one with its handle.
     pub fn replace(&mut self, object: Arc<Object>, home: Home) {
-        if let Some(entry) = self.entries.get_mut(&object.handle()) {
-            self.index.drop(&entry.object);
-            entry.object.supersede();
-            self.index.add(&object);
-            (entry.object, entry.home) = (object, home);
-        }
+        let handle = object.handle();
+        let Some(entry) = self.resident_mut(handle) else { return };
+        let old = std::mem::replace(&mut entry.object, object.clone());
+        entry.home = home;
+        old.supersede();
+        self.index.drop(&old);
+        self.index_anew(&object);
+    }
+
+    /// What the run knows of it already is left out.
+    fn index_anew(&mut self, object: &Object) {
+        let keys = self.index.indexer.keys(object.plain_bytes(INDEXED));
+        let of_run =
+            |key: &NonZero<u64>| self.run.as_ref().is_some_and(|run| run.leads(*key, object.handle()));
+        self.index.add_by(object.handle(), keys.map(|key| key.filter(|key| !of_run(key))));
     }
 
     /// Takes an object out and ends its handle.
     pub fn remove(&mut self, handle: Handle) {
-        if let Some(entry) = self.entries.remove(&handle) {
-            self.index.drop(&entry.object);
-            entry.object.revoke();
+        let of_run = self.run.as_mut().and_then(|run| run.remove(handle));
+        if let Some(Resident { object, .. }) = of_run.or_else(|| self.entries.remove(&handle)) {
+            self.index.drop(&object);
+            object.revoke();
+            self.run.take_if(|run| run.len() == 0);
         }
     }
 
     /// Takes out all that `choose` says.
     pub fn remove_where(&mut self, choose: impl Fn(&Object, Home) -> bool) {
-        let chosen = self.entries.extract_if(|_, entry| choose(&entry.object, entry.home));
-        let chosen: Vec<Arc<Object>> = chosen.map(|(_, entry)| entry.object).collect();
-        chosen.iter().for_each(|object| object.revoke());
-        if chosen.len() < self.entries.len() {
-            chosen.iter().for_each(|object| self.index.drop(object));
+        let chosen = |entry: &Resident| choose(&entry.object, entry.home);
+        let of_run = self.run.as_mut().map(|run| run.remove_where(chosen)).unwrap_or_default();
+        let others = self.entries.extract_if(|_, entry| chosen(entry)).map(|(_, entry)| entry);
+        let gone: Vec<Arc<Object>> = of_run.into_iter().chain(others).map(|entry| entry.object).collect();
+        gone.iter().for_each(|object| object.revoke());
+        self.run.take_if(|run| run.len() == 0);
+        if gone.len() < self.len() {
+            gone.iter().for_each(|object| self.index.drop(object));
         } else {
             self.index.clear();
-            self.entries.values().for_each(|entry| self.index.add(&entry.object));
+            let left: Vec<Arc<Object>> = self.all().map(|entry| entry.object.clone()).collect();
+            left.iter().for_each(|object| self.index_anew(object));
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Resident> {
+        self.run.iter().flat_map(Run::iter).chain(self.entries.values())
+    }
+
+    /// The handles of objects that may have this key, in ascending order.
+    fn handles(&self, key: NonZero<u64>) -> SmallVec<[Handle; 2]> {
+        let others = self.index.handles(key);
+        let mut handles: SmallVec<[Handle; 2]> = self.run.iter().flat_map(|run| run.handles(key)).collect();
+        if !others.is_empty() {
+            handles.extend_from_slice(others);
+            handles.sort_unstable();
+        }
+        handles
     }
 
     /// The handles of all objects that match and that `visible` lets through, in ascending order.
     pub fn find(&self, template: &Attributes, visible: impl Fn(&Object) -> bool) -> Vec<Handle> {
         let fits = |object: &Object| object.matches(template) && visible(object);
-        if let Some(handles) = self.index.candidates(template) {
+        let most = |key: &NonZero<u64>| {
+            let of_run = self.run.as_ref().map_or(0, |run| run.most_handles(*key));
+            of_run + self.index.handles(*key).len()
+        };
+        if let Some(key) = self.index.indexer.keys_of(template).min_by_key(most) {
+            let handles = self.handles(key);
             let objects = handles.iter().filter_map(|handle| self.get(*handle));
             return objects.filter(|(object, _)| fits(object)).map(|(object, _)| object.handle()).collect();
         }
-        let all = self.entries.values().map(|entry| &entry.object);
+        let all = self.all().map(|entry| &entry.object);
         let mut found: Vec<Handle> =
             all.filter(|object| fits(object)).map(|object| object.handle()).collect();
         found.sort_unstable();
@@ -189,6 +261,11 @@ impl Indexer {
         std::array::from_fn(|at| self.key(INDEXED[at], values[at]))
     }
 
+    /// Those of what a template names.
+    fn keys_of(&self, template: &Attributes) -> impl Iterator<Item = NonZero<u64>> {
+        INDEXED.iter().filter_map(|name| self.key(*name, template.bytes(*name)))
+    }
+
     fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<NonZero<u64>> {
         let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
         NonZero::new(self.0.hash_one((attribute, bytes)).max(1))
@@ -196,10 +273,6 @@ impl Indexer {
 }
 
 impl Index {
-    fn reserve(&mut self, objects: usize) {
-        self.single.reserve(objects.saturating_mul(3));
-    }
-
     pub(super) fn add(&mut self, object: &Object) {
         let keys = self.indexer.keys(object.plain_bytes(INDEXED));
         self.add_by(object.handle(), keys);
@@ -256,15 +329,9 @@ impl Index {
         }
     }
 
-    /// The handles of objects that may have this value, in ascending order.
-    fn of(&self, attribute: AttributeType, value: &[u8]) -> &[Handle] {
-        self.indexer.key(attribute, Some(value)).map_or(&[], |key| self.handles(key))
-    }
-
     /// The handles that can match, in ascending order; `None` if the template names nothing indexed.
     pub(super) fn candidates(&self, template: &Attributes) -> Option<&[Handle]> {
-        let keys = INDEXED.iter().filter_map(|name| self.indexer.key(*name, template.bytes(*name)));
-        keys.map(|key| self.handles(key)).min_by_key(|handles| handles.len())
+        self.indexer.keys_of(template).map(|key| self.handles(key)).min_by_key(|handles| handles.len())
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The low bits of a handle: 0 of a stored object, and of a session object one more than its shard's number.
 const SHARD_BITS: u32 = 7;
+/// From one handle of a stored object to the next one possible.
+pub(super) const STORED_STEP: Handle = 1 << SHARD_BITS;
 const _: () = assert!(SHARDS < 1 << SHARD_BITS && SHARDS == u64::BITS as usize);
 
 /// A shard with more objects than this has an index.
@@ -32,6 +34,11 @@ fn shard_of(handle: Handle) -> Option<usize> {
 pub(super) fn new_handle(counter: &'static AtomicU64, owner: Option<CK_SESSION_HANDLE>) -> Handle {
     let shard = owner.map_or(0, |owner| 1 + shard_of_session(owner));
     (next_number(counter) << SHARD_BITS) as Handle | shard as Handle
+}
+
+/// The first of `count` such handles of stored objects, each a [`STORED_STEP`] after the one before.
+pub(super) fn new_handles(counter: &'static AtomicU64, count: usize) -> Handle {
+    (counter.fetch_add(count as u64, Ordering::Relaxed) << SHARD_BITS) as Handle
 }
 
 struct Entry {

@@ -85,7 +85,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             class: object.class,
             owner: object.owner,
             friends,
-            attributes: attributes.expose(),
+            attributes: &attributes,
             secrets: secrets.expose(),
         };
         let mut author = Author::new(view, &keys.token)?;
