@@ -192,8 +192,10 @@ fn verification_checks_every_kind_of_key_and_names_what_is_wrong() {
     let mut value =
         changes.records.into_iter().find(|r| r.key == row).and_then(|r| r.value).expect("the row");
     value[100] ^= 1;
-    let batch =
-        || coffer_pkcs11::storage::Batch { clear: false, writes: vec![(row.clone(), Some(value.clone()))] };
+    let batch = || coffer_pkcs11::storage::Batch {
+        writes: vec![(row.clone(), Some(value.clone()))],
+        ..Default::default()
+    };
     storage.transact(&mut |_| Ok(batch())).expect("a writable file");
     let (.., faults) = coffer.verify(usize::MAX).expect("VerifyToken");
     assert!(!faults.is_empty());
@@ -257,7 +259,7 @@ fn what_is_left_is_told_and_accepted() {
     let place = Place::open(&process().dir.path().join("tokens")).expect("the token directory");
     let storage = place.token(token.slot as u64).expect("the token");
     let row = [b"o", &id[..]].concat();
-    let batch = || coffer_pkcs11::storage::Batch { clear: false, writes: vec![(row.clone(), None)] };
+    let batch = || coffer_pkcs11::storage::Batch { writes: vec![(row.clone(), None)], ..Default::default() };
     storage.transact(&mut |_| Ok(batch())).expect("a writable file");
 
     assert_eq!(session.login(CKU_USER, USER_PIN), Err(Rv(CKR_DEVICE_ERROR)));

@@ -576,12 +576,14 @@ fn deletions_beyond_the_horizon_make_a_full_load() {
     let storage = Sqlite::create(&temp.path().join("t.coffer")).unwrap();
     let keys: Vec<Vec<u8>> = (0..5000_u32).map(|n| n.to_be_bytes().to_vec()).collect();
     let all = |value: Option<Vec<u8>>| Batch {
-        clear: false,
         writes: keys.iter().map(|key| (key.clone(), value.clone())).collect(),
+        ..Batch::default()
     };
     storage.transact(&mut |_| Ok(all(Some(vec![1])))).unwrap();
     let at = storage.load(Revision(0)).unwrap().upto;
-    storage.transact(&mut |_| Ok(Batch { clear: false, writes: vec![(b"x".into(), Some(vec![]))] })).unwrap();
+    storage
+        .transact(&mut |_| Ok(Batch { writes: vec![(b"x".into(), Some(vec![]))], ..Batch::default() }))
+        .unwrap();
     let few = storage.load(at).unwrap();
     assert_eq!((few.complete, few.records.len()), (false, 1));
     storage.transact(&mut |_| Ok(all(None))).unwrap();

@@ -58,7 +58,7 @@ fn record(memory: &Memory, key: &[u8]) -> Record {
 
 /// Writes a row as a forger would: at the revision it gets, without any key.
 fn overwrite(memory: &Memory, key: &[u8], value: Option<Vec<u8>>) {
-    let write = || Batch { clear: false, writes: vec![(key.to_vec(), value.clone())] };
+    let write = || Batch { writes: vec![(key.to_vec(), value.clone())], ..Batch::default() };
     memory.transact(&mut |_| Ok(write())).unwrap();
 }
 

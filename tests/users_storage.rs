@@ -123,7 +123,7 @@ fn one_users_pin_opens_nothing_of_anothers() {
     let value = row(&storage, &key);
     let stolen = replaced(&value, &private.owner, &bob.user());
     for forged in [value_shared, stolen] {
-        let write = || Batch { clear: false, writes: vec![(key.clone(), Some(forged.clone()))] };
+        let write = || Batch { writes: vec![(key.clone(), Some(forged.clone()))], ..Batch::default() };
         storage.transact(&mut |_| Ok(write())).unwrap();
         assert_eq!(token.login(Role::User, "bob", b"bob").map(drop).unwrap_err().rv(), Code::DeviceError);
         let (rescued, left, wrong) = token.rescue(Role::User, "bob", b"bob").unwrap();
@@ -194,7 +194,7 @@ fn an_approval_is_good_once_whoever_is_faster() {
     let request = request.unwrap();
     let mut value = request.value.unwrap();
     value[2] = 1;
-    let write = || Batch { clear: false, writes: vec![(request.key.clone(), Some(value.clone()))] };
+    let write = || Batch { writes: vec![(request.key.clone(), Some(value.clone()))], ..Batch::default() };
     storage.transact(&mut |_| Ok(write())).unwrap();
     assert_eq!(token.spend(&alice, &what).unwrap_err().rv(), Code::DeviceError);
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 struct State {
     revision: Revision,
     horizon: Revision,
+    known: Option<Knowledge>,
     records: BTreeMap<Key, (Revision, Option<Bytes>)>,
 }
 
@@ -42,6 +43,10 @@ impl View for State {
             Some(Record { key: key.clone(), revision: *revision, value: Some(value.clone()?) })
         });
         Ok(there.collect())
+    }
+
+    fn known(&self) -> Option<&Knowledge> {
+        self.known.as_ref()
     }
 }
 
@@ -90,7 +95,9 @@ impl Storage for Memory {
             state.records.clear();
             state.horizon = revision;
         }
-        for (key, value) in batch.writes {
+        state.known = batch.known;
+        let last = batch.last.map(|(key, value)| (key, Some(value)));
+        for (key, value) in batch.writes.into_iter().chain(last) {
             if value.is_some() || state.records.contains_key(&key) {
                 state.records.insert(key, (revision, value));
             }
@@ -106,7 +113,7 @@ impl Storage for Memory {
             fail!(DeviceError, "only an empty store is filled");
         }
         changes.records.iter().try_for_each(|_| step())?;
-        (state.revision, state.horizon) = (changes.upto, changes.upto);
+        (state.revision, state.horizon, state.known) = (changes.upto, changes.upto, None);
         let rows = changes.records.iter();
         state.records = rows.map(|row| (row.key.clone(), (row.revision, row.value.clone()))).collect();
         self.0.0.fetch_add(2, Ordering::Release);

@@ -30,6 +30,8 @@ pub mod sqlite;
 pub mod tries;
 
 use crate::error::Result;
+use std::any::Any;
+use std::sync::Arc;
 
 /// The name of a record.
 pub type Key = Vec<u8>;
@@ -134,7 +136,15 @@ pub trait View {
     fn record(&self, key: &[u8]) -> Result<Option<Record>>;
     /// The records whose keys begin with `prefix` (not empty, its last byte not 255), by their keys.
     fn records(&self, prefix: &[u8]) -> Result<Vec<Record>>;
+    /// What the last transaction's writer knew of this very state, if it was a thread of this process and the engine
+    /// keeps such things.
+    fn known(&self) -> Option<&Knowledge> {
+        None
+    }
 }
+
+/// What a writer knows of the state that it makes: spares the next one in the process reading and judging it again.
+pub type Knowledge = Arc<dyn Any + Send + Sync>;
 
 /// The first key after all that begin with `prefix`.
 fn after(prefix: &[u8]) -> Key {
@@ -150,12 +160,17 @@ pub struct Batch {
     pub clear: bool,
     /// New contents; none deletes. Deleting what is not there is no error.
     pub writes: Vec<(Key, Option<Bytes>)>,
+    /// A write to the one key that transactions have in common, which no [`View::records`] meets: where several are
+    /// committed together, only the last one's is stored.
+    pub last: Option<(Key, Bytes)>,
+    /// For [`View::known`] of the next transaction.
+    pub known: Option<Knowledge>,
 }
 
 impl Batch {
     /// Nothing to write.
     pub fn is_empty(&self) -> bool {
-        !self.clear && self.writes.is_empty()
+        !self.clear && self.writes.is_empty() && self.last.is_none()
     }
 
     /// Adds a write.

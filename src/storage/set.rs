@@ -7,13 +7,14 @@
 //! older copy shows at the next login, and by another process's next look if it happens to a row it loads.
 
 use super::codec::{Reader, Writer};
-use super::keyring::{TokenKeys, open_small, seal_small};
+use super::keyring::{TokenId, TokenKeys, UserId, open_small, seal_small};
 use super::record::{ObjectId, object_of, object_record};
 use super::{Batch, Changes, Key, Record, Revision, Row, Upto, View};
 use crate::crypto::seal::{KEY, same, sha256};
 use crate::error::{Error, Result, Rv};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The record of it.
 pub(super) const RECORD: &[u8] = b"s";
@@ -149,6 +150,14 @@ impl Set {
     }
 }
 
+/// What whoever has written an object knows of the token as it left it: that it is this one and takes writes, that this
+/// user is there, and the set.
+struct Known {
+    token: TokenId,
+    user: UserId,
+    set: Set,
+}
+
 /// Writes records that are authenticated and counted; makes the batch of one transaction.
 pub(super) struct Author<'a> {
     view: &'a dyn View,
@@ -168,9 +177,17 @@ impl<'a> Author<'a> {
         Ok(Author { view, token, revision: view.revision().next(), set, batch: Batch::default() })
     }
 
+    /// For a token of which the last writer has left what it knew with [`Author::finish_for`] the same user.
+    pub(super) fn going_on(view: &'a dyn View, token: &'a TokenKeys, user: &UserId) -> Option<Author<'a>> {
+        let known = view.known()?.downcast_ref::<Known>()?;
+        let same = known.token == token.id && known.user == *user;
+        let (revision, set) = (view.revision().next(), known.set);
+        same.then(|| Author { view, token, revision, set, batch: Batch::default() })
+    }
+
     /// For a token that is made: all that was there before goes.
     pub(super) fn afresh(view: &'a dyn View, token: &'a TokenKeys) -> Author<'a> {
-        let batch = Batch { clear: true, writes: Vec::new() };
+        let batch = Batch { clear: true, ..Batch::default() };
         Author { view, token, revision: view.revision().next(), set: Set::default(), batch }
     }
 
@@ -186,20 +203,29 @@ impl<'a> Author<'a> {
         }
     }
 
-    fn take_out(&mut self, key: &[u8]) -> Result<()> {
+    fn there(&self, key: &[u8]) -> Result<Option<Revision>> {
+        match self.batch.clear {
+            true => Ok(None),
+            false => Ok(self.view.record(key)?.map(|old| old.revision)),
+        }
+    }
+
+    fn take_out(&mut self, key: &[u8], old: Option<Revision>) -> Result<()> {
         if self.batch.writes.iter().any(|(written, _)| written == key) {
             fail!(GeneralError, "{} written twice in one transaction", name(key));
         }
-        if !self.batch.clear
-            && let Some(old) = self.view.record(key)?
-        {
-            self.set.remove(self.token, key, old.revision);
-        }
+        old.iter().for_each(|old| self.set.remove(self.token, key, *old));
         Ok(())
     }
 
     pub(super) fn put(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.take_out(&key)?;
+        let old = self.there(&key)?;
+        self.put_over(old, key, body)
+    }
+
+    /// In the place of a record of this revision, or of none.
+    pub(super) fn put_over(&mut self, old: Option<Revision>, key: Key, body: Vec<u8>) -> Result<()> {
+        self.take_out(&key, old)?;
         self.set.add(self.token, &key, self.revision);
         let value = authentic_value(self.token, &key, self.revision, body);
         self.batch.put(key, value);
@@ -207,7 +233,8 @@ impl<'a> Author<'a> {
     }
 
     pub(super) fn delete(&mut self, key: Key) -> Result<()> {
-        self.take_out(&key)?;
+        let old = self.there(&key)?;
+        self.take_out(&key, old)?;
         self.batch.delete(key);
         Ok(())
     }
@@ -225,8 +252,15 @@ impl<'a> Author<'a> {
 
     pub(super) fn finish(mut self) -> Result<Batch> {
         let value = self.set.value(self.token, self.revision)?;
-        self.batch.put(RECORD, value);
+        self.batch.last = Some((RECORD.into(), value));
         Ok(self.batch)
+    }
+
+    /// The same of a transaction that writes neither the token's own record nor a user's, by a user who is there, of a
+    /// token that takes writes.
+    pub(super) fn finish_for(self, user: UserId) -> Result<Batch> {
+        let known = Known { token: self.token.id, user, set: self.set };
+        Ok(Batch { known: Some(Arc::new(known)), ..self.finish()? })
     }
 }
 

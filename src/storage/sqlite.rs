@@ -52,6 +52,8 @@ enum Sign {
 struct Open {
     transaction: Option<Writing>,
     before: Before,
+    /// What the last writer left, and the state that it is of.
+    known: Option<(Revision, Knowledge)>,
 }
 
 /// A transaction that waits for its commit.
@@ -61,6 +63,8 @@ struct Writing {
     /// Those who wrote in it, and how much.
     members: usize,
     bytes: usize,
+    /// What is written when it is committed: the last one's [`Batch::last`].
+    last: Option<Record>,
     /// Everything there was went in it.
     cleared: bool,
     /// Why it cannot be committed.
@@ -222,9 +226,9 @@ impl Sqlite {
                 outcome => break outcome.map_err(|error| self.failed(error))?,
             }
         }
-        let (members, bytes, cleared, spoilt, outcome) = (0, 0, false, None, Outcome::default());
+        let (members, bytes, last, cleared, spoilt, outcome) = (0, 0, None, false, None, Outcome::default());
         match state(connection) {
-            Ok((revision, _)) => Ok(Writing { revision, members, bytes, cleared, spoilt, outcome }),
+            Ok((revision, _)) => Ok(Writing { revision, members, bytes, last, cleared, spoilt, outcome }),
             Err(error) => {
                 let _ = run(connection, "ROLLBACK");
                 Err(self.failed(error))
@@ -245,6 +249,9 @@ impl Sqlite {
             // Nothing was written, or it cannot be kept.
             let _ = run(connection, "ROLLBACK");
         }
+        if outcome.is_err() {
+            open.known = None;
+        }
         if writing.cleared && outcome.is_ok() {
             // Old pages still in the log go now; if a reader is in the way, at a later checkpoint.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -259,6 +266,9 @@ impl Sqlite {
             _ => None,
         };
         let commit = || -> rusqlite::Result<()> {
+            if let Some(Record { key, revision, value }) = &writing.last {
+                connection.prepare_cached(PUT)?.execute(params![key, revision.0 as i64, value])?;
+            }
             let at = writing.revision.0 as i64;
             connection.prepare_cached("UPDATE state SET revision = ?")?.execute([at])?;
             run(connection, "COMMIT")
@@ -284,14 +294,20 @@ impl Turn<'_> {
     /// did whose writes were seen.
     fn take(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<(Revision, Option<Outcome>)> {
         let store = self.store;
-        store.still_there()?;
         let mut open = store.open.lock();
+        let open = &mut *open;
         let writing = match &mut open.transaction {
             Some(writing) => writing,
-            none => none.insert(store.begin(&self.connection)?),
+            none => {
+                store.still_there()?;
+                none.insert(store.begin(&self.connection)?)
+            }
         };
-        let view = Snapshot { connection: &self.connection, revision: writing.revision, path: &store.path };
-        let batch = work(&view)?;
+        let revision = writing.revision;
+        let known = open.known.as_ref().filter(|(of, _)| *of == revision).map(|(_, known)| known);
+        let last = writing.last.as_ref();
+        let view = Snapshot { connection: &self.connection, revision, path: &store.path, last, known };
+        let mut batch = work(&view)?;
         let outcome = writing.outcome.clone();
         if batch.is_empty() {
             return Ok((writing.revision, (writing.members > 0).then_some(outcome)));
@@ -301,6 +317,14 @@ impl Turn<'_> {
         writing.bytes +=
             batch.writes.iter().filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum::<usize>();
         writing.cleared |= batch.clear;
+        if batch.clear {
+            writing.last = None;
+        }
+        if let Some((key, value)) = batch.last.take() {
+            debug_assert!(writing.last.as_ref().is_none_or(|last| last.key == key), "one key");
+            writing.last = Some(Record { key, revision: writing.revision, value: Some(value) });
+        }
+        open.known = batch.known.take().map(|known| (writing.revision, known));
         if let Err(error) = write(&self.connection, batch, writing.revision) {
             writing.spoilt = Some(store.failed(error));
         }
@@ -347,7 +371,8 @@ impl Storage for Sqlite {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;
         let (revision, _) = state(&transaction).map_err(failed)?;
-        work(&Snapshot { connection: &transaction, revision, path: &self.path })
+        let (connection, path) = (&transaction, &*self.path);
+        work(&Snapshot { connection, revision, path, last: None, known: None })
     }
 
     fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
@@ -385,6 +410,9 @@ struct Snapshot<'a> {
     connection: &'a Connection,
     revision: Revision,
     path: &'a Path,
+    /// What is not in the tables yet.
+    last: Option<&'a Record>,
+    known: Option<&'a Knowledge>,
 }
 
 impl View for Snapshot<'_> {
@@ -392,7 +420,14 @@ impl View for Snapshot<'_> {
         self.revision
     }
 
+    fn known(&self) -> Option<&Knowledge> {
+        self.known
+    }
+
     fn record(&self, key: &[u8]) -> Result<Option<Record>> {
+        if let Some(last) = self.last.filter(|last| last.key == key) {
+            return Ok(Some(last.clone()));
+        }
         let select = "SELECT revision, value FROM record WHERE key = ? AND value IS NOT NULL";
         let row = || {
             self.connection.prepare_cached(select)?.query_row([key], |row| {
@@ -434,13 +469,15 @@ fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
     })
 }
 
+const PUT: &str = "INSERT OR REPLACE INTO record VALUES (?, ?, ?)";
+
 fn write(connection: &Connection, batch: Batch, revision: Revision) -> rusqlite::Result<()> {
     let at = revision.0 as i64;
     if batch.clear {
         connection.execute("DELETE FROM record", [])?;
         connection.execute("UPDATE state SET horizon = ?", [at])?;
     }
-    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO record VALUES (?, ?, ?)")?;
+    let mut put = connection.prepare_cached(PUT)?;
     let mut bury = connection.prepare_cached("UPDATE record SET revision = ?, value = NULL WHERE key = ?")?;
     let mut buried = 0;
     for (key, value) in batch.writes {

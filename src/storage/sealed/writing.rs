@@ -33,10 +33,13 @@ impl<S: Storage + ?Sized> Sealed<S> {
         let mut stale = None;
         let revision = self.storage.transact(&mut |view| {
             stale = None;
-            if same_token(view, keys)?.limited_write {
-                fail!(TokenWriteProtected, "the token is in limited-write mode");
-            }
-            let mut author = Author::new(view, &keys.token)?;
+            let mut author = match Author::going_on(view, &keys.token, &keys.user()) {
+                Some(author) => author,
+                None if same_token(view, keys)?.limited_write => {
+                    fail!(TokenWriteProtected, "the token is in limited-write mode");
+                }
+                None => Author::new(view, &keys.token)?,
+            };
             for change in changes {
                 let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
                 let record = view.record(&object_record(id))?;
@@ -51,7 +54,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 write_one(&mut author, view, keys, change, record)?;
             }
             what.map_or(Ok(()), |what| spend(&mut author, view, keys, what))?;
-            author.finish()
+            author.finish_for(keys.user())
         })?;
         Ok(stale.map_or(Commit::Done(revision), Commit::Stale))
     }
@@ -158,7 +161,8 @@ fn write_one(
             let owner = old.filter(|old| !old.private && !private).map_or(keys.user(), |old| old.owner);
             let (id, private, class, friends) = (*id, *private, *class, &friends);
             let content = Content { id, private, class, owner, friends, attributes, secrets };
-            author.put(object_record(&id), content.body(&keys.token.id, author.revision, &keys.opener.own)?)
+            let body = content.body(&keys.token.id, author.revision, &keys.opener.own)?;
+            author.put_over(record.map(|record| record.revision), object_record(&id), body)
         }
     }
 }
