@@ -13,7 +13,6 @@ const GROUP: usize = 32 << 10;
 const WAITING: usize = 8;
 
 /// Copies of rows, one behind the other.
-#[derive(Default)]
 struct Rows {
     bytes: Vec<u8>,
     places: Vec<Place>,
@@ -24,6 +23,13 @@ struct Place {
     start: usize,
     key: usize,
     value: Option<usize>,
+}
+
+/// Room for a full group of small rows, and for the row that fills it.
+impl Default for Rows {
+    fn default() -> Rows {
+        Rows { bytes: Vec::with_capacity(GROUP + GROUP / 8), places: Vec::with_capacity(GROUP / 256) }
+    }
 }
 
 impl Rows {

@@ -252,8 +252,18 @@ pub const INDEXED: [AttributeType; 4] = [CKA_LABEL, CKA_UNIQUE_ID, CKA_ID, CKA_M
 pub type IndexKeys = [Option<NonZero<u64>>; INDEXED.len()];
 
 /// Computes keys in the index, in whatever thread.
-#[derive(Clone, Default)]
-pub struct Indexer(RandomState);
+///
+/// A hash by two secret numbers that takes eight bytes a multiplication. Keys that agree by chance cost a comparison;
+/// nobody can choose values whose keys agree.
+#[derive(Clone)]
+pub struct Indexer([u64; 2]);
+
+impl Default for Indexer {
+    fn default() -> Indexer {
+        let random = RandomState::new();
+        Indexer([random.hash_one(0), random.hash_one(1) | 1])
+    }
+}
 
 impl Indexer {
     /// Of these values.
@@ -268,7 +278,18 @@ impl Indexer {
 
     fn key(&self, attribute: AttributeType, bytes: Option<&[u8]>) -> Option<NonZero<u64>> {
         let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
-        NonZero::new(self.0.hash_one((attribute, bytes)).max(1))
+        let Indexer([start, factor]) = *self;
+        let mix = |state: u64, word: u64| {
+            let product = u128::from(state ^ word) * u128::from(factor);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let (words, rest) = bytes.as_chunks();
+        let mut last = [0; size_of::<u64>()];
+        last[..rest.len()].copy_from_slice(rest);
+        let state = mix(start, attribute as u64 ^ (bytes.len() as u64) << 32);
+        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+        // Once more, so that the last word moves all bits.
+        NonZero::new(mix(words.fold(state, mix), start).max(1))
     }
 }
 
