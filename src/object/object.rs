@@ -7,7 +7,7 @@ use cryptoki_sys::*;
 use once_cell::sync::OnceCell;
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What names an object to the application (CK_OBJECT_HANDLE); never given out twice.
 pub type Handle = CK_OBJECT_HANDLE;
@@ -109,7 +109,8 @@ struct Core {
 /// One version of an object. Changing an attribute makes a new version that shares the core, so an
 /// operation that is running keeps the one it began with.
 pub struct Object {
-    handle: Handle,
+    /// Set once for an object that comes from the storage.
+    handle: AtomicUsize,
     plain: Plain,
     shared: Arc<Shared>,
     /// Set once there is a newer version.
@@ -127,9 +128,9 @@ impl Object {
         Object::with(CK_INVALID_HANDLE, Plain::packed(attributes), secrets)
     }
 
-    /// Gives it the handle that it keeps.
-    pub fn set_handle(&mut self, handle: Handle) {
-        self.handle = handle;
+    /// Gives an object that has none the handle that it keeps, before others can see it.
+    pub fn set_handle(&self, handle: Handle) {
+        self.handle.store(handle as usize, Ordering::Relaxed);
     }
 
     fn with(handle: Handle, plain: Plain, secrets: Secrets) -> Object {
@@ -138,6 +139,7 @@ impl Object {
 
     fn from(handle: Handle, plain: Plain, core: Source) -> Object {
         let shared = Arc::new(Shared { revoked: AtomicBool::new(false), core });
+        let handle = AtomicUsize::new(handle as usize);
         Object { handle, plain, shared, superseded: AtomicBool::new(false) }
     }
 
@@ -149,14 +151,17 @@ impl Object {
 
     /// The next version, with other attributes and the same secrets. The caller supersedes this one.
     pub fn with_attributes(&self, attributes: Attributes) -> Object {
-        let (shared, plain) = (self.shared.clone(), Plain::open(attributes));
-        Object { handle: self.handle, plain, shared, superseded: AtomicBool::new(false) }
+        self.version(Plain::open(attributes))
     }
 
     /// The next version, with the attributes of `arrived`: the same object as the storage has it by now.
     pub fn succeeded_by(&self, arrived: Object) -> Object {
-        let shared = self.shared.clone();
-        Object { handle: self.handle, plain: arrived.plain, shared, superseded: AtomicBool::new(false) }
+        self.version(arrived.plain)
+    }
+
+    fn version(&self, plain: Plain) -> Object {
+        let (handle, shared) = (AtomicUsize::new(self.handle() as usize), self.shared.clone());
+        Object { handle, plain, shared, superseded: AtomicBool::new(false) }
     }
 
     /// Another object with the same secrets.
@@ -180,7 +185,7 @@ impl Object {
 
     /// Its handle.
     pub fn handle(&self) -> Handle {
-        self.handle
+        self.handle.load(Ordering::Relaxed) as Handle
     }
 
     /// All attributes but the secret ones.

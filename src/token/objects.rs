@@ -95,10 +95,8 @@ impl Objects {
         }
         for rank in order {
             let arrival = &mut arrivals[rank.place as usize];
-            let Some(Ok(mut object)) = arrival.object.take() else { continue };
-            if let Some(object) = Arc::get_mut(&mut object) {
-                object.set_handle(new_handle(handles, None));
-            }
+            let Some(Ok(object)) = arrival.object.take() else { continue };
+            object.set_handle(new_handle(handles, None));
             self.insert(object, Home { id: arrival.id, revision: arrival.revision });
         }
     }

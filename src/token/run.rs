@@ -8,7 +8,6 @@ use super::session_objects::STORED_STEP;
 use crate::object::Handle;
 use std::iter;
 use std::num::NonZero;
-use std::sync::Arc;
 
 /// Entries that a bucket has on average, at most.
 const BUCKET: usize = 4;
@@ -55,7 +54,7 @@ impl Run {
         let mut places = Vec::with_capacity(count);
         for rank in order {
             let arrival = &mut arrivals[rank.place as usize];
-            let Some(Ok(mut object)) = arrival.object.take() else { continue };
+            let Some(Ok(object)) = arrival.object.take() else { continue };
             let place = places.len() as u32;
             for key in keys(arrival) {
                 // Filling a bucket moves its start to its end, which is where the next one begins.
@@ -63,9 +62,7 @@ impl Run {
                 entries[*at as usize] = Entry { key: key as u32, place };
                 *at += 1;
             }
-            if let Some(object) = Arc::get_mut(&mut object) {
-                object.set_handle(first + Handle::from(place) * STORED_STEP);
-            }
+            object.set_handle(first + Handle::from(place) * STORED_STEP);
             let home = Home { id: arrival.id, revision: arrival.revision };
             places.push(Some(Resident { object, home }));
         }
@@ -167,6 +164,7 @@ mod tests {
     use crate::object::{Attributes, Object, Packed, Secrets};
     use crate::storage::Revision;
     use cryptoki_sys::*;
+    use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
 
     static COUNTER: AtomicU64 = AtomicU64::new(1);
