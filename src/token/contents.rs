@@ -63,11 +63,15 @@ impl Token {
     ) -> Result<Loaded<Arrival>> {
         let keys = login.map(|login| &*login.keys);
         let opening = Opening::new(&opened.sealed, login, indexer);
-        let threads = match self.config.may_start_threads {
+        opened.sealed.take_in(since, keys, self.threads(), &|stored| opening.open(stored))
+    }
+
+    /// How many may work on what a load brings.
+    fn threads(&self) -> usize {
+        match self.config.may_start_threads {
             true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
             false => 1,
-        };
-        opened.sealed.take_in(since, keys, threads, &|stored| opening.open(stored))
+        }
     }
 
     /// Brings `objects` up to date.
@@ -109,7 +113,7 @@ impl Token {
                 }
             }
         }
-        objects.take_in(&mut loaded.stored, self.handles);
+        objects.take_in(&mut loaded.stored, self.handles, self.threads());
         objects.revision = loaded.upto;
         self.revocations.fetch_add(1, Ordering::Release);
         self.seen.store(loaded.stamp.0, Ordering::Release);

@@ -81,11 +81,12 @@ impl Objects {
     }
 
     /// Takes in what is usable of `arrivals`, none of which is known, and gives them handles that ascend with their age.
-    pub(super) fn take_in(&mut self, arrivals: &mut [Arrival], handles: &'static AtomicU64) {
-        let count = arrivals.iter().filter(|arrival| matches!(arrival.object, Some(Ok(_)))).count();
-        let order = Rank::all(arrivals);
-        if count >= MANY && u32::try_from(arrivals.len()).is_ok_and(|len| len <= u32::MAX / 4) {
-            let old = self.run.replace(Run::new(new_handles(handles, count), count, &order, arrivals));
+    /// With up to so many threads.
+    pub(super) fn take_in(&mut self, arrivals: &mut [Arrival], handles: &'static AtomicU64, threads: usize) {
+        let order = Rank::usable(arrivals);
+        if order.len() >= MANY && u32::try_from(arrivals.len()).is_ok_and(|len| len <= u32::MAX / 4) {
+            let run = Run::new(new_handles(handles, order.len()), &order, arrivals, threads);
+            let old = self.run.replace(run);
             for Resident { object, home } in old.into_iter().flat_map(Run::into_iter) {
                 // What of it had changed is in the index already.
                 self.index.drop(&object);
@@ -94,7 +95,7 @@ impl Objects {
             return;
         }
         for rank in order {
-            let arrival = &mut arrivals[rank.place as usize];
+            let arrival = &mut arrivals[rank.at()];
             let Some(Ok(object)) = arrival.object.take() else { continue };
             object.set_handle(new_handle(handles, None));
             self.insert(object, Home { id: arrival.id, revision: arrival.revision });

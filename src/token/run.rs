@@ -5,12 +5,18 @@
 use super::arrival::Arrival;
 use super::objects::{Home, Resident};
 use super::session_objects::STORED_STEP;
-use crate::object::Handle;
+use crate::kernel::signals::Blocked;
+use crate::object::{Handle, Object};
 use std::iter;
 use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
 
 /// Entries that a bucket has on average, at most.
 const BUCKET: usize = 4;
+/// Fewer objects are settled before another thread has started.
+const WORTH_A_THREAD: usize = 10_000;
 
 /// The objects of one load, as far as they are still there, in the order of their handles.
 pub(super) struct Run {
@@ -33,41 +39,26 @@ struct Entry {
 }
 
 impl Run {
-    /// Takes the usable objects out of `arrivals`, as many as `count` says, in that `order`. Their handles begin with
-    /// `first`.
-    pub(super) fn new(first: Handle, count: usize, order: &[Rank], arrivals: &mut [Arrival]) -> Run {
-        let keys = |arrival: &Arrival| arrival.keys.into_iter().flatten().map(NonZero::get);
-        let usable = |arrival: &Arrival| matches!(arrival.object, Some(Ok(_)));
-        let shift = u64::BITS - (count.max(1) * 3).div_ceil(BUCKET).next_power_of_two().ilog2().max(1);
-        let bucket = |key: u64| (key >> shift) as usize;
-        // How many each has, at first one place further on.
-        let mut starts = vec![0; (1 << (u64::BITS - shift)) + 2];
-        for key in arrivals.iter().filter(|arrival| usable(arrival)).flat_map(keys) {
-            starts[bucket(key) + 2] += 1;
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut entries = vec![Entry::default(); sum as usize];
-        let mut places = Vec::with_capacity(count);
-        for rank in order {
-            let arrival = &mut arrivals[rank.place as usize];
-            let Some(Ok(object)) = arrival.object.take() else { continue };
-            let place = places.len() as u32;
-            for key in keys(arrival) {
-                // Filling a bucket moves its start to its end, which is where the next one begins.
-                let at = &mut starts[bucket(key) + 1];
-                entries[*at as usize] = Entry { key: key as u32, place };
-                *at += 1;
-            }
-            object.set_handle(first + Handle::from(place) * STORED_STEP);
-            let home = Home { id: arrival.id, revision: arrival.revision };
-            places.push(Some(Resident { object, home }));
-        }
-        starts.pop();
-        Run { first, left: places.len(), places, shift, starts, entries }
+    /// Takes the objects out of the `arrivals` that `order` names. Their handles begin with `first` and follow that order.
+    /// Another thread does half of the work if there may be one.
+    pub(super) fn new(first: Handle, order: &[Rank], arrivals: &mut [Arrival], threads: usize) -> Run {
+        let objects = arrivals.iter_mut().map(|arrival| arrival.object.take().and_then(Result::ok));
+        let mut objects: Vec<Option<Arc<Object>>> = objects.collect();
+        let arrivals = &*arrivals;
+        let mut settle = || -> Vec<Option<Resident>> {
+            let residents = iter::zip(0.., order).map(|(place, rank)| {
+                let (object, arrival) = (objects[rank.at()].take()?, &arrivals[rank.at()]);
+                object.set_handle(first + place as Handle * STORED_STEP);
+                Some(Resident { object, home: Home { id: arrival.id, revision: arrival.revision } })
+            });
+            residents.collect()
+        };
+        let (places, (shift, starts, entries)) = match threads > 1 && order.len() >= WORTH_A_THREAD {
+            true => both(settle, || lay_out(order, arrivals)),
+            false => (settle(), lay_out(order, arrivals)),
+        };
+        let left = places.iter().flatten().count();
+        Run { first, left, places, shift, starts, entries }
     }
 
     /// How many are left.
@@ -140,20 +131,69 @@ impl Run {
     }
 }
 
+/// How many bits follow those that tell the bucket, where the buckets begin, and what is in them.
+fn lay_out(order: &[Rank], arrivals: &[Arrival]) -> (u32, Vec<u32>, Vec<Entry>) {
+    let keys = |rank: &Rank| arrivals[rank.at()].keys.into_iter().flatten().map(NonZero::get);
+    let buckets = (order.len() * 3).div_ceil(BUCKET).next_power_of_two().max(2);
+    let shift = u64::BITS - buckets.ilog2();
+    let bucket = |key: u64| (key >> shift) as usize;
+    // How many each has, at first one place further on.
+    let mut starts = vec![0; buckets + 2];
+    order.iter().flat_map(keys).for_each(|key| starts[bucket(key) + 2] += 1);
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
+    }
+    let mut entries = vec![Entry::default(); sum as usize];
+    for (place, rank) in iter::zip(0.., order) {
+        for key in keys(rank) {
+            // Filling a bucket moves its start to its end, which is where the next one begins.
+            let at = &mut starts[bucket(key) + 1];
+            entries[*at as usize] = Entry { key: key as u32, place };
+            *at += 1;
+        }
+    }
+    starts.pop();
+    (shift, starts, entries)
+}
+
+/// Both at once, or one after the other if the system lets us have no thread.
+fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
+    thread::scope(|scope| {
+        let second = {
+            let _blocked = Blocked::new();
+            thread::Builder::new().name("coffer".into()).spawn_scoped(scope, &other)
+        };
+        let first = one();
+        let second = match second {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => other(),
+        };
+        (first, second)
+    })
+}
+
 /// An arrival by its age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     revision: u64,
-    pub(super) place: u32,
+    place: u32,
 }
 
 impl Rank {
-    /// All of them, the oldest first.
-    pub(super) fn all(arrivals: &[Arrival]) -> Vec<Rank> {
-        let ranks = iter::zip(0.., arrivals).map(|(place, one)| Rank { revision: one.revision.0, place });
-        let mut ranks: Vec<Rank> = ranks.collect();
+    /// The usable ones, the oldest first.
+    pub(super) fn usable(arrivals: &[Arrival]) -> Vec<Rank> {
+        let usable = iter::zip(0.., arrivals).filter(|(_, arrival)| matches!(arrival.object, Some(Ok(_))));
+        let mut ranks: Vec<Rank> =
+            usable.map(|(place, arrival)| Rank { revision: arrival.revision.0, place }).collect();
         ranks.sort_unstable();
         ranks
+    }
+
+    /// Its place among the arrivals.
+    pub(super) fn at(self) -> usize {
+        self.place as usize
     }
 }
 
@@ -161,10 +201,9 @@ impl Rank {
 mod tests {
     use super::super::objects::{INDEXED, Objects};
     use super::*;
-    use crate::object::{Attributes, Object, Packed, Secrets};
+    use crate::object::{Attributes, Packed, Secrets};
     use crate::storage::Revision;
     use cryptoki_sys::*;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
 
     static COUNTER: AtomicU64 = AtomicU64::new(1);
@@ -206,7 +245,7 @@ mod tests {
         let mut objects = Objects::default();
         let take_in = |objects: &mut Objects, numbers: std::ops::Range<u32>| {
             let mut arrivals = arrivals(objects, numbers);
-            objects.take_in(&mut arrivals, &COUNTER);
+            objects.take_in(&mut arrivals, &COUNTER, 1);
         };
         for numbers in [0..10, 10..1010, 1010..1510] {
             take_in(&mut objects, numbers.clone());
@@ -263,12 +302,27 @@ mod tests {
         let keys = arrivals[0].keys;
         arrivals.iter_mut().for_each(|arrival| arrival.keys[0] = keys[0]);
         arrivals[7].object = None;
-        let mut run = Run::new(STORED_STEP, 199, &Rank::all(&arrivals), &mut arrivals);
+        let mut run = Run::new(STORED_STEP, &Rank::usable(&arrivals), &mut arrivals, 1);
         let label = keys[0].unwrap();
         assert_eq!(run.handles(label).count(), 199);
         assert!(run.handles(label).all(|handle| run.leads(label, handle) && run.get(handle).is_some()));
         let first = run.handles(label).next().unwrap();
         assert!(!run.leads(keys[1].unwrap(), first) && !run.leads(label, first + 1) && !run.leads(label, 0));
         assert!(run.remove(first).is_some() && run.remove(first).is_none() && run.len() == 198);
+    }
+
+    #[test]
+    fn two_threads_lay_out_what_one_does() {
+        let objects = Objects::default();
+        let runs = [1, 2].map(|threads| {
+            let mut arrivals = arrivals(&objects, 0..2 * WORTH_A_THREAD as u32);
+            arrivals[3].object = None;
+            Run::new(STORED_STEP, &Rank::usable(&arrivals), &mut arrivals, threads)
+        });
+        let [one, two] = runs;
+        assert_eq!((one.len(), two.len()), (2 * WORTH_A_THREAD - 1, 2 * WORTH_A_THREAD - 1));
+        assert!(one.starts == two.starts && one.entries == two.entries);
+        let told = |run: &Run| -> Vec<_> { run.iter().map(|one| (one.object.handle(), one.home)).collect() };
+        assert!(told(&one) == told(&two) && told(&one).is_sorted_by_key(|(handle, _)| *handle));
     }
 }
