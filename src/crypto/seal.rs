@@ -97,23 +97,31 @@ fn absorb(state: &mut Chained, blocks: &[u8]) {
     unsafe { SHA256_TransformBlocks(state.as_mut_ptr(), blocks.as_ptr(), blocks.len() / BLOCK) }
 }
 
-/// The hash over one block, which `state` has absorbed, and the concatenation of `parts`. Small messages, which nearly
-/// all are, go to AWS-LC's compression in one piece.
-fn finish(mut state: Chained, parts: &[&[u8]]) -> [u8; KEY] {
-    const AT_ONCE: usize = 8 * BLOCK;
-    // Room for the padding of what is nearly full.
-    let mut buffer = [0; AT_ONCE + BLOCK];
-    let (mut filled, mut total) = (0, BLOCK);
+/// The hash over one block, which `state` has absorbed, and the concatenation of `parts`.
+fn finish(state: Chained, parts: &[&[u8]]) -> [u8; KEY] {
+    let total = parts.iter().map(|part| part.len()).sum();
+    if total <= 2 * BLOCK {
+        finish_in::<{ 2 * BLOCK }>(state, parts, total)
+    } else {
+        finish_in::<{ 9 * BLOCK }>(state, parts, total)
+    }
+}
+
+/// The same of `total` bytes with so much room, all but one block of which go to AWS-LC's compression in one piece.
+fn finish_in<const ROOM: usize>(mut state: Chained, parts: &[&[u8]], total: usize) -> [u8; KEY] {
+    // The last block is for the padding of what is nearly full.
+    let at_once = ROOM - BLOCK;
+    let mut buffer = [0; ROOM];
+    let mut filled = 0;
     for part in parts {
-        total += part.len();
         let mut rest = *part;
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.len().min(AT_ONCE - filled));
+            let (piece, after) = rest.split_at(rest.len().min(at_once - filled));
             buffer[filled..filled + piece.len()].copy_from_slice(piece);
             filled += piece.len();
             rest = after;
-            if filled == AT_ONCE {
-                absorb(&mut state, &buffer[..AT_ONCE]);
+            if filled == at_once {
+                absorb(&mut state, &buffer[..at_once]);
                 filled = 0;
             }
         }
@@ -121,14 +129,14 @@ fn finish(mut state: Chained, parts: &[&[u8]]) -> [u8; KEY] {
     let end = (filled + 1 + size_of::<u64>()).next_multiple_of(BLOCK);
     buffer[filled..end].fill(0);
     buffer[filled] = 0x80;
-    buffer[end - size_of::<u64>()..end].copy_from_slice(&(8 * total as u64).to_be_bytes());
+    buffer[end - size_of::<u64>()..end].copy_from_slice(&(8 * (BLOCK + total) as u64).to_be_bytes());
     absorb(&mut state, &buffer[..end]);
     let mut out = [0; KEY];
     out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
     // SAFETY: zero bytes are a value of both. A short message may have been a hash that makes a key.
     unsafe {
         wipe_value(&mut state);
-        if total <= 2 * BLOCK {
+        if total <= BLOCK {
             wipe(&mut buffer[..BLOCK]);
         }
     }
