@@ -306,6 +306,30 @@ fn a_user_goes_with_its_objects() {
 }
 
 #[test]
+fn what_the_last_writer_knew_ends_with_the_next_change() {
+    let (memory, token, so, user) = token();
+    token.init_pin(&so, "alice", b"4321").unwrap();
+    let (alice, _) = token.login(Role::User, "alice", b"4321").unwrap();
+    let write =
+        |keys: &Keys, times: usize| (0..times).for_each(|_| drop(put(&token, keys, true, b"l", b"s")));
+    let limited = |on| Alteration { limited_write: Some(on), ..Alteration::default() };
+    write(&user, 3);
+    write(&alice, 2);
+    write(&user, 1);
+    token.alter(&so, &limited(true)).unwrap();
+    assert_eq!(rv(token.commit(&user, &[])), Rv::TokenWriteProtected);
+    token.alter(&so, &limited(false)).unwrap();
+    write(&user, 2);
+    write(&alice, 2);
+    token.remove_user(&so, Role::User, "alice").unwrap();
+    assert_eq!(rv(token.commit(&alice, &[])), Rv::UserNotLoggedIn);
+    write(&user, 2);
+    // A forger's write is one that nobody knows of.
+    overwrite(&memory, b"s", None);
+    assert_eq!(rv(token.commit(&user, &[])), Rv::DeviceError);
+}
+
+#[test]
 fn any_number_of_threads_loads_the_same_and_refuses_the_same() {
     let (memory, token, _, user) = token();
     let label = |n: usize| vec![n as u8; 300 + n];

@@ -287,7 +287,9 @@ mod tests {
         objects.replace(Arc::new(renamed.0.with_attributes(attributes(1300, "renamed"))), renamed.1);
         objects.remove_where(|object, _| odd(object));
         let left = objects.find(&Attributes::new(), |_| true);
-        assert!((700..800).contains(&left.len()) && left.iter().all(|one| one / STORED_STEP % 2 == 0));
+        assert!(
+            (700..800).contains(&left.len()) && left.iter().all(|one| (one / STORED_STEP).is_multiple_of(2))
+        );
         assert_eq!(find(&objects, "renamed").len(), usize::from(!odd(&renamed.0)));
         assert!(!objects.is_empty());
         objects.remove_where(|_, _| true);
