@@ -310,8 +310,11 @@ fn what_the_last_writer_knew_ends_with_the_next_change() {
     let (memory, token, so, user) = token();
     token.init_pin(&so, "alice", b"4321").unwrap();
     let (alice, _) = token.login(Role::User, "alice", b"4321").unwrap();
-    let write =
-        |keys: &Keys, times: usize| (0..times).for_each(|_| drop(put(&token, keys, true, b"l", b"s")));
+    let write = |keys: &Keys, times: usize| {
+        for _ in 0..times {
+            put(&token, keys, true, b"l", b"s");
+        }
+    };
     let limited = |on| Alteration { limited_write: Some(on), ..Alteration::default() };
     write(&user, 3);
     write(&alice, 2);
