@@ -17,8 +17,8 @@ use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
 use std::collections::HashSet;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// More do not make reading the storage faster.
@@ -68,10 +68,10 @@ impl Token {
 
     /// How many may work on what a load brings.
     fn threads(&self) -> usize {
-        match self.config.may_start_threads {
-            true => thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS),
-            false => 1,
-        }
+        /// Asked once: the system answers by reading files.
+        static CORES: OnceLock<usize> = OnceLock::new();
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+        if self.config.may_start_threads { *CORES.get_or_init(cores) } else { 1 }
     }
 
     /// Brings `objects` up to date.
