@@ -22,6 +22,16 @@ pub struct Gcm {
     pub prefixed: bool,
 }
 
+/// Bytes of a tag.
+#[inline(always)]
+fn tag_len(tag_bits: usize) -> Result<usize> {
+    if !tag_bits.is_multiple_of(8) {
+        fail!(MechanismParamInvalid, "ulTagBits: {tag_bits} is not whole bytes");
+    }
+    let tag_len = tag_bits / 8;
+    gcm::tag_index(tag_len).map(|_| tag_len)
+}
+
 /// Checks the parameter and, where the module is to make the IV, makes it and gives it to the caller now: the
 /// caller's structure need not outlive the call that brought it.
 #[inline(always)]
@@ -29,11 +39,7 @@ fn prepare(key: &Object, direction: Direction, params: &mut Params, prefixed: bo
     let Params::Gcm(GcmParams { iv, iv_sink, make_iv, aad, tag_bits }) = params else {
         return Err(wrong_shape());
     };
-    if !tag_bits.is_multiple_of(8) {
-        fail!(MechanismParamInvalid, "ulTagBits: {tag_bits} is not whole bytes");
-    }
-    let tag_len = *tag_bits / 8;
-    gcm::tag_index(tag_len)?;
+    let tag_len = tag_len(*tag_bits)?;
     Key::of(key)?;
     if prefixed {
         *iv = match direction {
@@ -229,9 +235,9 @@ impl Wrap for Gcm {
     fn wrapped_len(&self, _: &Object, params: &Params, payload: usize) -> Result<usize> {
         match params {
             Params::Gcm(params) => {
-                Ok(payload + params.tag_bits / 8 + if self.prefixed { MADE_IV } else { 0 })
+                Ok(payload + tag_len(params.tag_bits)? + if self.prefixed { MADE_IV } else { 0 })
             }
-            Params::Message { message, .. } => Ok(gcm_message::wrapped_len(message, payload)),
+            Params::Message { message, .. } => gcm_message::wrapped_len(message, payload),
             _ => Err(wrong_shape()),
         }
     }
@@ -326,7 +332,8 @@ impl Cipher for Ccm {
 
 impl Wrap for Ccm {
     fn wrapped_len(&self, _: &Object, params: &Params, payload: usize) -> Result<usize> {
-        let Params::Ccm { tag_len, .. } = params else { return Err(wrong_shape()) };
+        let Params::Ccm { nonce, aad, tag_len, .. } = params else { return Err(wrong_shape()) };
+        CcmMessage { nonce, aad, tag_len: *tag_len }.check(payload)?;
         Ok(payload + tag_len)
     }
 
@@ -408,8 +415,15 @@ mod tests {
             (gcm(&[1; 12], b"", 0), false),
             (gcm(&[1; 12], b"", 100), false),
             (gcm(&[1; 12], b"", 136), false),
+            (gcm(&[1; 12], b"", usize::MAX - 7), false),
             (Params::None, false),
         ] {
+            // The length of a wrapped key is told from a right parameter only; a missing IV is still to be made.
+            let told = PLAIN.wrapped_len(&aes, &params, 16).is_ok();
+            assert_eq!(
+                told,
+                good || matches!(&params, Params::Gcm(gcm) if gcm.iv.is_empty() && gcm.tag_bits == 128)
+            );
             match PLAIN.begin(Direction::Encrypt, &aes, &mut params) {
                 Ok(_) => assert!(good),
                 Err(error) => {
@@ -418,6 +432,8 @@ mod tests {
                 }
             }
         }
+        let no_tag = Params::Ccm { data_len: 4, nonce: vec![1; 12], aad: Vec::new(), tag_len: usize::MAX };
+        assert_eq!(Ccm.wrapped_len(&aes, &no_tag, 4).unwrap_err().rv(), Rv::MechanismParamInvalid);
         assert_eq!(
             whole(&Ccm, Direction::Encrypt, &aes, ccm(5), b"four").unwrap_err().rv(),
             Rv::DataLenRange

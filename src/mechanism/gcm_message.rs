@@ -5,7 +5,7 @@ use super::blocks::BlockKey;
 use super::message::{Ivs, MessageCipher, MessageState};
 use super::params::{Message, Tag};
 use crate::crypto::aes::Key;
-use crate::crypto::gcm::Sealer;
+use crate::crypto::gcm::{self, Sealer};
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Result, Rv};
 use crate::object::Object;
@@ -120,8 +120,12 @@ impl MessageState for Opening {
 }
 
 /// Bytes of a wrapped payload.
-pub fn wrapped_len(message: &Message, payload: usize) -> usize {
-    payload + if message.tag.is_some() { 0 } else { message.tag_len }
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for a length that no tag has.
+pub fn wrapped_len(message: &Message, payload: usize) -> Result<usize> {
+    gcm::tag_index(message.tag_len)?;
+    Ok(payload + if message.tag.is_some() { 0 } else { message.tag_len })
 }
 
 /// Wraps, with the tag apart or behind.
