@@ -98,7 +98,9 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
                 (from, to, left) = (from.add(PASS_BYTES), to.add(PASS_BYTES), left - PASS_BYTES);
             };
         }
-        if ENCRYPT && left >= PASS_BYTES {
+        // The lengths are one more block.
+        let rest = (len % PASS_BYTES).div_ceil(BLOCK) + 1;
+        let mut hashing = if ENCRYPT && left >= PASS_BYTES {
             let mut before: [_; PASS] =
                 crypt(keys, &mut counters, |_| (), |i| _mm512_loadu_si512(from.add(i * VECTOR).cast()));
             for (i, output) in before.into_iter().enumerate() {
@@ -109,17 +111,27 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
                 (before, hashed) = pass(keys, hash, &mut counters, hashed, |i| before[i], from, to);
                 next_pass!();
             }
-            hashed = absorb_pass(hash, hashed, |i| before[i]);
-        }
-        while left >= PASS_BYTES {
-            let ciphertext = from;
-            let load = |i| _mm512_loadu_si512(ciphertext.add(i * VECTOR).cast());
-            (_, hashed) = pass(keys, hash, &mut counters, hashed, load, from, to);
-            next_pass!();
-        }
+            // The last pass shares a reduction with the rest, if that is short.
+            if PASS * LANES + rest <= HIGHEST {
+                let mut hashing = Hashing::new(hash, PASS * LANES + rest, hashed);
+                for blocks in before {
+                    hashing.add(blocks);
+                }
+                hashing
+            } else {
+                hashed = absorb_pass(hash, hashed, |i| before[i]);
+                Hashing::new(hash, rest, hashed)
+            }
+        } else {
+            while left >= PASS_BYTES {
+                let ciphertext = from;
+                let load = |i| _mm512_loadu_si512(ciphertext.add(i * VECTOR).cast());
+                (_, hashed) = pass(keys, hash, &mut counters, hashed, load, from, to);
+                next_pass!();
+            }
+            Hashing::new(hash, rest, hashed)
+        };
 
-        // The lengths are one more block.
-        let mut hashing = Hashing::new(hash, left.div_ceil(BLOCK) + 1, hashed);
         macro_rules! vectors {
             ($n:literal) => {
                 if left >= $n * VECTOR {
@@ -412,10 +424,10 @@ struct Hashing<'a> {
 }
 
 impl<'a> Hashing<'a> {
-    /// `blocks` are to come, 33 at most.
+    /// `blocks` are to come, as many at most as there are powers.
     #[inline(always)]
     unsafe fn new(hash: &'a HashKey, blocks: usize, hashed: __m128i) -> Hashing<'a> {
-        debug_assert!((1..=PASS * LANES + 1).contains(&blocks));
+        debug_assert!((1..=HIGHEST).contains(&blocks));
         let powers = hash.0[HIGHEST - blocks..].as_ptr().cast();
         // SAFETY: the caller's.
         unsafe { Hashing { hash, powers, hashed: _mm512_zextsi128_si512(hashed), sum: Sum::zero() } }
