@@ -3,6 +3,7 @@
 //! Fixed algorithms with fixed lengths, apart from the mechanisms, so that no configuration of those can
 //! weaken what lies on disk.
 
+pub use super::status::equal as same;
 use super::status::wipe_value;
 use super::{Secret, wipe};
 use crate::error::{Result, Rv};
@@ -47,12 +48,6 @@ pub fn random_key() -> Secret {
     let mut key = Secret::zeroed(KEY);
     random(key.expose_mut());
     key
-}
-
-/// Whether the two are equal, in a time that depends on their lengths alone.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
-    // SAFETY: both are valid for the common length.
-    a.len() == b.len() && unsafe { CRYPTO_memcmp(a.as_ptr().cast(), b.as_ptr().cast(), a.len()) } == 0
 }
 
 /// SHA-256 over the concatenation of `parts`.

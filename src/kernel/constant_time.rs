@@ -3,7 +3,8 @@
 //!
 //! `scripts/constant_time.sh` runs the tests named `constant_time` so. Elsewhere the marks do nothing and
 //! `leaks` tells None. valgrind knows no AVX-512 and no VAES: there, a kernel's ways for AVX2 and for any
-//! processor are seen; those beyond are made by the same macros and generic functions from other intrinsics.
+//! processor are seen; those beyond are made by the same macros and generic functions from other intrinsics. AES-GCM
+//! (`aes/gcm.rs`) has no other way and is not seen: its lengths alone choose, which is for its reader to check.
 
 use std::hint::black_box;
 
