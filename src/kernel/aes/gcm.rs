@@ -11,9 +11,6 @@
 //! once. In a long message the 32 blocks of one pass are hashed between the rounds of the next one, if it is encrypted, or
 //! of the same: carry-less products and rounds have a port each.
 //!
-//! **Frames.** All of this becomes one function, which keeps its blocks in registers. Where nothing is optimised it would
-//! have them all in one frame, larger than the whole stack of a small thread: the larger parts have frames of their own.
-//!
 //! **Constant time.** No branch and no address depends on more than lengths, and the instructions take the same time
 //! whatever they are given. valgrind, which looks at the other kernels, does not know these.
 
@@ -166,11 +163,7 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
 ///
 /// # Safety
 /// The processor has the instructions; `from` and `to` are valid for a pass.
-#[cfg_attr(not(debug_assertions), inline(always))]
-#[cfg_attr(
-    debug_assertions,
-    target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")
-)]
+#[inline(always)]
 unsafe fn pass(
     keys: Keys<'_>,
     hash: &HashKey,
@@ -196,11 +189,7 @@ unsafe fn pass(
 ///
 /// # Safety
 /// The processor has the instructions.
-#[cfg_attr(not(debug_assertions), inline(always))]
-#[cfg_attr(
-    debug_assertions,
-    target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")
-)]
+#[inline(always)]
 unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) -> __m512i) -> __m128i {
     // SAFETY: the caller's.
     unsafe {
@@ -216,11 +205,7 @@ unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) ->
 ///
 /// # Safety
 /// The processor has the instructions.
-#[cfg_attr(not(debug_assertions), inline(always))]
-#[cfg_attr(
-    debug_assertions,
-    target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")
-)]
+#[inline(always)]
 unsafe fn absorb(hash: &HashKey, mut bytes: &[u8]) -> __m128i {
     // SAFETY: the caller's; a masked load reads no byte that is masked out.
     unsafe {
@@ -263,11 +248,7 @@ unsafe fn first_counter(hash: &HashKey, iv: &[u8]) -> __m128i {
 ///
 /// # Safety
 /// The processor has the instructions.
-#[cfg_attr(not(debug_assertions), inline(always))]
-#[cfg_attr(
-    debug_assertions,
-    target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")
-)]
+#[inline(always)]
 unsafe fn crypt<const N: usize>(
     keys: Keys<'_>,
     counters: &mut __m512i,
