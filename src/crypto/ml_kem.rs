@@ -4,15 +4,21 @@ use super::owned::Owned;
 use super::status::ok;
 use super::{Secret, random};
 use crate::error::{Result, Rv};
+use crate::kernel::ml_kem as kernel;
 use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes of the seed that a key is made from: d and z.
 pub const SEED_LEN: usize = 64;
 
 /// Bytes of a shared secret.
 pub const SECRET_LEN: usize = 32;
+
+/// Bytes of what is encrypted in an encapsulation (m).
+const MESSAGE_LEN: usize = 32;
 
 /// FIPS 203, table 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,12 +72,21 @@ impl ParameterSet {
     const fn nid(self) -> i32 {
         self.row().4
     }
+
+    const fn size(self) -> kernel::Size {
+        match self {
+            ParameterSet::MlKem512 => kernel::Size::K2,
+            ParameterSet::MlKem768 => kernel::Size::K3,
+            ParameterSet::MlKem1024 => kernel::Size::K4,
+        }
+    }
 }
 
 /// A public key.
 pub struct PublicKey {
     set: ParameterSet,
     key: Owned<ffi::EVP_PKEY>,
+    expanded: Expanded<kernel::PublicKey>,
 }
 
 // SAFETY: the key is only read after construction.
@@ -91,7 +106,7 @@ impl PublicKey {
         let key = unsafe {
             Owned::new(ffi::EVP_PKEY_kem_new_raw_public_key(set.nid(), bytes.as_ptr(), bytes.len()))?
         };
-        let key = PublicKey { set, key };
+        let key = PublicKey { set, key, expanded: Expanded::none() };
         match key.check()? {
             true => Ok(key),
             false => {
@@ -130,26 +145,83 @@ impl PublicKey {
 
     /// A ciphertext and the secret it carries.
     pub fn encapsulate(&self) -> Result<(Vec<u8>, Secret)> {
+        let message = random::secret(MESSAGE_LEN);
+        self.encapsulate_for(message.expose().try_into().expect("so many bytes"))
+    }
+
+    /// The same for the random bytes that it begins with.
+    fn encapsulate_for(&self, message: &[u8; MESSAGE_LEN]) -> Result<(Vec<u8>, Secret)> {
+        let expand = || kernel::PublicKey::new(self.set.size(), &self.bytes());
+        let Some(key) = self.expanded.after_uses(expand) else {
+            return self.encapsulate_by_aws_lc(message);
+        };
+        let (mut ciphertext, mut secret) = (vec![0; self.set.ciphertext_len()], Secret::zeroed(SECRET_LEN));
+        let to = secret.expose_mut().try_into().expect("so many bytes");
+        key.encapsulate(message, &mut ciphertext, to);
+        Ok((ciphertext, secret))
+    }
+
+    fn encapsulate_by_aws_lc(&self, message: &[u8; MESSAGE_LEN]) -> Result<(Vec<u8>, Secret)> {
         let context = self.context()?;
         let (mut ciphertext, mut secret) = (vec![0; self.set.ciphertext_len()], Secret::zeroed(SECRET_LEN));
         let (mut ciphertext_len, mut secret_len) = (ciphertext.len(), secret.len());
-        // SAFETY: both buffers are as long as their lengths say.
+        let mut message_len = message.len();
+        // SAFETY: the buffers are valid for their lengths.
         let answer = unsafe {
-            let to = (ciphertext.as_mut_ptr(), secret.expose_mut().as_mut_ptr());
-            ffi::EVP_PKEY_encapsulate(context.as_ptr(), to.0, &mut ciphertext_len, to.1, &mut secret_len)
+            ffi::EVP_PKEY_encapsulate_deterministic(
+                context.as_ptr(),
+                ciphertext.as_mut_ptr(),
+                &mut ciphertext_len,
+                secret.expose_mut().as_mut_ptr(),
+                &mut secret_len,
+                message.as_ptr(),
+                &mut message_len,
+            )
         };
-        ok(answer, "EVP_PKEY_encapsulate")?;
+        ok(answer, "EVP_PKEY_encapsulate_deterministic")?;
         Ok((ciphertext, secret))
     }
 }
 
+/// The kernel's form of a key, from the use on that pays for making it.
+struct Expanded<T> {
+    key: OnceLock<T>,
+    uses: AtomicU32,
+}
+
+impl<T> Expanded<T> {
+    const fn none() -> Expanded<T> {
+        Expanded { key: OnceLock::new(), uses: AtomicU32::new(0) }
+    }
+
+    /// Counts a use, as long as there is no such form.
+    fn after_uses(&self, expand: impl FnOnce() -> T) -> Option<&T> {
+        if let Some(key) = self.key.get() {
+            return Some(key);
+        }
+        let pays = kernel::pays_from()?;
+        let uses = self.uses.fetch_add(1, Ordering::Relaxed) + 1;
+        (uses >= pays).then(|| self.key.get_or_init(expand))
+    }
+}
+
 /// A private key with its public key.
-pub struct PrivateKey(PublicKey);
+pub struct PrivateKey {
+    public: PublicKey,
+    expanded: Expanded<kernel::PrivateKey>,
+}
+
+impl From<PublicKey> for PrivateKey {
+    /// Of a key that has its private half.
+    fn from(public: PublicKey) -> PrivateKey {
+        PrivateKey { public, expanded: Expanded::none() }
+    }
+}
 
 impl Deref for PrivateKey {
     type Target = PublicKey;
     fn deref(&self) -> &PublicKey {
-        &self.0
+        &self.public
     }
 }
 
@@ -179,7 +251,7 @@ impl PrivateKey {
             ok(answer, "EVP_PKEY_keygen_deterministic")?;
             Owned::new(key)?
         };
-        Ok(PrivateKey(PublicKey { set, key }))
+        Ok(PublicKey { set, key, expanded: Expanded::none() }.into())
     }
 
     /// From the expanded form (dk of FIPS 203), which holds the public key.
@@ -201,9 +273,9 @@ impl PrivateKey {
             let (public, private) = ((public.as_ptr(), public.len()), (expanded.as_ptr(), expanded.len()));
             Owned::new(ffi::EVP_PKEY_kem_new_raw_key(set.nid(), public.0, public.1, private.0, private.1))?
         };
-        let key = PublicKey { set, key };
+        let key = PublicKey { set, key, expanded: Expanded::none() };
         match key.check()? {
-            true => Ok(PrivateKey(key)),
+            true => Ok(key.into()),
             false => {
                 fail!(AttributeValueInvalid, "CKA_VALUE: the private key's parts do not belong together")
             }
@@ -247,6 +319,16 @@ impl PrivateKey {
                 self.set.ciphertext_len()
             );
         }
+        let expand = || kernel::PrivateKey::new(self.set.size(), self.expanded().expose());
+        let Some(key) = self.expanded.after_uses(expand) else {
+            return self.decapsulate_by_aws_lc(ciphertext);
+        };
+        let mut secret = Secret::zeroed(SECRET_LEN);
+        key.decapsulate(ciphertext, secret.expose_mut().try_into().expect("so many bytes"));
+        Ok(secret)
+    }
+
+    fn decapsulate_by_aws_lc(&self, ciphertext: &[u8]) -> Result<Secret> {
         let context = self.context()?;
         let mut secret = Secret::zeroed(SECRET_LEN);
         let mut len = SECRET_LEN;
@@ -264,6 +346,7 @@ impl PrivateKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::cpu;
 
     #[test]
     fn keys_round_trip_and_encapsulate() {
@@ -278,6 +361,61 @@ mod tests {
             ciphertext[7] ^= 1;
             assert_ne!(from_seed.decapsulate(&ciphertext).unwrap().expose(), secret.expose());
             assert!(expanded.decapsulate(&ciphertext[1..]).is_err());
+        }
+    }
+
+    /// In every way of the kernel: ciphertexts as they are, with a bit changed, and of nothing but noise. COFFER_LONG=1
+    /// takes a million.
+    #[test]
+    fn the_kernel_and_aws_lc_agree() {
+        let keys = if std::env::var_os("COFFER_LONG").is_some() { 60_000 } else { 20 };
+        for (set, _) in ParameterSet::ALL.into_iter().cycle().zip(0..keys) {
+            let key = PrivateKey::generate(set).unwrap();
+            for without in [&[][..], &["avx512"], &["avx2"]] {
+                cpu::without(without, || {
+                    let ours = kernel::PrivateKey::new(set.size(), key.expanded().expose());
+                    let open = |ciphertext: &[u8]| {
+                        let mut secret = [0; SECRET_LEN];
+                        ours.decapsulate(ciphertext, &mut secret);
+                        let expected = key.decapsulate_by_aws_lc(ciphertext).unwrap();
+                        assert_eq!(secret, expected.expose(), "{set:?} without {without:?}");
+                        secret
+                    };
+                    for _ in 0..4 {
+                        let message = random::array();
+                        let (mut ciphertext, mut secret) = (vec![0; set.ciphertext_len()], [0; SECRET_LEN]);
+                        ours.public().encapsulate(&message, &mut ciphertext, &mut secret);
+                        let expected = key.encapsulate_by_aws_lc(&message).unwrap();
+                        assert_eq!(ciphertext, expected.0, "{set:?} without {without:?}");
+                        assert_eq!(secret, expected.1.expose(), "{set:?} without {without:?}");
+                        assert_eq!(open(&ciphertext), secret);
+                        let (at, bit) =
+                            (usize::from(message[0]) | usize::from(message[1]) << 8, message[2] % 8);
+                        let len = ciphertext.len();
+                        ciphertext[at % len] ^= 1 << bit;
+                        assert_ne!(open(&ciphertext), secret);
+                        open(random::secret(len).expose());
+                    }
+                });
+            }
+        }
+    }
+
+    /// Before a key is worth expanding, and after it.
+    #[test]
+    fn each_use_of_a_key_gives_the_same() {
+        for without in [&[][..], &["avx512"], &["avx2"]] {
+            cpu::without(without, || {
+                let key = PrivateKey::generate(ParameterSet::MlKem768).unwrap();
+                let message = random::array();
+                let (ciphertext, secret) = key.encapsulate_for(&message).unwrap();
+                for _ in 0..4 {
+                    assert_eq!(key.encapsulate_for(&message).unwrap().0, ciphertext);
+                    assert_eq!(key.decapsulate(&ciphertext).unwrap().expose(), secret.expose());
+                }
+                let from = kernel::pays_from();
+                assert_eq!(key.expanded.key.get().is_some(), from.is_some_and(|from| from <= 4));
+            });
         }
     }
 

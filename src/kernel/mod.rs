@@ -15,6 +15,7 @@ pub mod des;
 pub mod fork;
 mod in_out;
 pub mod lock;
+pub mod ml_kem;
 #[cfg(test)]
 mod numbers;
 pub mod primes;
@@ -35,7 +36,7 @@ pub enum Direction {
 }
 
 /// What each kernel's choice comes to on this processor, for people.
-pub fn ways() -> [(&'static str, &'static str); 3] {
+pub fn ways() -> [(&'static str, &'static str); 4] {
     let has = cpu::features();
     let first = |ways: &[(bool, &'static str)], otherwise| {
         ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
@@ -56,6 +57,17 @@ pub fn ways() -> [(&'static str, &'static str); 3] {
             "SHA-512",
             first(
                 &[(has.avx2 && has.bmi && has.avx512, "AVX-512"), (has.avx2 && has.bmi, "AVX2")],
+                "AWS-LC's",
+            ),
+        ),
+        (
+            "ML-KEM",
+            first(
+                &[
+                    (has.avx2 && has.bmi && has.avx512, "AVX-512"),
+                    (has.avx2 && has.bmi, "AVX2"),
+                    (cfg!(target_arch = "x86_64"), "portable"),
+                ],
                 "AWS-LC's",
             ),
         ),
