@@ -13,8 +13,6 @@ export COFFER_TEST_CC=aarch64-linux-gnu-gcc COFFER_TEST_RUNNER="qemu-aarch64-sta
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$COFFER_TEST_RUNNER"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
-# Optimised, since an emulator is slow enough, but with the debug assertions, and so with COFFER_CPU.
-export CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 cross() {
     cargo test --no-fail-fast --no-default-features --target $target "$@"
