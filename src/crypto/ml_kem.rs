@@ -1,7 +1,7 @@
 //! ML-KEM (FIPS 203).
 
 use super::owned::Owned;
-use super::status::ok;
+use super::status::{ok, wiping_stack_of};
 use super::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::kernel::ml_kem as kernel;
@@ -157,7 +157,7 @@ impl PublicKey {
         };
         let (mut ciphertext, mut secret) = (vec![0; self.set.ciphertext_len()], Secret::zeroed(SECRET_LEN));
         let to = secret.expose_mut().try_into().expect("so many bytes");
-        key.encapsulate(message, &mut ciphertext, to);
+        wiping_stack_of::<{ kernel::DEPTH }, _>(|| key.encapsulate(message, &mut ciphertext, to));
         Ok((ciphertext, secret))
     }
 
@@ -319,12 +319,18 @@ impl PrivateKey {
                 self.set.ciphertext_len()
             );
         }
-        let expand = || kernel::PrivateKey::new(self.set.size(), self.expanded().expose());
+        let expand = || {
+            let expanded = self.expanded();
+            wiping_stack_of::<{ kernel::DEPTH }, _>(|| {
+                kernel::PrivateKey::new(self.set.size(), expanded.expose())
+            })
+        };
         let Some(key) = self.expanded.after_uses(expand) else {
             return self.decapsulate_by_aws_lc(ciphertext);
         };
         let mut secret = Secret::zeroed(SECRET_LEN);
-        key.decapsulate(ciphertext, secret.expose_mut().try_into().expect("so many bytes"));
+        let to = secret.expose_mut().try_into().expect("so many bytes");
+        wiping_stack_of::<{ kernel::DEPTH }, _>(|| key.decapsulate(ciphertext, to));
         Ok(secret)
     }
 

@@ -42,6 +42,9 @@ trait Processor {
     fn accept(bytes: &[u8; sampling::BLOCK], numbers: &mut [i16; sampling::ROOM], len: usize) -> usize;
 }
 
+/// How deep the stack holds secrets after a call: to be wiped by who calls.
+pub const DEPTH: usize = 24 << 10;
+
 /// The largest k.
 const K_MOST: usize = 4;
 

@@ -6,12 +6,11 @@ use super::ring::{Multiplier, Poly, VECTORS};
 use super::sampling;
 use super::vector::Vector;
 use super::{K_MOST, PrivateKey, Processor, PublicKey, Size};
-use std::ptr;
 
 /// Bytes of the longest ciphertext.
 const CIPHERTEXT: usize = 1568;
 
-/// What is in between, all of it secret.
+/// What is in between, all of it secret: it lies on the stack, which whoever calls wipes to [`super::DEPTH`].
 struct Work {
     state: State,
     states: States,
@@ -35,13 +34,6 @@ impl Work {
         message: [0; 32],
         again: [0; CIPHERTEXT],
     };
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        // SAFETY: a place to write, and zeros are a value; volatile, so that no compiler leaves it out.
-        unsafe { ptr::write_volatile(self, Work::NONE) }
-    }
 }
 
 /// Takes a public key apart.
