@@ -3,11 +3,13 @@
 //! Fixed algorithms with fixed lengths, apart from the mechanisms, so that no configuration of those can
 //! weaken what lies on disk.
 
+mod hmac;
+
 pub use super::status::equal as same;
-use super::status::wipe_value;
 use super::{Secret, wipe};
 use crate::error::{Result, Rv};
 use aws_lc_sys::*;
+pub use hmac::{Hmac, Messages};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 
@@ -81,121 +83,6 @@ pub fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) -> 
         )
     };
     check(ok, "PBKDF2 failed")
-}
-
-/// A block of SHA-256 and its chaining value.
-const BLOCK: usize = SHA256_CBLOCK as usize;
-type Chained = [u32; 8];
-
-fn absorb(state: &mut Chained, blocks: &[u8]) {
-    // SAFETY: the state has eight words, and the blocks are whole.
-    unsafe { SHA256_TransformBlocks(state.as_mut_ptr(), blocks.as_ptr(), blocks.len() / BLOCK) }
-}
-
-/// The hash over one block, which `state` has absorbed, and the concatenation of `parts`.
-fn finish(state: Chained, parts: &[&[u8]]) -> [u8; KEY] {
-    let total = parts.iter().map(|part| part.len()).sum();
-    if total <= 2 * BLOCK {
-        finish_in::<{ 2 * BLOCK }>(state, parts, total)
-    } else {
-        finish_in::<{ 9 * BLOCK }>(state, parts, total)
-    }
-}
-
-/// The same of `total` bytes with so much room, all but one block of which go to AWS-LC's compression in one piece.
-fn finish_in<const ROOM: usize>(mut state: Chained, parts: &[&[u8]], total: usize) -> [u8; KEY] {
-    // The last block is for the padding of what is nearly full.
-    let at_once = ROOM - BLOCK;
-    let mut buffer = [0; ROOM];
-    let mut filled = 0;
-    for part in parts {
-        let mut rest = *part;
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.len().min(at_once - filled));
-            buffer[filled..filled + piece.len()].copy_from_slice(piece);
-            filled += piece.len();
-            rest = after;
-            if filled == at_once {
-                absorb(&mut state, &buffer[..at_once]);
-                filled = 0;
-            }
-        }
-    }
-    let end = (filled + 1 + size_of::<u64>()).next_multiple_of(BLOCK);
-    buffer[filled..end].fill(0);
-    buffer[filled] = 0x80;
-    buffer[end - size_of::<u64>()..end].copy_from_slice(&(8 * (BLOCK + total) as u64).to_be_bytes());
-    absorb(&mut state, &buffer[..end]);
-    let mut out = [0; KEY];
-    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
-    // SAFETY: zero bytes are a value of both. A short message may have been a hash that makes a key.
-    unsafe {
-        wipe_value(&mut state);
-        if total <= BLOCK {
-            wipe(&mut buffer[..BLOCK]);
-        }
-    }
-    out
-}
-
-/// An HMAC-SHA256 key (FIPS 198-1), absorbed once and used by all threads: the states of the inner and the outer hash
-/// after the key.
-pub struct Hmac(Box<[Chained; 2]>);
-
-impl Hmac {
-    /// Takes a key of any length.
-    pub fn new(key: &[u8]) -> Hmac {
-        /// FIPS 180-4 section 5.3.3.
-        const INITIAL: Chained = [
-            0x6a09_e667,
-            0xbb67_ae85,
-            0x3c6e_f372,
-            0xa54f_f53a,
-            0x510e_527f,
-            0x9b05_688c,
-            0x1f83_d9ab,
-            0x5be0_cd19,
-        ];
-        let mut block = Secret::zeroed(BLOCK);
-        if key.len() > block.len() {
-            let mut hash = sha256(&[key]);
-            block.expose_mut()[..hash.len()].copy_from_slice(&hash);
-            wipe(&mut hash);
-        } else {
-            block.expose_mut()[..key.len()].copy_from_slice(key);
-        }
-        let mut states = Box::new([INITIAL; 2]);
-        for (state, pad) in states.iter_mut().zip([0x36, 0x5c]) {
-            block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
-            absorb(state, block.expose());
-            block.expose_mut().iter_mut().for_each(|byte| *byte ^= pad);
-        }
-        Hmac(states)
-    }
-
-    /// The tag over the concatenation of `parts`; what they are must be told apart by their lengths.
-    pub fn tag(&self, parts: &[&[u8]]) -> [u8; KEY] {
-        let [inner, outer] = *self.0;
-        let mut hash = finish(inner, parts);
-        let tag = finish(outer, &[&hash]);
-        wipe(&mut hash);
-        tag
-    }
-
-    /// The tag as a key for one purpose: how one key makes many.
-    pub fn derive(&self, parts: &[&[u8]]) -> Secret {
-        let mut tag = self.tag(parts);
-        let key = Secret::from_slice(&tag);
-        wipe(&mut tag);
-        key
-    }
-}
-
-impl Drop for Hmac {
-    fn drop(&mut self) {
-        // SAFETY: zero bytes are a value of the states.
-        unsafe { wipe_value(&mut *self.0) }
-    }
 }
 
 /// What `work` gives with an AES-256-GCM key schedule, which lies on the stack and is wiped.
@@ -395,30 +282,6 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(open(&key, &nonce, b"aad", &bad).is_none());
         }
-    }
-
-    #[test]
-    fn hmac_answers_rfc_4231() {
-        let tag = Hmac::new(b"Jefe").tag(&[b"what do ya want ", b"for nothing?"]);
-        assert_eq!(hex::encode(tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-        // Messages around every boundary of the buffer, against AWS-LC's whole HMAC.
-        let message: Vec<u8> = (0..1200).map(|at| at as u8).collect();
-        for len in (0..=message.len()).filter(|len| len % 64 >= 54 || len % 64 <= 1 || len % 61 == 0) {
-            let (mut want, mut written) = ([0; KEY], 0);
-            // SAFETY: every pointer is valid for the length beside it, and the tag has its room.
-            let answer = unsafe {
-                let (key, data) = (b"key".as_ptr().cast(), message.as_ptr());
-                HMAC(EVP_sha256(), key, 3, data, len, want.as_mut_ptr(), &mut written)
-            };
-            assert!(!answer.is_null() && written as usize == KEY);
-            for cut in [0, len / 3, len] {
-                let (one, other) = message[..len].split_at(cut);
-                assert_eq!(Hmac::new(b"key").tag(&[one, b"", other]), want, "{len} bytes in two");
-            }
-        }
-        // A key longer than a block.
-        let tag = Hmac::new(&[0xaa; 131]).tag(&[b"Test Using Larger Than Block-Size Key - Hash Key First"]);
-        assert_eq!(hex::encode(tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     }
 
     #[test]

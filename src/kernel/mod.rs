@@ -19,6 +19,7 @@ pub mod ml_kem;
 #[cfg(test)]
 mod numbers;
 pub mod primes;
+pub mod sha256;
 pub mod sha512;
 pub mod shard;
 pub mod shared;
@@ -36,7 +37,7 @@ pub enum Direction {
 }
 
 /// What each kernel's choice comes to on this processor, for people.
-pub fn ways() -> [(&'static str, &'static str); 4] {
+pub fn ways() -> [(&'static str, &'static str); 5] {
     let has = cpu::features();
     let first = |ways: &[(bool, &'static str)], otherwise| {
         ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
@@ -53,6 +54,7 @@ pub fn ways() -> [(&'static str, &'static str); 4] {
                 "AWS-LC's",
             ),
         ),
+        ("SHA-256 of many messages", first(&[(has.avx512, "AVX-512")], "AWS-LC's")),
         (
             "SHA-512",
             first(

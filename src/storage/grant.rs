@@ -7,7 +7,7 @@
 use super::codec::{Reader, Writer};
 use super::keyring::{UserId, open_small, open_small_to, seal_small};
 use crate::crypto::Secret;
-use crate::crypto::seal::{Hmac, KEM_CIPHERTEXT, KEY, KemPair, encapsulate};
+use crate::crypto::seal::{Hmac, KEM_CIPHERTEXT, KEY, KemPair, Messages, encapsulate};
 use crate::error::Result;
 use std::borrow::Cow;
 use zeroize::Zeroizing;
@@ -35,6 +35,11 @@ impl OwnGrants {
     fn key(&self, binding: &[u8]) -> DataKey {
         DataKey::new(self.0.tag(&[binding]))
     }
+
+    /// Those to objects whose bindings the messages are.
+    pub(super) fn keys(&self, bindings: &Messages) -> Zeroizing<Vec<[u8; KEY]>> {
+        self.0.tags(bindings)
+    }
 }
 
 /// A key for as long as one object is opened: on the stack, since a login opens them all.
@@ -57,6 +62,8 @@ pub(super) struct Grant<'a> {
     pub(super) kind: Kind,
     pub(super) user: UserId,
     bytes: Cow<'a, [u8]>,
+    /// What opens an own one, if it was derived together with others.
+    key: Option<DataKey>,
 }
 
 /// Someone an object is shared with: a user, and the user's public key.
@@ -72,7 +79,7 @@ fn aad(binding: &[u8], user: &UserId) -> Vec<u8> {
 
 impl<'a> Grant<'a> {
     pub(super) fn clear(owner: UserId, key: &Secret) -> Grant<'static> {
-        Grant { kind: Kind::Clear, user: owner, bytes: key.expose().to_vec().into() }
+        Grant { kind: Kind::Clear, user: owner, bytes: key.expose().to_vec().into(), key: None }
     }
 
     pub(super) fn own(
@@ -82,14 +89,14 @@ impl<'a> Grant<'a> {
         key: &Secret,
     ) -> Result<Grant<'static>> {
         let bytes = seal_small(&Secret::from_slice(&*grants.key(binding)), binding, key.expose())?.into();
-        Ok(Grant { kind: Kind::Own, user: owner, bytes })
+        Ok(Grant { kind: Kind::Own, user: owner, bytes, key: None })
     }
 
     pub(super) fn shared((user, public): &Friend, binding: &[u8], key: &Secret) -> Result<Grant<'static>> {
         let (ciphertext, shared) = encapsulate(public)?;
         let aad = aad(binding, user);
         let sealed = seal_small(&shared_key(&shared, &ciphertext, &aad), &aad, key.expose())?;
-        Ok(Grant { kind: Kind::Shared, user: *user, bytes: [ciphertext, sealed].concat().into() })
+        Ok(Grant { kind: Kind::Shared, user: *user, bytes: [ciphertext, sealed].concat().into(), key: None })
     }
 
     /// Whether it is for this user, or for anyone.
@@ -97,13 +104,20 @@ impl<'a> Grant<'a> {
         self.kind == Kind::Clear || Some(&self.user) == user
     }
 
+    /// Keeps what [`OwnGrants::keys`] gave for [`Grant::open`].
+    pub(super) fn lend(&mut self, key: &[u8; KEY]) {
+        self.key = Some(DataKey::new(*key));
+    }
+
     /// The data key; nothing if the grant was damaged or moved from another object or version.
     pub(super) fn open(&self, binding: &[u8], opener: Option<&Opener>) -> Option<DataKey> {
         match (self.kind, opener) {
             (Kind::Clear, _) => Some(DataKey::new((*self.bytes).try_into().ok()?)),
             (Kind::Own, Some(opener)) => {
-                let mut key = DataKey::default();
-                open_small_to(&*opener.own.key(binding), binding, &self.bytes, &mut *key).then_some(key)
+                let (mut key, derived) =
+                    (DataKey::default(), self.key.is_none().then(|| opener.own.key(binding)));
+                let opens = derived.as_ref().or(self.key.as_ref())?;
+                open_small_to(&**opens, binding, &self.bytes, &mut *key).then_some(key)
             }
             (Kind::Shared, Some(opener)) => {
                 let (ciphertext, sealed) = self.bytes.split_at_checked(KEM_CIPHERTEXT)?;
@@ -121,7 +135,7 @@ impl<'a> Grant<'a> {
     }
 
     pub(super) fn into_owned(self) -> Grant<'static> {
-        Grant { bytes: Cow::Owned(self.bytes.into_owned()), ..self }
+        Grant { bytes: Cow::Owned(self.bytes.into_owned()), key: None, ..self }
     }
 
     pub(super) fn read(from: &mut Reader<'a>) -> Result<Grant<'a>> {
@@ -131,6 +145,6 @@ impl<'a> Grant<'a> {
             2 => Kind::Shared,
             other => fail!(DeviceError, "unknown kind of grant {other}"),
         };
-        Ok(Grant { kind, user: from.array()?, bytes: from.bytes()?.into() })
+        Ok(Grant { kind, user: from.array()?, bytes: from.bytes()?.into(), key: None })
     }
 }

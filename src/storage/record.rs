@@ -10,7 +10,7 @@ use super::codec::{Reader, Writer};
 use super::grant::{DataKey, Friend, Grant, Kind, MAX_GRANTS, Opener, OwnGrants};
 use super::keyring::{TokenId, UserId};
 use crate::crypto::Secret;
-use crate::crypto::seal::{self, NONCE, TAG, random_array, random_key};
+use crate::crypto::seal::{self, Messages, NONCE, TAG, random_array, random_key};
 use crate::error::{Result, Rv};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -172,6 +172,19 @@ impl<'a> Stored<'a> {
         let (attributes, secrets) = (from.bytes()?.into(), from.bytes()?.into());
         from.end()?;
         Ok(Stored { id, revision, private, class, owner, grants, attributes, secrets })
+    }
+
+    /// Derives what opens their own grants for this user, of all together, which takes half of the time.
+    pub(super) fn prepare(objects: &mut [Stored<'_>], token: &TokenId, opener: &Opener) {
+        let own = |grant: &Grant| grant.kind == Kind::Own && grant.user == opener.user;
+        let mut bindings = Messages::default();
+        for object in objects.iter().filter(|object| object.grants.iter().any(own)) {
+            bindings.push(&[object.binding(token).bytes()]);
+        }
+        let keys = opener.own.keys(&bindings);
+        let grants =
+            objects.iter_mut().filter_map(|object| object.grants.iter_mut().find(|grant| own(grant)));
+        grants.zip(keys.iter()).for_each(|(grant, key)| grant.lend(key));
     }
 
     /// The same with bytes of its own.

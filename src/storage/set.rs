@@ -10,7 +10,7 @@ use super::codec::{Reader, Writer};
 use super::keyring::{TokenId, TokenKeys, UserId, open_small, seal_small};
 use super::record::{ObjectId, object_of, object_record};
 use super::{Batch, Changes, Key, Record, Revision, Row, Upto, View};
-use crate::crypto::seal::{KEY, same, sha256};
+use crate::crypto::seal::{KEY, Messages, same, sha256};
 use crate::error::{Error, Result, Rv};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -36,12 +36,22 @@ fn checksum(key: &[u8], revision: Revision, content: &[u8]) -> [u8; CHECKSUM] {
     std::array::from_fn(|at| sum[at])
 }
 
+/// What a record's MAC is over.
+fn recorded<T>(key: &[u8], revision: Revision, body: &[u8], tag: impl FnOnce(&[&[u8]]) -> T) -> T {
+    placed(b"coffer-1 record\0", key, revision, body, tag)
+}
+
+/// What a record's tag in the set is over.
+fn member<T>(key: &[u8], revision: Revision, tag: impl FnOnce(&[&[u8]]) -> T) -> T {
+    placed(b"coffer-1 set tag\0", key, revision, b"", tag)
+}
+
 fn mac(token: &TokenKeys, key: &[u8], revision: Revision, body: &[u8]) -> [u8; KEY] {
-    placed(b"coffer-1 record\0", key, revision, body, |parts| token.record_mac.tag(parts))
+    recorded(key, revision, body, |parts| token.record_mac.tag(parts))
 }
 
 fn set_tag(token: &TokenKeys, key: &[u8], revision: Revision) -> [u8; KEY] {
-    placed(b"coffer-1 set tag\0", key, revision, b"", |parts| token.set_tag.tag(parts))
+    member(key, revision, |parts| token.set_tag.tag(parts))
 }
 
 /// A value without a MAC: for what is written without a key, or sealed anyway.
@@ -82,6 +92,24 @@ pub(super) fn body<'a>(row: impl Into<Row<'a>>, token: Option<&TokenKeys>) -> Re
         Some(_) => Err(Rv::DeviceError.because(format!("{} is forged", name(row.key)))),
         None => Ok(body),
     }
+}
+
+/// The body of each of some values that has the right MAC.
+pub(super) fn authentic_bodies<'a>(rows: &[Row<'a>], token: &TokenKeys) -> Vec<Option<&'a [u8]>> {
+    let split = |row: &Row<'a>| {
+        let (content, _) = row.value?.split_last_chunk::<CHECKSUM>()?;
+        content.split_last_chunk::<KEY>()
+    };
+    let mut messages = Messages::default();
+    for row in rows {
+        if let Some((body, _)) = split(row) {
+            recorded(row.key, row.revision, body, |parts| messages.push(parts));
+        }
+    }
+    let macs = token.record_mac.tags(&messages);
+    let mut macs = macs.iter();
+    let right = |row| split(row).filter(|(_, tag)| macs.next().is_some_and(|mac| same(*tag, mac)));
+    rows.iter().map(right).map(|right| right.map(|(body, _)| body)).collect()
 }
 
 fn damaged(row: Row<'_>) -> Error {
@@ -304,15 +332,21 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, token: &TokenKeys, row: Row<'_>) {
-        if row.key == RECORD {
-            self.want = Some(Set::open(token, row));
-        } else if counted(row.key) {
-            let there = row.value.is_some();
-            if there {
-                self.there.add(token, row.key, row.revision);
+    pub(super) fn add<'a>(&mut self, token: &TokenKeys, rows: impl Iterator<Item = Row<'a>>) {
+        let mut members = Messages::default();
+        for row in rows {
+            if row.key == RECORD {
+                self.want = Some(Set::open(token, row));
+            } else if counted(row.key) {
+                let there = row.value.is_some();
+                if there {
+                    member(row.key, row.revision, |parts| members.push(parts));
+                }
+                self.changed.push(row.key, row.revision, there);
             }
-            self.changed.push(row.key, row.revision, there);
+        }
+        for hash in token.set_tag.tags(&members).iter() {
+            self.there.join(&Set { count: 1, hash: *hash });
         }
     }
 
@@ -384,7 +418,7 @@ impl Verified {
     /// The same of what was kept.
     pub(super) fn take_all(&mut self, token: &TokenKeys, changes: &Changes) -> Result<()> {
         let mut tally = Tally::default();
-        changes.records.iter().for_each(|record| tally.add(token, record.into()));
+        tally.add(token, changes.records.iter().map(Row::from));
         self.take(token, tally, &changes.upto())
     }
 }

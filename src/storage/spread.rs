@@ -41,11 +41,12 @@ impl Rows {
         self.bytes.extend_from_slice(value.unwrap_or_default());
     }
 
-    fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        self.places.iter().map(|place| {
+    fn rows(&self) -> Vec<Row<'_>> {
+        let row = |place: &Place| {
             let (key, rest) = self.bytes[place.start..].split_at(place.key);
             Row { key, revision: place.revision, value: place.value.map(|len| &rest[..len]) }
-        })
+        };
+        self.places.iter().map(row).collect()
     }
 }
 
@@ -92,14 +93,14 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Gives all rows that `read` brings to `work`, spread over `threads` of them if they are many: this one and others
+/// Gives all rows that `read` brings to `work`, many at once, spread over `threads` of them if they are many: this one and others
 /// that are gone when it returns. Every thread works on a `P` of its own; the caller puts them together.
 ///
 /// # Errors
 /// Those of `read`.
 pub(super) fn spread<P: Default + Send, R>(
     threads: usize,
-    work: &(dyn Fn(&mut P, Row<'_>) + Sync),
+    work: &(dyn Fn(&mut P, &[Row<'_>]) + Sync),
     read: impl FnOnce(&mut dyn FnMut(Row<'_>)) -> Result<R>,
 ) -> Result<(Vec<P>, R)> {
     let queue = Queue { groups: Mutex::default(), changed: Condvar::new() };
@@ -117,15 +118,13 @@ pub(super) fn spread<P: Default + Send, R>(
                 others = start(scope, threads - 1, queue, work);
             }
             let full = std::mem::take(&mut group);
-            match others.is_empty() {
-                true => full.iter().for_each(|row| work(&mut own, row)),
-                false => queue.offer(full).iter().flat_map(Rows::iter).for_each(|row| work(&mut own, row)),
-            }
+            let left = if others.is_empty() { Some(full) } else { queue.offer(full) };
+            left.iter().for_each(|group| work(&mut own, &group.rows()));
         });
         drop(closing);
-        group.iter().for_each(|row| work(&mut own, row));
+        work(&mut own, &group.rows());
         while let Some(group) = queue.take() {
-            group.iter().for_each(|row| work(&mut own, row));
+            work(&mut own, &group.rows());
         }
         let mut parts = vec![own];
         for other in others {
@@ -140,13 +139,13 @@ fn start<'scope, P: Default + Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     threads: usize,
     queue: &'scope Queue,
-    work: &'scope (dyn Fn(&mut P, Row<'_>) + Sync),
+    work: &'scope (dyn Fn(&mut P, &[Row<'_>]) + Sync),
 ) -> Vec<ScopedJoinHandle<'scope, P>> {
     let _blocked = Blocked::new();
     let thread = move || {
         let mut part = P::default();
         while let Some(group) = queue.take() {
-            group.iter().for_each(|row| work(&mut part, row));
+            work(&mut part, &group.rows());
         }
         part
     };
@@ -163,10 +162,12 @@ mod tests {
     fn every_row_is_worked_on_once_by_any_number_of_threads() {
         let values: Vec<Vec<u8>> = (0..5000).map(|n| vec![n as u8; n % 700]).collect();
         for threads in [1, 2, 5] {
-            let work = |part: &mut Vec<(u64, usize)>, row: Row<'_>| {
-                assert!(row.key == row.revision.0.to_be_bytes());
-                assert!(row.value.unwrap().iter().all(|byte| *byte == row.revision.0 as u8));
-                part.push((row.revision.0, row.value.unwrap().len()));
+            let work = |part: &mut Vec<(u64, usize)>, rows: &[Row<'_>]| {
+                for row in rows {
+                    assert!(row.key == row.revision.0.to_be_bytes());
+                    assert!(row.value.unwrap().iter().all(|byte| *byte == row.revision.0 as u8));
+                    part.push((row.revision.0, row.value.unwrap().len()));
+                }
             };
             let (parts, total) = spread(threads, &work, |take| {
                 for (n, value) in values.iter().enumerate() {
@@ -190,9 +191,12 @@ mod tests {
             (0..64).for_each(|n| take(Row { key: b"k", revision: Revision(n), value: Some(&row) }));
             Ok(())
         };
-        let bad = |_: &mut (), row: Row<'_>| assert!(row.revision.0 != 40);
+        let bad = |_: &mut (), rows: &[Row<'_>]| assert!(rows.iter().all(|row| row.revision.0 != 40));
         assert!(std::panic::catch_unwind(|| spread(3, &bad, many).map(drop)).is_err());
         let reading = |_: &mut dyn FnMut(Row<'_>)| -> Result<()> { panic!("while reading") };
-        assert!(std::panic::catch_unwind(|| spread(3, &|_: &mut (), _| {}, reading).map(drop)).is_err());
+        assert!(
+            std::panic::catch_unwind(|| spread(3, &|_: &mut (), _: &[Row<'_>]| {}, reading).map(drop))
+                .is_err()
+        );
     }
 }

@@ -6,7 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 mod rounds;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

@@ -64,7 +64,8 @@ fn plain(state: &mut [u64; 8], block: &[u8; BLOCK], constants: &[u64]) {
     state.iter_mut().zip(variables).for_each(|(word, variable)| *word = word.wrapping_add(variable));
 }
 
-fn constants() -> Vec<u64> {
+/// Section 4.2.3; the upper halves of the first 64 are those of SHA-256 (section 4.2.2).
+pub(in crate::kernel) fn constants() -> Vec<u64> {
     primes().take(80).map(|prime| root(prime, 3)).collect()
 }
 

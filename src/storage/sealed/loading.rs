@@ -44,29 +44,40 @@ impl<T> Default for Part<T> {
 }
 
 impl<T> Part<T> {
-    fn take(&mut self, row: Row<'_>, keys: Option<&Keys>, each: &dyn Fn(Stored<'_>) -> T) {
+    fn take(&mut self, rows: &[Row<'_>], keys: Option<&Keys>, each: &dyn Fn(Stored<'_>) -> T) {
         let token = keys.map(|keys| &keys.token);
-        if let Some(token) = token {
-            self.tally.add(token, row);
-        }
-        match (object_of(row.key), row.value) {
-            (Some(id), None) => self.gone.push(id),
-            (None, None) => {}
-            (Some(id), Some(_)) => {
-                match set::body(row, token).and_then(|body| Stored::parse(id, row.revision, body)) {
-                    Ok(object) => self.stored.push(each(object)),
+        let authentic = token.map_or_else(Vec::new, |token| {
+            self.tally.add(token, rows.iter().copied());
+            set::authentic_bodies(rows, token)
+        });
+        let mut objects = Vec::with_capacity(rows.len());
+        for (at, row) in rows.iter().enumerate() {
+            // Whose MAC is wrong is looked at once more by itself, which says what is wrong.
+            let body = || match authentic.get(at) {
+                Some(Some(body)) => Ok(*body),
+                _ => set::body(*row, token),
+            };
+            match (object_of(row.key), row.value) {
+                (Some(id), None) => self.gone.push(id),
+                (None, None) => {}
+                (Some(id), Some(_)) => match body().and_then(|body| Stored::parse(id, row.revision, body)) {
+                    Ok(object) => objects.push(object),
                     Err(error) => self.refused.push((Some(id), error)),
+                },
+                (None, Some(_)) => {
+                    let sound = match row.key.first() {
+                        Some(b'm' | b'u' | b'a' | b'q') => body().map(drop),
+                        Some(b's' | b'c') => set::plain_body(*row).map(drop),
+                        _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(row.key)))),
+                    };
+                    self.refused.extend(sound.err().map(|error| (None, error)));
                 }
             }
-            (None, Some(_)) => {
-                let sound = match row.key.first() {
-                    Some(b'm' | b'u' | b'a' | b'q') => set::body(row, token).map(drop),
-                    Some(b's' | b'c') => set::plain_body(row).map(drop),
-                    _ => Err(Rv::DeviceError.because(format!("unknown {}", set::name(row.key)))),
-                };
-                self.refused.extend(sound.err().map(|error| (None, error)));
-            }
         }
+        if let Some((keys, opener)) = keys.and_then(|keys| Some((keys, keys.opener()?))) {
+            Stored::prepare(&mut objects, &keys.token.id, opener);
+        }
+        self.stored.extend(objects.into_iter().map(each));
     }
 
     fn join(&mut self, other: Part<T>) {
@@ -176,7 +187,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         each: &(dyn Fn(Stored<'_>) -> T + Sync),
         look: &mut dyn FnMut(Row<'_>),
     ) -> Result<(Part<T>, Upto)> {
-        let work = |part: &mut Part<T>, row: Row<'_>| part.take(row, keys, each);
+        let work = |part: &mut Part<T>, rows: &[Row<'_>]| part.take(rows, keys, each);
         let (parts, upto) = spread(threads, &work, |hand_on| {
             self.storage.scan(since, &mut |row| {
                 look(row);
