@@ -37,8 +37,8 @@ impl OwnGrants {
     }
 
     /// Those to objects whose bindings the messages are.
-    pub(super) fn keys(&self, bindings: &Messages) -> Zeroizing<Vec<[u8; KEY]>> {
-        self.0.tags(bindings)
+    pub(super) fn keys(&self, bindings: &Messages, each: impl FnMut(usize, &[u8; KEY])) {
+        self.0.tags(bindings, each);
     }
 }
 

@@ -176,15 +176,16 @@ impl<'a> Stored<'a> {
 
     /// Derives what opens their own grants for this user, of all together, which takes half of the time.
     pub(super) fn prepare(objects: &mut [Stored<'_>], token: &TokenId, opener: &Opener) {
-        let own = |grant: &Grant| grant.kind == Kind::Own && grant.user == opener.user;
-        let mut bindings = Messages::default();
-        for object in objects.iter().filter(|object| object.grants.iter().any(own)) {
-            bindings.push(&[object.binding(token).bytes()]);
+        let own = |grant: &&mut Grant| grant.kind == Kind::Own && grant.user == opener.user;
+        let (mut bindings, mut grants) = (Messages::default(), Vec::with_capacity(objects.len()));
+        for object in objects {
+            let binding = object.binding(token);
+            if let Some(grant) = object.grants.iter_mut().find(own) {
+                bindings.push(&[binding.bytes()]);
+                grants.push(grant);
+            }
         }
-        let keys = opener.own.keys(&bindings);
-        let grants =
-            objects.iter_mut().filter_map(|object| object.grants.iter_mut().find(|grant| own(grant)));
-        grants.zip(keys.iter()).for_each(|(grant, key)| grant.lend(key));
+        opener.own.keys(&bindings, |at, key| grants[at].lend(key));
     }
 
     /// The same with bytes of its own.

@@ -102,14 +102,14 @@ pub(super) fn authentic_bodies<'a>(rows: &[Row<'a>], token: &TokenKeys) -> Vec<O
     };
     let mut messages = Messages::default();
     for row in rows {
-        if let Some((body, _)) = split(row) {
-            recorded(row.key, row.revision, body, |parts| messages.push(parts));
-        }
+        let body = split(row).map_or(&[][..], |(body, _)| body);
+        recorded(row.key, row.revision, body, |parts| messages.push(parts));
     }
-    let macs = token.record_mac.tags(&messages);
-    let mut macs = macs.iter();
-    let right = |row| split(row).filter(|(_, tag)| macs.next().is_some_and(|mac| same(*tag, mac)));
-    rows.iter().map(right).map(|right| right.map(|(body, _)| body)).collect()
+    let mut bodies = vec![None; rows.len()];
+    token.record_mac.tags(&messages, |at, mac| {
+        bodies[at] = split(&rows[at]).filter(|(_, tag)| same(*tag, mac)).map(|(body, _)| body);
+    });
+    bodies
 }
 
 fn damaged(row: Row<'_>) -> Error {
@@ -345,9 +345,7 @@ impl Tally {
                 self.changed.push(row.key, row.revision, there);
             }
         }
-        for hash in token.set_tag.tags(&members).iter() {
-            self.there.join(&Set { count: 1, hash: *hash });
-        }
+        token.set_tag.tags(&members, |_, hash| self.there.join(&Set { count: 1, hash: *hash }));
     }
 
     pub(super) fn join(&mut self, other: Tally) {

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::kernel::signals::Blocked;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 
 /// Bytes of rows that go to a thread at once.
@@ -105,6 +106,12 @@ pub(super) fn spread<P: Default + Send, R>(
 ) -> Result<(Vec<P>, R)> {
     let queue = Queue { groups: Mutex::default(), changed: Condvar::new() };
     let queue = &queue;
+    let work = &|part: &mut P, group: &Rows| {
+        if group.bytes.len() >= GROUP {
+            make_room();
+        }
+        work(part, &group.rows());
+    };
     scope(|scope| {
         let closing = Closing(queue);
         let (mut own, mut group, mut others) = (P::default(), Rows::default(), Vec::new());
@@ -119,12 +126,12 @@ pub(super) fn spread<P: Default + Send, R>(
             }
             let full = std::mem::take(&mut group);
             let left = if others.is_empty() { Some(full) } else { queue.offer(full) };
-            left.iter().for_each(|group| work(&mut own, &group.rows()));
+            left.iter().for_each(|group| work(&mut own, group));
         });
         drop(closing);
-        work(&mut own, &group.rows());
+        work(&mut own, &group);
         while let Some(group) = queue.take() {
-            work(&mut own, &group.rows());
+            work(&mut own, &group);
         }
         let mut parts = vec![own];
         for other in others {
@@ -139,19 +146,25 @@ fn start<'scope, P: Default + Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     threads: usize,
     queue: &'scope Queue,
-    work: &'scope (dyn Fn(&mut P, &[Row<'_>]) + Sync),
+    work: &'scope (dyn Fn(&mut P, &Rows) + Sync),
 ) -> Vec<ScopedJoinHandle<'scope, P>> {
     let _blocked = Blocked::new();
     let thread = move || {
         let mut part = P::default();
         while let Some(group) = queue.take() {
-            work(&mut part, &group.rows());
+            work(&mut part, &group);
         }
         part
     };
     (0..threads)
         .map_while(|_| Builder::new().name("coffer".into()).spawn_scoped(scope, thread).ok())
         .collect()
+}
+
+/// Lets this thread's heap grow in one step by about what becomes of a group: in other threads than the first, glibc asks
+/// the system for each page of it by itself.
+fn make_room() {
+    drop(black_box(Vec::<u8>::with_capacity(2 * GROUP)));
 }
 
 #[cfg(test)]

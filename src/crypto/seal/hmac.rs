@@ -3,12 +3,11 @@
 use super::{KEY, Secret, sha256};
 use crate::crypto::status::wipe_value;
 use crate::crypto::wipe;
-use crate::kernel::sha256::{BLOCK, Chain, LANES, compress_many};
+use crate::kernel::sha256::{BLOCK, Chain, CompressMany, LANES, compress_many};
 use aws_lc_sys::SHA256_TransformBlocks;
 use std::array::from_fn;
 use std::ops::Range;
 use std::slice;
-use zeroize::Zeroizing;
 
 /// Bytes of the message's length in its last block.
 const LENGTH: usize = size_of::<u64>();
@@ -118,23 +117,62 @@ impl Hmac {
         tag
     }
 
-    /// The tags of all `messages`, in their order.
-    pub fn tags(&self, messages: &Messages) -> Zeroizing<Vec<[u8; KEY]>> {
+    /// Gives `each` the tags of all `messages`, and which message it is of, in any order.
+    pub fn tags(&self, messages: &Messages, mut each: impl FnMut(usize, &[u8; KEY])) {
+        /// With fewer of them, one after another is faster.
+        const WORTH: usize = LANES / 2;
+        let kernel = compress_many().filter(|_| messages.len() >= WORTH);
+        let mut order: Vec<usize> = (0..messages.len()).collect();
+        if kernel.is_some() {
+            // Lanes wait for the longest.
+            order.sort_unstable_by_key(|at| messages.padded(*at).len());
+        }
+        for group in order.chunks(LANES) {
+            if let Some(compress) = kernel.filter(|_| group.len() >= WORTH) {
+                self.tags_at_once(compress, messages, group, &mut each);
+                continue;
+            }
+            for at in group {
+                let [mut inner, outer] = *self.0;
+                absorb(&mut inner, messages.padded(*at).as_flattened());
+                let mut hash = digest(&inner);
+                let mut tag = finish(outer, &[&hash]);
+                each(*at, &tag);
+                // SAFETY: zero bytes are a value of the state.
+                unsafe { wipe_value(&mut inner) }
+                wipe(&mut hash);
+                wipe(&mut tag);
+            }
+        }
+    }
+
+    /// The same of those that `group` names, of which there are no more than lanes.
+    fn tags_at_once(
+        &self,
+        compress: CompressMany,
+        messages: &Messages,
+        group: &[usize],
+        each: &mut impl FnMut(usize, &[u8; KEY]),
+    ) {
         let [inner, outer] = *self.0;
-        let mut states = Zeroizing::new(vec![inner; messages.len()]);
-        absorb_each(&mut states, |at| messages.padded(at));
-        let padded = |state: &Chain| -> [u8; BLOCK] {
-            let (mut block, mut digest) = ([0; BLOCK], digest(state));
-            block[..KEY].copy_from_slice(&digest);
+        let mut states = [inner; LANES];
+        compress(&mut states, &from_fn(|lane| group.get(lane).map_or(&[][..], |at| messages.padded(*at))));
+        // The hash and its padding, one block.
+        let mut hashes = states.map(|state| {
+            let mut block = [0; BLOCK];
+            block[..KEY].copy_from_slice(&digest(&state));
             block[KEY] = 0x80;
             block[BLOCK - LENGTH..].copy_from_slice(&bits(KEY));
-            wipe(&mut digest);
             block
-        };
-        let hashes: Zeroizing<Vec<_>> = states.iter().map(padded).collect::<Vec<_>>().into();
-        states.fill(outer);
-        absorb_each(&mut states, |at| slice::from_ref(&hashes[at]));
-        states.iter().map(digest).collect::<Vec<_>>().into()
+        });
+        states = [outer; LANES];
+        compress(&mut states, &from_fn(|lane| slice::from_ref(&hashes[lane])));
+        group.iter().zip(&states).for_each(|(at, state)| each(*at, &digest(state)));
+        // SAFETY: zero bytes are a value of both.
+        unsafe {
+            wipe_value(&mut states);
+            wipe_value(&mut hashes);
+        }
     }
 
     /// The tag as a key for one purpose: how one key makes many.
@@ -185,29 +223,6 @@ impl Messages {
 
     fn padded(&self, at: usize) -> &[[u8; BLOCK]] {
         self.bytes[self.places[at].clone()].as_chunks().0
-    }
-}
-
-/// Takes each state past its own blocks.
-fn absorb_each<'a>(states: &mut [Chain], blocks: impl Fn(usize) -> &'a [[u8; BLOCK]]) {
-    /// With fewer of them, one after another is faster.
-    const WORTH: usize = LANES / 2;
-    let mut order: Vec<usize> = (0..states.len()).collect();
-    let kernel = compress_many().filter(|_| order.len() >= WORTH);
-    if kernel.is_some() {
-        // Lanes wait for the longest.
-        order.sort_unstable_by_key(|at| blocks(*at).len());
-    }
-    for group in order.chunks(LANES) {
-        let Some(compress) = kernel.filter(|_| group.len() >= WORTH) else {
-            group.iter().for_each(|at| absorb(&mut states[*at], blocks(*at).as_flattened()));
-            continue;
-        };
-        let lane = |lane: usize| group.get(lane).copied();
-        let mut chains: Zeroizing<[Chain; LANES]> =
-            from_fn(|i| lane(i).map_or(Chain::default(), |at| states[at])).into();
-        compress(&mut chains, &from_fn(|i| lane(i).map_or(&[][..], &blocks)));
-        group.iter().zip(*chains).for_each(|(at, chain)| states[*at] = chain);
     }
 }
 
@@ -267,8 +282,9 @@ mod tests {
                 }
                 let expected: Vec<_> = (0..count).map(|i| hmac.tag(&[message(i)])).collect();
                 for without in [&[][..], &["avx512"]] {
-                    let tags = cpu::without(without, || hmac.tags(&messages));
-                    assert_eq!(*tags, expected, "{count} in round {round} without {without:?}");
+                    let mut tags = vec![[0; KEY]; count];
+                    cpu::without(without, || hmac.tags(&messages, |at, tag| tags[at] = *tag));
+                    assert_eq!(tags, expected, "{count} in round {round} without {without:?}");
                 }
             }
         }

@@ -42,15 +42,26 @@ const ZEROS: [Block; HIGHEST + LANES] = [Block([0; BLOCK]); HIGHEST + LANES];
 impl HashKey {
     /// Of a cipher's keys; `None` if the processor lacks instructions.
     pub(super) fn new(keys: Keys<'_>) -> Option<HashKey> {
-        let has = features();
-        if !(has.aesni && has.avx2 && has.avx512 && has.vaes && has.vpclmulqdq) {
+        if !is_there() {
             return None;
         }
-        let mut this = HashKey(ZEROS);
+        let mut this = HashKey::empty();
         // SAFETY: the features have been seen.
-        unsafe { fill(keys, &mut this) };
+        unsafe { fill(keys, &mut this, HIGHEST) };
         Some(this)
     }
+
+    /// No powers.
+    #[inline(always)]
+    pub(super) fn empty() -> HashKey {
+        HashKey(ZEROS)
+    }
+}
+
+/// Whether the processor has the instructions.
+pub(super) fn is_there() -> bool {
+    let has = features();
+    has.aesni && has.avx2 && has.avx512 && has.vaes && has.vpclmulqdq
 }
 
 impl Drop for HashKey {
@@ -297,12 +308,12 @@ unsafe fn encrypt_one(keys: Keys<'_>, block: __m128i) -> __m128i {
     }
 }
 
-/// H = E(0) and its powers.
+/// H = E(0) and its powers, as far as a message of so many blocks takes them.
 ///
 /// # Safety
 /// As [`run`].
 #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn fill(keys: Keys<'_>, hash: &mut HashKey) {
+pub(super) unsafe fn fill(keys: Keys<'_>, hash: &mut HashKey, blocks: usize) {
     // SAFETY: the instructions are enabled; each register of powers lies in the array.
     unsafe {
         let h = reversed_one(encrypt_one(keys, _mm_setzero_si128()));
@@ -324,7 +335,7 @@ unsafe fn fill(keys: Keys<'_>, hash: &mut HashKey) {
         let high = times(low, _mm512_broadcast_i32x4(_mm512_castsi512_si128(two)));
         let mut powers = _mm512_inserti64x4::<1>(high, _mm512_castsi512_si256(low));
         let fourth = _mm512_broadcast_i32x4(_mm512_castsi512_si128(powers));
-        for register in hash.0[..HIGHEST].rchunks_exact_mut(LANES) {
+        for register in hash.0[..HIGHEST].rchunks_exact_mut(LANES).take(blocks.div_ceil(LANES)) {
             _mm512_storeu_si512(register.as_mut_ptr().cast(), powers);
             powers = times(powers, fourth);
         }

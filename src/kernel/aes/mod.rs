@@ -12,6 +12,8 @@
 mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod gcm;
+#[cfg(target_arch = "x86_64")]
+mod gcm_once;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod gcm_tests;
 mod modes;
@@ -27,6 +29,8 @@ use super::{Direction, InOut};
 use aarch64::Wide;
 #[cfg(target_arch = "x86_64")]
 pub use gcm::HashKey;
+#[cfg(target_arch = "x86_64")]
+pub use gcm_once::gcm_once;
 use modes::{CbcDecrypt, Ctr, Ecb};
 use std::ptr;
 use vector::Block;
@@ -115,6 +119,12 @@ impl Schedule {
 /// What AES-GCM takes beside the schedule; nothing, where there is no kernel for it.
 #[cfg(not(target_arch = "x86_64"))]
 pub enum HashKey {}
+
+/// Nothing, where there is no kernel for it.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn gcm_once(_: &[u8; 32], _: Direction, _: &[u8; 12], _: &[u8], _: InOut<'_>) -> Option<[u8; BLOCK]> {
+    None
+}
 
 impl Schedule {
     /// For [`Schedule::gcm`]; `None` where AES-GCM is left to AWS-LC.

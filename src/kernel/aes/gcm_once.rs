@@ -1,0 +1,93 @@
+//! AES-256-GCM of one short message under a key of its own: the key's expansion and the powers of H are most of the work,
+//! so no more of them is made than the message takes.
+
+use super::BLOCK;
+use super::gcm::{HashKey, Message, fill, is_there, run};
+use super::vector::Block;
+use crate::kernel::{Direction, InOut};
+use std::arch::x86_64::*;
+use std::ptr;
+
+/// Round keys.
+const KEYS: usize = 15;
+
+/// Encrypts or decrypts, and returns the tag; `None` where AES-GCM is left to AWS-LC. Lengths are the caller's to check.
+///
+/// # Panics
+/// If the output has less room than the input.
+pub fn gcm_once(
+    key: &[u8; 32],
+    direction: Direction,
+    iv: &[u8; 12],
+    aad: &[u8],
+    mut io: InOut<'_>,
+) -> Option<[u8; BLOCK]> {
+    assert!(io.capacity() >= io.input_len());
+    if !is_there() {
+        return None;
+    }
+    let len = io.input_len();
+    let (from, to) = io.as_ptrs();
+    // SAFETY: the features have been seen; both are valid for `len`, and the same or apart as `InOut` promises.
+    unsafe {
+        Some(match direction {
+            Direction::Encrypt => once::<true>(key, iv, aad, from, to, len),
+            Direction::Decrypt => once::<false>(key, iv, aad, from, to, len),
+        })
+    }
+}
+
+/// # Safety
+/// As [`run`].
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn once<const ENCRYPT: bool>(
+    key: &[u8; 32],
+    iv: &[u8; 12],
+    aad: &[u8],
+    from: *const u8,
+    to: *mut u8,
+    len: usize,
+) -> [u8; BLOCK] {
+    let mut keys = [const { Block([0; BLOCK]) }; KEYS];
+    // The lengths are one more block of the message.
+    let blocks = aad.len().div_ceil(BLOCK).max(len.div_ceil(BLOCK) + 1);
+    // SAFETY: the instructions are enabled, and the rest is the caller's; a key is a place to write, volatile, so that no
+    // compiler leaves it out.
+    unsafe {
+        expand(key, &mut keys);
+        let mut hash = HashKey::empty();
+        fill(&keys, &mut hash, blocks);
+        let tag = run::<ENCRYPT>(&Message { keys: &keys, hash: &hash, iv, aad }, from, to, len);
+        ptr::write_volatile(&mut keys, [const { Block([0; BLOCK]) }; KEYS]);
+        tag
+    }
+}
+
+/// The key expansion (FIPS 197, section 5.2). The last round on a state of four equal columns, which ShiftRows leaves as it
+/// is, substitutes a word and adds the round's constant.
+#[target_feature(enable = "aes,avx2")]
+fn expand(key: &[u8; 32], keys: &mut [Block; KEYS]) {
+    // Each word plus all before it.
+    let sums = |words: __m128i| {
+        let pairs = _mm_xor_si128(words, _mm_slli_si128::<4>(words));
+        _mm_xor_si128(pairs, _mm_slli_si128::<8>(pairs))
+    };
+    // The last word in every place, its first byte taken to its end.
+    let rotated = _mm_set1_epi32(0x0C0F0E0D);
+    // SAFETY: both halves of the key are blocks.
+    let (mut even, mut odd) =
+        unsafe { (_mm_loadu_si128(key.as_ptr().cast()), _mm_loadu_si128(key[BLOCK..].as_ptr().cast())) };
+    for (i, pair) in keys.chunks_mut(2).enumerate() {
+        if i > 0 {
+            let constant = _mm_set1_epi32(1 << (i - 1));
+            let word = _mm_aesenclast_si128(_mm_shuffle_epi8(odd, rotated), constant);
+            even = _mm_xor_si128(sums(even), word);
+            let word = _mm_aesenclast_si128(_mm_shuffle_epi32::<0xFF>(even), _mm_setzero_si128());
+            odd = _mm_xor_si128(sums(odd), word);
+        }
+        for (to, key) in pair.iter_mut().zip([even, odd]) {
+            // SAFETY: a block is written.
+            unsafe { _mm_storeu_si128((&raw mut *to).cast(), key) }
+        }
+    }
+}
