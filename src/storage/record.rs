@@ -177,7 +177,10 @@ impl<'a> Stored<'a> {
     /// Derives what opens their own grants for this user, of all together, which takes half of the time.
     pub(super) fn prepare(objects: &mut [Stored<'_>], token: &TokenId, opener: &Opener) {
         let own = |grant: &&mut Grant| grant.kind == Kind::Own && grant.user == opener.user;
-        let (mut bindings, mut grants) = (Messages::default(), Vec::with_capacity(objects.len()));
+        let (mut bindings, mut grants) = (
+            Messages::with_capacity(objects.len(), objects.len() * BOUND),
+            Vec::with_capacity(objects.len()),
+        );
         for object in objects {
             let binding = object.binding(token);
             if let Some(grant) = object.grants.iter_mut().find(own) {

@@ -20,6 +20,9 @@ use std::sync::Arc;
 pub(super) const RECORD: &[u8] = b"s";
 const CHECKSUM: usize = 16;
 
+/// Bytes of an object's [`placed`] before the rest, or a few more.
+const PLACE: usize = 48;
+
 /// `domain ‖ bytes(key) ‖ u64(revision)`, the place of a record, before `rest`: what every tag is over.
 fn placed<T>(
     domain: &[u8],
@@ -100,7 +103,8 @@ pub(super) fn authentic_bodies<'a>(rows: &[Row<'a>], token: &TokenKeys) -> Vec<O
         let (content, _) = row.value?.split_last_chunk::<CHECKSUM>()?;
         content.split_last_chunk::<KEY>()
     };
-    let mut messages = Messages::default();
+    let total = rows.iter().map(|row| PLACE + row.value.map_or(0, <[u8]>::len)).sum();
+    let mut messages = Messages::with_capacity(rows.len(), total);
     for row in rows {
         let body = split(row).map_or(&[][..], |(body, _)| body);
         recorded(row.key, row.revision, body, |parts| messages.push(parts));
@@ -332,8 +336,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add<'a>(&mut self, token: &TokenKeys, rows: impl Iterator<Item = Row<'a>>) {
-        let mut members = Messages::default();
+    pub(super) fn add<'a>(&mut self, token: &TokenKeys, rows: impl ExactSizeIterator<Item = Row<'a>>) {
+        let mut members = Messages::with_capacity(rows.len(), rows.len() * PLACE);
         for row in rows {
             if row.key == RECORD {
                 self.want = Some(Set::open(token, row));

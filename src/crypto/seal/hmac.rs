@@ -199,6 +199,12 @@ pub struct Messages {
 }
 
 impl Messages {
+    /// With room for `count` messages of `total` bytes together.
+    pub fn with_capacity(count: usize, total: usize) -> Messages {
+        let padded = total + count * (BLOCK + LENGTH);
+        Messages { bytes: Vec::with_capacity(padded), places: Vec::with_capacity(count) }
+    }
+
     /// Adds the concatenation of `parts`.
     pub fn push(&mut self, parts: &[&[u8]]) {
         let start = self.bytes.len();
