@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod des;
 pub mod fork;
 mod in_out;
+pub mod lead;
 pub mod lock;
 pub mod ml_kem;
 #[cfg(test)]

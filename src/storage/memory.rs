@@ -83,7 +83,7 @@ impl Storage for Memory {
         work(&*self.0.1.lock())
     }
 
-    fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
+    fn transact(&self, work: &mut (dyn FnMut(&dyn View) -> Result<Batch> + Send)) -> Result<Revision> {
         let mut state = self.0.1.lock();
         let batch = work(&*state)?;
         if batch.is_empty() {

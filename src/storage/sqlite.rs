@@ -7,11 +7,11 @@
 mod turns;
 
 use super::connection::{Held, Shared};
-use super::group::Group;
 use super::place::stamp_path;
 use super::*;
 use crate::error::{Error, Rv};
 use crate::kernel::fork::Uncut;
+use crate::kernel::lead::Lead;
 use crate::kernel::shared::{SharedCounter, writable};
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
@@ -55,7 +55,8 @@ pub struct Sqlite {
     connection: Shared,
     /// Taken only with the connection in hand.
     open: Mutex<Open>,
-    group: Group,
+    /// Where writers come, to write together.
+    group: Lead<Connection>,
     sign: Sign,
     path: PathBuf,
     inode: (u64, u64),
@@ -115,7 +116,7 @@ impl Sqlite {
 
     fn with(connection: Shared, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
         let inode = inode(path).ok_or_else(|| removed(path))?;
-        let (path, open, group) = (path.into(), Mutex::default(), Group::default());
+        let (path, open, group) = (path.into(), Mutex::default(), Lead::default());
         Ok(Sqlite { connection, open, group, sign, path, inode, write_protected })
     }
 
@@ -145,8 +146,6 @@ impl Sqlite {
     fn enter(&self) -> Result<Held<'_>> {
         let connection = self.connection.lock();
         self.still_there()?;
-        // What writers are about to commit is committed now: nobody reads what may still come to nothing.
-        self.settle(&connection, &mut self.open.lock());
         Ok(connection)
     }
 
@@ -211,7 +210,7 @@ impl Storage for Sqlite {
         work(&Snapshot { connection, revision, path, last: None, known: None })
     }
 
-    fn transact(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
+    fn transact(&self, work: &mut (dyn FnMut(&dyn View) -> Result<Batch> + Send)) -> Result<Revision> {
         if self.write_protected {
             fail!(TokenWriteProtected, "{}: read-only", self.path.display());
         }

@@ -93,7 +93,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         found.ok_or_else(|| Rv::GeneralError.into())
     }
 
-    fn count(&self, counter: &[u8], outcome: impl Fn(Tries) -> Tries) -> Result<()> {
+    fn count(&self, counter: &[u8], outcome: impl Fn(Tries) -> Tries + Sync) -> Result<()> {
         if self.storage.write_protected() {
             return Ok(());
         }

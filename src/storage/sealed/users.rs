@@ -220,7 +220,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     fn on_all_objects(
         &self,
         keys: &Keys,
-        work: &mut dyn FnMut(&mut Author, &dyn View, &[Stored]) -> Result<()>,
+        work: &mut (dyn FnMut(&mut Author, &dyn View, &[Stored]) -> Result<()> + Send),
     ) -> Result<()> {
         if keys.rescue {
             fail!(TokenWriteProtected, "the token is damaged and open for rescue only");

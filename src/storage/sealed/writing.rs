@@ -76,7 +76,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     pub(super) fn write(
         &self,
         keys: &Keys,
-        work: &mut dyn FnMut(&mut Author, &dyn View) -> Result<()>,
+        work: &mut (dyn FnMut(&mut Author, &dyn View) -> Result<()> + Send),
     ) -> Result<Revision> {
         if keys.rescue {
             fail!(TokenWriteProtected, "the token is damaged and open for rescue only");
@@ -87,7 +87,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
     pub(super) fn author(
         &self,
         token: &TokenKeys,
-        work: &mut dyn FnMut(&mut Author, &dyn View) -> Result<()>,
+        work: &mut (dyn FnMut(&mut Author, &dyn View) -> Result<()> + Send),
     ) -> Result<Revision> {
         self.storage.transact(&mut |view| {
             if load_meta(view)?.token != token.id {

@@ -1,10 +1,14 @@
-//! Writers in turn: each does its work in the transaction that it finds open, and the last one commits it for all.
+//! Writers in turn: who leads does the work of all who have come in one transaction, and commits it for them.
 
-use super::super::group::{Before, Outcome};
+use super::super::group::{Before, has_room};
 use super::*;
+use crate::kernel::lead::Others;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// The transaction that writers share, and the one before it.
+/// The transaction that is open, and the one before it.
 #[derive(Default)]
 pub(super) struct Open {
     transaction: Option<Writing>,
@@ -29,21 +33,78 @@ struct Writing {
     outcome: Outcome,
 }
 
+/// How one transaction ends: told once, before any who wrote in it look.
+type Outcome = Arc<OnceLock<Result<()>>>;
+
 impl Sqlite {
-    /// Has its turn in the transaction that is open, or opens one, and waits until that is on the disk.
-    pub(super) fn commit(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<Revision> {
+    /// Has its turn in a transaction, and returns when that is on the disk.
+    pub(super) fn commit(
+        &self,
+        work: &mut (dyn FnMut(&dyn View) -> Result<Batch> + Send),
+    ) -> Result<Revision> {
         // No fork while others' work and this thread's own wait for their commit.
         let uncut = Uncut::enter();
-        let coming = self.group.announce();
-        let connection = self.connection.lock_within(&uncut);
-        drop(coming);
-        let turn = Turn { store: self, connection };
-        let (revision, outcome) = turn.take(work)?;
-        drop(turn);
-        outcome.map_or(Ok(()), |outcome| outcome.wait())?;
-        Ok(revision)
+        let mut taken = None;
+        // A panic is this thread's own, whoever leads.
+        let mut member = |connection: &Connection| {
+            taken = Some(catch_unwind(AssertUnwindSafe(|| self.take(connection, work))));
+        };
+        self.group.come(&mut member, |own, others| {
+            let turn = Turn::new(self, self.connection.lock_within(&uncut));
+            own(&turn.connection);
+            while turn.goes_on(others) && others.next(&turn.connection) {}
+        });
+        let lost = || Rv::GeneralError.because("the thread that was to write for this one ended");
+        let (revision, outcome) = taken.ok_or_else(lost)?.unwrap_or_else(|panic| resume_unwind(panic))?;
+        match outcome {
+            Some(outcome) => outcome.get().ok_or_else(lost)?.clone().map(|()| revision),
+            None => Ok(revision),
+        }
     }
 
+    /// Does `work` in the open transaction, or opens one. The outcome is to be waited for: also by who wrote nothing, if others
+    /// did whose writes were seen.
+    fn take(
+        &self,
+        connection: &Connection,
+        work: &mut (dyn FnMut(&dyn View) -> Result<Batch> + Send),
+    ) -> Result<(Revision, Option<Outcome>)> {
+        let mut open = self.open.lock();
+        let open = &mut *open;
+        let writing = match &mut open.transaction {
+            Some(writing) => writing,
+            none => {
+                self.still_there()?;
+                none.insert(self.begin(connection)?)
+            }
+        };
+        let revision = writing.revision;
+        let known = open.known.as_ref().filter(|(of, _)| *of == revision).map(|(_, known)| known);
+        let last = writing.last.as_ref();
+        let view = Snapshot { connection: connection, revision, path: &self.path, last, known };
+        let mut batch = work(&view)?;
+        let outcome = writing.outcome.clone();
+        if batch.is_empty() {
+            return Ok((writing.revision, (writing.members > 0).then_some(outcome)));
+        }
+        writing.revision = writing.revision.next();
+        writing.members += 1;
+        writing.bytes +=
+            batch.writes.iter().filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum::<usize>();
+        writing.cleared |= batch.clear;
+        if batch.clear {
+            writing.last = None;
+        }
+        if let Some((key, value)) = batch.last.take() {
+            debug_assert!(writing.last.as_ref().is_none_or(|last| last.key == key), "one key");
+            writing.last = Some(Record { key, revision: writing.revision, value: Some(value) });
+        }
+        open.known = batch.known.take().map(|known| (writing.revision, known));
+        if let Err(error) = write(connection, batch, writing.revision) {
+            writing.spoilt = Some(self.failed(error));
+        }
+        Ok((writing.revision, Some(outcome)))
+    }
     fn begin(&self, connection: &Connection) -> Result<Writing> {
         let mut tries = 0;
         loop {
@@ -63,7 +124,7 @@ impl Sqlite {
     }
 
     /// Commits the transaction that is open, if one is, and tells all who wrote in it.
-    pub(super) fn settle(&self, connection: &Connection, open: &mut Open) {
+    fn settle(&self, connection: &Connection, open: &mut Open) {
         let Some(writing) = open.transaction.take() else { return };
         let begun = Instant::now();
         let outcome = match &writing.spoilt {
@@ -83,7 +144,7 @@ impl Sqlite {
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         open.before = Before { members: writing.members, took: begun.elapsed() };
-        writing.outcome.tell(outcome);
+        let _ = writing.outcome.set(outcome);
     }
 
     fn settle_written(&self, connection: &Connection, writing: &Writing) -> Result<()> {
@@ -108,67 +169,40 @@ impl Sqlite {
     }
 }
 
-/// One writer's turn with the connection. Its end, however it comes about, leaves the open transaction to the next
-/// writer or commits it.
+/// A leader's turn with the connection. Its end, however it comes about, commits what was written.
 struct Turn<'a> {
     store: &'a Sqlite,
     connection: Held<'a>,
+    /// Until when it waits for others, once it has begun to.
+    deadline: Cell<Option<Instant>>,
 }
 
-impl Turn<'_> {
-    /// Does `work` in the open transaction. The outcome is to be waited for: also by who wrote nothing, if others
-    /// did whose writes were seen.
-    fn take(&self, work: &mut dyn FnMut(&dyn View) -> Result<Batch>) -> Result<(Revision, Option<Outcome>)> {
-        let store = self.store;
-        let mut open = store.open.lock();
-        let open = &mut *open;
-        let writing = match &mut open.transaction {
-            Some(writing) => writing,
-            none => {
-                store.still_there()?;
-                none.insert(store.begin(&self.connection)?)
-            }
-        };
-        let revision = writing.revision;
-        let known = open.known.as_ref().filter(|(of, _)| *of == revision).map(|(_, known)| known);
-        let last = writing.last.as_ref();
-        let view = Snapshot { connection: &self.connection, revision, path: &store.path, last, known };
-        let mut batch = work(&view)?;
-        let outcome = writing.outcome.clone();
-        if batch.is_empty() {
-            return Ok((writing.revision, (writing.members > 0).then_some(outcome)));
+impl<'a> Turn<'a> {
+    fn new(store: &'a Sqlite, connection: Held<'a>) -> Turn<'a> {
+        Turn { store, connection, deadline: Cell::new(None) }
+    }
+
+    /// Whether to do another one's work too. Waits for those who are likely to be on the way.
+    fn goes_on(&self, others: &Others<'_, Connection>) -> bool {
+        let open = self.store.open.lock();
+        let Some(Writing { spoilt: None, members, bytes, .. }) = &open.transaction else { return false };
+        if !has_room(*members, *bytes) {
+            return false;
         }
-        writing.revision = writing.revision.next();
-        writing.members += 1;
-        writing.bytes +=
-            batch.writes.iter().filter_map(|(_, value)| value.as_ref()).map(Vec::len).sum::<usize>();
-        writing.cleared |= batch.clear;
-        if batch.clear {
-            writing.last = None;
+        if *members > 0
+            && others.is_empty()
+            && let Some((more, deadline)) = open.before.expects(*members)
+        {
+            let deadline = self.deadline.get().unwrap_or(deadline);
+            self.deadline.set(Some(deadline));
+            others.wait_for(more, deadline);
         }
-        if let Some((key, value)) = batch.last.take() {
-            debug_assert!(writing.last.as_ref().is_none_or(|last| last.key == key), "one key");
-            writing.last = Some(Record { key, revision: writing.revision, value: Some(value) });
-        }
-        open.known = batch.known.take().map(|known| (writing.revision, known));
-        if let Err(error) = write(&self.connection, batch, writing.revision) {
-            writing.spoilt = Some(store.failed(error));
-        }
-        Ok((writing.revision, Some(outcome)))
+        true
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut open = self.store.open.lock();
-        let goes_on = match &open.transaction {
-            Some(Writing { spoilt: None, members, bytes, .. }) => {
-                *members > 0 && self.store.group.goes_on(*members, *bytes, &open.before)
-            }
-            _ => false,
-        };
-        if !goes_on {
-            self.store.settle(&self.connection, &mut open);
-        }
+        self.store.settle(&self.connection, &mut self.store.open.lock());
     }
 }
