@@ -1,14 +1,16 @@
 //! Threads that write at once: they share syncs, and what that may cost when one of them fails or the process dies.
 
 use super::{contents, copy, long, make, open, put, strace};
-use coffer_pkcs11::error::Result;
+use coffer_pkcs11::error::{Result, Rv};
 use coffer_pkcs11::storage::keyring::Role;
 use coffer_pkcs11::storage::record::{ObjectId, object_id};
 use coffer_pkcs11::storage::sealed::{Commit, Keys, Sealed};
 use coffer_pkcs11::storage::sqlite::Sqlite;
+use coffer_pkcs11::storage::{Batch, Revision, Storage};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,6 +58,43 @@ fn check(dir: &Path, point: &str) -> usize {
     let after = put(&token, &keys, object_id(), true, None, b"after", b"").unwrap();
     assert!(matches!(after, Commit::Done(_)), "{point}");
     told.len()
+}
+
+/// Whoever leads does the others' work too: what fails or panics in that is the writer's own.
+#[test]
+fn a_writer_that_fails_or_panics_is_alone_in_that() {
+    let temp = tempfile::tempdir().unwrap();
+    let storage = Sqlite::create(&temp.path().join("t.coffer")).unwrap();
+    let rounds = if long() { 200 } else { 20 };
+    let write = |name: [u8; 2]| -> Result<Revision> {
+        storage.transact(&mut |_| match name[0] % 4 {
+            2 => Err(Rv::FunctionRejected.because(format!("{name:?}"))),
+            3 => panic!("{name:?}"),
+            _ => Ok(Batch { writes: vec![(name.to_vec(), Some(name.to_vec()))], ..Batch::default() }),
+        })
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..CROWD {
+            let write = &write;
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let name = [thread, round];
+                    let outcome = catch_unwind(AssertUnwindSafe(|| write(name)));
+                    let told = format!("{name:?}");
+                    match (thread % 4, outcome) {
+                        (0 | 1, Ok(Ok(_))) => {}
+                        (2, Ok(Err(error))) if error.to_string().contains(&told) => {}
+                        (3, Err(panic)) if panic.downcast_ref::<String>() == Some(&told) => {}
+                        (_, other) => panic!("{told}: {other:?}"),
+                    }
+                }
+            });
+        }
+    });
+    let there = storage.load(Revision(0)).unwrap();
+    assert_eq!(there.records.len(), usize::from(CROWD / 2) * usize::from(rounds));
+    assert_eq!(there.upto.0, there.records.len() as u64, "each a revision of its own");
+    assert!(there.records.iter().all(|record| record.value.as_deref() == Some(&record.key)));
 }
 
 #[test]
