@@ -1,6 +1,7 @@
 //! The sealed store through its own interface: users, PINs, objects, and rows changed behind its back.
 
 use coffer_pkcs11::crypto::Secret;
+use coffer_pkcs11::crypto::seal::sha256;
 use coffer_pkcs11::error::Rv;
 use coffer_pkcs11::storage::keyring::{Kdf, Role};
 use coffer_pkcs11::storage::memory::Memory;
@@ -225,6 +226,59 @@ fn altered_rows_are_refused_by_name() {
         assert_eq!(loaded.refused[0].0, Some(id));
         assert_eq!(loaded.stored.iter().map(|object| object.id).collect::<Vec<_>>(), [other]);
     }
+}
+
+/// MACs are checked many together; what is wrong with one says nothing of its neighbours.
+#[test]
+fn a_forged_row_among_many_is_told_from_a_damaged_one() {
+    let (memory, token, _, user) = token();
+    let label = |n: usize| vec![n as u8; n * 13 % 200];
+    let ids: Vec<ObjectId> =
+        (0..150).map(|n| put(&token, &user, n % 4 != 0, &label(n), b"secret").0).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let key = object_key(id);
+        let honest = record(&memory, &key).value.unwrap();
+        match n % 50 {
+            3 => overwrite(&memory, &key, Some(honest)),
+            17 => overwrite(&memory, &key, Some(honest[..20].to_vec())),
+            29 => {
+                // The checksum of where it lies, which takes no key.
+                memory
+                    .transact(&mut |view| {
+                        let (len, revision) = ((key.len() as u32).to_be_bytes(), view.revision().next());
+                        let content = &honest[..honest.len() - 16];
+                        let placed: [&[u8]; 5] =
+                            [b"coffer-1 checksum\0", &len, &key, &revision.0.to_be_bytes(), content];
+                        let value = [content, &sha256(&placed)[..16]].concat();
+                        Ok(Batch { writes: vec![(key.clone(), Some(value))], ..Batch::default() })
+                    })
+                    .map(drop)
+                    .unwrap();
+            }
+            _ => {}
+        }
+    }
+    let (keys, loaded, wrong) = token.rescue(Role::User, "", b"1234").unwrap();
+    assert!(wrong.is_some());
+    let hex = |id: &ObjectId| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for (n, id) in ids.iter().enumerate() {
+        let refused = loaded.refused.iter().find(|(refused, _)| *refused == Some(*id));
+        let object = loaded.stored.iter().find(|object| object.id == *id);
+        let expected = match n % 50 {
+            3 | 17 => "damaged",
+            29 => "forged",
+            _ => {
+                let object = object.expect("a sound one");
+                assert_eq!(*token.open_attributes(&keys, object).unwrap(), label(n));
+                assert!(refused.is_none());
+                continue;
+            }
+        };
+        let (_, error) = refused.expect("one that was changed");
+        assert!(object.is_none());
+        assert!(error.to_string().contains(&format!("object {} is {expected}", hex(id))), "{error}");
+    }
+    assert_eq!(loaded.refused.len(), 9);
 }
 
 /// Does something to two objects' rows; the bytes are an older copy of the first.
