@@ -81,7 +81,7 @@ impl Sqlite {
         let revision = writing.revision;
         let known = open.known.as_ref().filter(|(of, _)| *of == revision).map(|(_, known)| known);
         let last = writing.last.as_ref();
-        let view = Snapshot { connection: connection, revision, path: &self.path, last, known };
+        let view = Snapshot { connection, revision, path: &self.path, last, known };
         let mut batch = work(&view)?;
         let outcome = writing.outcome.clone();
         if batch.is_empty() {
