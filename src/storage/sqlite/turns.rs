@@ -100,11 +100,12 @@ impl Sqlite {
             writing.last = Some(Record { key, revision: writing.revision, value: Some(value) });
         }
         open.known = batch.known.take().map(|known| (writing.revision, known));
-        if let Err(error) = write(connection, batch, writing.revision) {
-            writing.spoilt = Some(self.failed(error));
-        }
+        // What a panic leaves half written must not be committed with what the others write.
+        writing.spoilt = Some(Rv::GeneralError.because("a write was cut short"));
+        writing.spoilt = write(connection, batch, writing.revision).err().map(|error| self.failed(error));
         Ok((writing.revision, Some(outcome)))
     }
+
     fn begin(&self, connection: &Connection) -> Result<Writing> {
         let mut tries = 0;
         loop {
