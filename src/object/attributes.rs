@@ -301,11 +301,22 @@ impl Attributes {
         }
     }
 
-    /// A copy with room for so many more.
-    pub fn with_room(&self, more: usize) -> Attributes {
-        let mut others = Vec::with_capacity(self.others.len() + more);
-        others.extend_from_slice(&self.others);
-        Attributes { others, ..*self }
+    /// Puts in what is missing of `defaults`.
+    pub fn fill(&mut self, defaults: &Attributes) {
+        self.set |= defaults.set & !self.there;
+        self.there |= defaults.there;
+        let mut at = 0;
+        for (attribute, value) in &defaults.others {
+            at += self.others[at..].iter().take_while(|(number, _)| number < attribute).count();
+            if self.others.get(at).is_none_or(|(number, _)| number != attribute) {
+                self.others.insert(at, (*attribute, value.clone()));
+            }
+        }
+    }
+
+    /// Leaves in of what is no Boolean what `keep` says, as it says.
+    pub fn retain_others(&mut self, mut keep: impl FnMut(AttributeType, &mut Value) -> bool) {
+        self.others.retain_mut(|(attribute, value)| keep(*attribute, value));
     }
 
     /// A Boolean; false where there is none.

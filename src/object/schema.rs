@@ -27,6 +27,7 @@ use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
+use std::iter;
 use std::sync::{LazyLock, OnceLock};
 
 /// A set of footnotes.
@@ -173,6 +174,12 @@ impl Schema {
 
     fn type_number(&self) -> Option<CK_ULONG> {
         self.r#type.map(|of| of.number)
+    }
+
+    /// The attributes that tell class and type, and the numbers they have.
+    pub fn names(&self) -> impl Iterator<Item = (AttributeType, CK_ULONG)> {
+        let of_type = self.class.type_attribute.zip(self.type_number());
+        iter::once((CKA_CLASS, self.class.number)).chain(of_type)
     }
 
     /// All rows, in ascending order of their attributes.
@@ -431,7 +438,7 @@ static KEY: &[Row] = rows! {
     CKA_END_DATE                 [8]        = EMPTY;
     CKA_DERIVE                   [8]        = FALSE;
     CKA_LOCAL                    [2 4 6];
-    CKA_KEY_GEN_MECHANISM        [2 4 6];
+    CKA_KEY_GEN_MECHANISM        [2 4 6]    = CK_UNAVAILABLE_INFORMATION;
     CKA_ALLOWED_MECHANISMS       [];
     CKA_OBJECT_VALIDATION_FLAGS  [2 4 6]    = NO_FLAGS;
 };

@@ -9,7 +9,8 @@ use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
-use crate::object::{Attributes, Handle, Object, Packed, Secrets, template};
+use crate::object::template::Settled;
+use crate::object::{Attributes, Handle, Object, Packed, Secrets};
 use crate::storage::quorum::Guarded;
 use crate::storage::record::{ObjectId, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
@@ -161,8 +162,8 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and as the storage.
-    pub fn create(&self, owner: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
-        self.keep(owner, [self.draft(owner, attributes)]).map(|[handle]| handle)
+    pub fn create(&self, owner: CK_SESSION_HANDLE, new: Settled) -> Result<Handle> {
+        self.keep(owner, [self.named(owner, new)]).map(|[handle]| handle)
     }
 
     /// Makes two objects, or none.
@@ -172,18 +173,18 @@ impl Token {
     pub fn create_pair(
         &self,
         owner: CK_SESSION_HANDLE,
-        public: Attributes,
-        private: Attributes,
+        public: Settled,
+        private: Settled,
     ) -> Result<(Handle, Handle)> {
-        let drafts = [self.draft(owner, public), self.draft(owner, private)];
-        self.keep(owner, drafts).map(|[public, private]| (public, private))
+        let pair = [self.named(owner, public), self.named(owner, private)];
+        self.keep(owner, pair).map(|[public, private]| (public, private))
     }
 
-    fn draft(&self, owner: CK_SESSION_HANDLE, mut attributes: Attributes) -> Draft {
+    fn named(&self, owner: CK_SESSION_HANDLE, new: Settled) -> New {
+        let Settled { mut attributes, secrets } = new;
         let of_session = !attributes.is_true(CKA_TOKEN);
         let id = new_id(of_session);
         attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-        let secrets = template::take_secrets(&mut attributes);
         let handle = new_handle(self.handles, of_session.then_some(owner));
         (Object::new(handle, attributes, Secrets::opened(secrets)), id)
     }
@@ -208,14 +209,14 @@ impl Token {
     }
 
     /// Stores those that are token objects and shows all.
-    fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
-        let stored = || drafts.iter().filter(|(object, _)| object.is_token());
+    fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
+        let stored = || new.iter().filter(|(object, _)| object.is_token());
         if stored().next().is_none() {
-            return Ok(drafts.map(|(object, _)| self.show(owner, object)));
+            return Ok(new.map(|(object, _)| self.show(owner, object)));
         }
-        let hex = |(_, id): &Draft| String::from_utf8_lossy(&unique_id(id)).into_owned();
+        let hex = |(_, id): &New| String::from_utf8_lossy(&unique_id(id)).into_owned();
         let ids = stored().map(hex).collect::<Vec<_>>().join(" ");
-        self.audited("create objects", || ids, || self.store(owner, drafts))
+        self.audited("create objects", || ids, || self.store(owner, new))
     }
 
     /// Puts a session object among the others. A private one ends with the login, also with one that ends just now.
@@ -226,10 +227,10 @@ impl Token {
         handle
     }
 
-    fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
+    fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
         let login = self.login.read();
         let mut records = Vec::new();
-        for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
+        for (object, id) in new.iter().filter(|(object, _)| object.is_token()) {
             records.push(Record::of(object, *id, None)?);
         }
         let mut packed = Vec::with_capacity(records.len());
@@ -239,7 +240,7 @@ impl Token {
         let puts: Vec<_> = records.iter().map(Record::put).collect();
         let revision = match self.commit(login.as_ref(), &puts, None)? {
             Commit::Done(revision) => {
-                let guarded = drafts.iter().filter(|(object, _)| is_guarded(object));
+                let guarded = new.iter().filter(|(object, _)| is_guarded(object));
                 guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
                 revision
             }
@@ -247,7 +248,7 @@ impl Token {
         };
         let mut objects = self.objects.write();
         let mut packed = packed.into_iter();
-        Ok(drafts.map(|(object, id)| {
+        Ok(new.map(|(object, id)| {
             if !object.is_token() {
                 return self.show(owner, object);
             }
@@ -341,7 +342,7 @@ impl Token {
 }
 
 /// A new object and its name.
-type Draft = (Object, ObjectId);
+type New = (Object, ObjectId);
 
 /// An object as the storage takes it.
 struct Record {
