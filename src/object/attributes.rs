@@ -1,6 +1,6 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
-use super::attribute::{self, AttributeType, FLAGS, Flags, Kind, flag};
+use super::attribute::{self, ALL, AttributeType, FLAGS, Kind, Set, place};
 use super::follows::Follows;
 use crate::crypto::Secret;
 use crate::error::Result;
@@ -123,13 +123,13 @@ value_from! {
 
 /// Attributes in ascending order of their numbers, each at most once.
 ///
-/// Most of a key's attributes are Booleans: they are bits here, by their place in [`FLAGS`].
+/// Most of a key's attributes are Booleans: they are bits here, by their place in [`ALL`].
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// The Booleans that are there.
-    there: u32,
-    /// Those of them that are true.
-    set: u32,
+    /// What is there, of the attributes that the module knows.
+    there: Set,
+    /// The Booleans that are true.
+    set: Set,
     /// What is no Boolean, ascending.
     others: Vec<(AttributeType, Value)>,
 }
@@ -143,7 +143,7 @@ fn boolean(value: bool) -> &'static Value {
 impl Attributes {
     /// None.
     pub const fn new() -> Attributes {
-        Attributes { there: 0, set: 0, others: Vec::new() }
+        Attributes { there: Set::EMPTY, set: Set::EMPTY, others: Vec::new() }
     }
 
     /// None, with room for so many that are no Booleans.
@@ -151,41 +151,28 @@ impl Attributes {
         Attributes { others: Vec::with_capacity(many), ..Attributes::new() }
     }
 
-    /// Where it is, or belongs. They are few, so going through them is quicker than halving.
-    fn position(&self, attribute: AttributeType) -> std::result::Result<usize, usize> {
-        let at = self.others.iter().take_while(|(number, _)| *number < attribute).count();
-        match self.others.get(at) {
-            Some((number, _)) if *number == attribute => Ok(at),
-            _ => Err(at),
+    /// Whether the attribute is there.
+    #[inline]
+    pub fn has(&self, attribute: AttributeType) -> bool {
+        match place(attribute) {
+            Some(place) => self.there.has(place),
+            None => self.others.iter().any(|(number, _)| *number == attribute),
         }
-    }
-
-    /// The Boolean with this place, if it is there.
-    fn flag(&self, flag: u32) -> Option<bool> {
-        (self.there >> flag & 1 != 0).then_some(self.set >> flag & 1 != 0)
-    }
-
-    fn set_flag(&mut self, flag: u32, value: bool) {
-        self.there |= 1 << flag;
-        self.set = self.set & !(1 << flag) | u32::from(value) << flag;
-    }
-
-    fn remove_flag(&mut self, flag: u32) {
-        self.there &= !(1 << flag);
-        self.set &= self.there;
     }
 
     /// The value, if there is one.
+    #[inline]
     pub fn value(&self, attribute: AttributeType) -> Option<&Value> {
-        match flag(attribute) {
-            Some(flag) => self.flag(flag).map(boolean),
-            None => self.position(attribute).ok().map(|at| &self.others[at].1),
+        match place(attribute) {
+            Some(place) if !self.there.has(place) => None,
+            Some(place) if FLAGS.has(place) => Some(boolean(self.set.has(place))),
+            _ => self.other(attribute),
         }
     }
 
-    /// Whether the attribute is there.
-    pub fn has(&self, attribute: AttributeType) -> bool {
-        self.value(attribute).is_some()
+    /// The value of what is no Boolean. They are few, so going through them is quicker than halving.
+    fn other(&self, attribute: AttributeType) -> Option<&Value> {
+        self.others.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value)
     }
 
     /// Puts a value in, in place of an older one.
@@ -193,65 +180,74 @@ impl Attributes {
     pub fn set(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         let value = value.into();
         debug_assert!(attribute::kind(attribute).is_none_or(|kind| value.is(kind)));
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
-            (_, value) => self.set_other(attribute, value),
+        match (place(attribute), value) {
+            (Some(place), Value::Bool(value)) if FLAGS.has(place) => self.put_flag(place, value),
+            (place, value) => self.set_other(place, attribute, value),
         }
     }
 
-    fn set_other(&mut self, attribute: AttributeType, value: Value) {
-        match self.position(attribute) {
-            Ok(at) => self.others[at].1 = value,
-            Err(at) => self.others.insert(at, (attribute, value)),
+    #[inline]
+    fn put_flag(&mut self, place: usize, value: bool) {
+        self.there.put(place, true);
+        self.set.put(place, value);
+    }
+
+    fn set_other(&mut self, place: Option<usize>, attribute: AttributeType, value: Value) {
+        match self.others.iter_mut().find(|(number, _)| *number == attribute) {
+            Some((_, old)) => *old = value,
+            None => self.put_other(place, attribute, value),
         }
     }
 
-    /// The Booleans that are there.
-    pub fn flags(&self) -> Flags {
-        Flags(self.there)
+    /// Puts a value in that is no Boolean and not there.
+    fn put_other(&mut self, place: Option<usize>, attribute: AttributeType, value: Value) {
+        place.into_iter().for_each(|place| self.there.put(place, true));
+        // Most come in ascending order.
+        let before = self.others.iter().rposition(|(number, _)| *number < attribute);
+        self.others.insert(before.map_or(0, |at| at + 1), (attribute, value));
     }
 
-    /// Puts in all Booleans of `other`, which win.
-    pub fn set_flags(&mut self, other: &Attributes) {
-        self.there |= other.there;
-        self.set = self.set & !other.there | other.set;
+    /// What is there, of the attributes that the module knows.
+    pub fn known(&self) -> Set {
+        self.there
     }
 
-    /// What is no Boolean, in ascending order.
-    pub fn others(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        self.others.iter().map(|(attribute, value)| (*attribute, value))
+    /// Whether nothing else is there.
+    pub fn is_within(&self, set: Set) -> bool {
+        let unknown = || self.others.iter().any(|(attribute, _)| place(*attribute).is_none());
+        self.there.without(set).is_empty() && !unknown()
+    }
+
+    /// Puts a Boolean in. False, and the older one stays, if there is one.
+    #[inline]
+    pub fn insert_flag(&mut self, attribute: AttributeType, value: bool) -> bool {
+        match place(attribute) {
+            Some(place) if FLAGS.has(place) && !self.there.has(place) => {
+                self.put_flag(place, value);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Puts a value in. False, and the older one stays, if there is one.
     #[inline]
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => {
-                let new = self.there >> flag & 1 == 0;
-                if new {
-                    self.set_flag(flag, value);
-                }
-                new
-            }
-            (_, value) => self.insert_other(attribute, value),
+        let new = !self.has(attribute);
+        if new {
+            self.set(attribute, value);
         }
-    }
-
-    fn insert_other(&mut self, attribute: AttributeType, value: Value) -> bool {
-        let place = self.position(attribute);
-        if let Err(at) = place {
-            self.others.insert(at, (attribute, value));
-        }
-        place.is_err()
+        new
     }
 
     /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
     /// Boolean.
     pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
-            (flag, value) => {
-                debug_assert!(flag.is_none() && self.others.last().is_none_or(|(last, _)| *last < attribute));
+        match (place(attribute), value) {
+            (Some(place), Value::Bool(value)) if FLAGS.has(place) => self.put_flag(place, value),
+            (place, value) => {
+                debug_assert!(self.others.last().is_none_or(|(last, _)| *last < attribute));
+                place.into_iter().for_each(|place| self.there.put(place, true));
                 self.others.push((attribute, value));
             }
         }
@@ -270,61 +266,71 @@ impl Attributes {
 
     /// Takes a value out.
     pub fn remove(&mut self, attribute: AttributeType) -> Option<Value> {
-        let Some(flag) = flag(attribute) else {
-            return self.position(attribute).ok().map(|at| self.others.remove(at).1);
-        };
-        let value = self.flag(flag);
-        self.remove_flag(flag);
-        value.map(Value::Bool)
+        let place = place(attribute);
+        if !self.has(attribute) {
+            return None;
+        }
+        place.into_iter().for_each(|place| self.there.put(place, false));
+        if let Some(place) = place.filter(|place| FLAGS.has(*place)) {
+            let value = self.set.has(place);
+            self.set.put(place, false);
+            return Some(Value::Bool(value));
+        }
+        let at = self.others.iter().position(|(number, _)| *number == attribute)?;
+        Some(self.others.remove(at).1)
     }
 
     /// All, in ascending order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        Iter { there: self.there, set: self.set, others: &self.others }
+        Iter { flags: self.there.and(FLAGS), set: self.set, others: &self.others }
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.there.count_ones() as usize + self.others.len()
+        self.there.and(FLAGS).len() + self.others.len()
     }
 
     /// True of none.
     pub fn is_empty(&self) -> bool {
-        self.there == 0 && self.others.is_empty()
+        self.there.is_empty() && self.others.is_empty()
     }
 
     /// Adds all of `other`, whose values win.
     pub fn extend(&mut self, other: Attributes) {
-        self.set_flags(&other);
+        self.set = self.set.without(other.there).or(other.set);
+        self.there = self.there.or(other.there.and(FLAGS));
         for (attribute, value) in other.others {
-            self.set_other(attribute, value);
+            self.set_other(place(attribute), attribute, value);
         }
     }
 
     /// Puts in what is missing of `defaults`.
     pub fn fill(&mut self, defaults: &Attributes) {
-        self.set |= defaults.set & !self.there;
-        self.there |= defaults.there;
-        let mut at = 0;
         for (attribute, value) in &defaults.others {
-            at += self.others[at..].iter().take_while(|(number, _)| number < attribute).count();
-            if self.others.get(at).is_none_or(|(number, _)| number != attribute) {
-                self.others.insert(at, (*attribute, value.clone()));
+            if !self.has(*attribute) {
+                self.put_other(place(*attribute), *attribute, value.clone());
             }
         }
+        self.set = self.set.or(defaults.set.without(self.there));
+        self.there = self.there.or(defaults.there);
     }
 
     /// Leaves in of what is no Boolean what `keep` says, as it says.
     pub fn retain_others(&mut self, mut keep: impl FnMut(AttributeType, &mut Value) -> bool) {
-        self.others.retain_mut(|(attribute, value)| keep(*attribute, value));
+        let there = &mut self.there;
+        self.others.retain_mut(|(attribute, value)| {
+            let kept = keep(*attribute, value);
+            if !kept && let Some(place) = place(*attribute) {
+                there.put(place, false);
+            }
+            kept
+        });
     }
 
     /// A Boolean; false where there is none.
+    #[inline]
     pub fn is_true(&self, attribute: AttributeType) -> bool {
-        match flag(attribute) {
-            Some(flag) => self.set >> flag & 1 != 0,
-            None => matches!(self.value(attribute), Some(Value::Bool(true))),
-        }
+        place(attribute).is_some_and(|place| self.set.has(place))
     }
 
     /// A number, if there is one.
@@ -387,8 +393,8 @@ impl fmt::Debug for Attributes {
 
 /// What is left of [`Attributes::iter`].
 struct Iter<'a> {
-    there: u32,
-    set: u32,
+    flags: Set,
+    set: Set,
     others: &'a [(AttributeType, Value)],
 }
 
@@ -398,12 +404,11 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<(AttributeType, &'a Value)> {
         let other = self.others.split_first();
-        if self.there != 0 {
-            let flag = self.there.trailing_zeros();
-            let attribute = FLAGS[flag as usize];
+        if let Some(flag) = self.flags.first() {
+            let attribute = ALL[flag];
             if other.is_none_or(|((number, _), _)| attribute < *number) {
-                self.there &= self.there - 1;
-                return Some((attribute, boolean(self.set >> flag & 1 != 0)));
+                self.flags.put(flag, false);
+                return Some((attribute, boolean(self.set.has(flag))));
             }
         }
         let ((attribute, value), rest) = other?;
@@ -412,7 +417,7 @@ impl<'a> Iterator for Iter<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.there.count_ones() as usize + self.others.len();
+        let left = self.flags.len() + self.others.len();
         (left, Some(left))
     }
 }

@@ -365,7 +365,7 @@ fn decode_value(tag: u8, value: &[u8], depth: usize) -> Option<Value> {
 
 /// A Boolean attribute has a Boolean; of what kind others are is not for the storage to know.
 fn fits(attribute: AttributeType, tag: u8) -> bool {
-    matches!(tag, FALSE | TRUE) || attribute::flag(attribute).is_none()
+    matches!(tag, FALSE | TRUE) || !attribute::is_flag(attribute)
 }
 
 /// Goes through a list entry by entry. False if `decode` would not take it.

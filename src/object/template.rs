@@ -311,26 +311,13 @@ fn check_value(attribute: AttributeType, value: &Value, depth: usize) -> Result<
         Value::Bytes(date) if kind == Kind::Date && !is_date(date) => {
             fail!(AttributeValueInvalid, "{name}: no date")
         }
-        Value::Ulong(value) if *value > greatest(attribute) => {
+        Value::Ulong(value) if *value > attribute::greatest(attribute) => {
             fail!(AttributeValueInvalid, "{name}: {value} is not defined")
         }
         Value::Template(template) => {
             check_nested(attribute, template, depth).map_err(|error| error.within(name))
         }
         _ => Ok(()),
-    }
-}
-
-/// The most users who can have a say in a key.
-const MOST_APPROVALS: CK_ULONG = 8;
-
-/// The greatest number an attribute can have, where its values are enumerated from 0.
-fn greatest(attribute: AttributeType) -> CK_ULONG {
-    match attribute {
-        CKA_CERTIFICATE_CATEGORY => CK_CERTIFICATE_CATEGORY_OTHER_ENTITY,
-        CKA_JAVA_MIDP_SECURITY_DOMAIN => CK_SECURITY_DOMAIN_THIRD_PARTY,
-        CKA_COFFER_MANAGE_QUORUM | CKA_COFFER_USE_QUORUM => MOST_APPROVALS,
-        _ => CK_ULONG::MAX,
     }
 }
 

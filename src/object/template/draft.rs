@@ -4,12 +4,11 @@ use super::history::history;
 use super::reveal::take_secrets;
 use super::{Act, Defaults, Rules, check_value, consistent, differs, row};
 use crate::error::Result;
-use crate::object::attribute::{self, AttributeType, Flags};
+use crate::object::attribute::{self, ALL, AttributeType, Set};
 use crate::object::schema::{self, Absent, Implied, Row, Schema};
 use crate::object::{Attributes, MAX_DEPTH, Value};
 use cryptoki_sys::*;
 use std::ops::{Deref, DerefMut};
-use std::sync::LazyLock;
 
 /// What [`build`] makes of a template: the attributes, which get a key's value and what follows from it, until
 /// [`Draft::settle`] finishes the object.
@@ -78,25 +77,24 @@ pub fn build(act: Act, template: Attributes, implied: Implied, rules: &Rules) ->
     if !schema.class.made_by.contains(&act) {
         fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
     }
+    let free = if rules.defaults == Defaults::Standard { schema.free(act) } else { Set::EMPTY };
     let mut as_given = true;
-    let mut judge = |(attribute, value): (AttributeType, &Value)| -> Result<()> {
-        let row = row(schema, attribute, rules)?;
-        as_given &= is_kept_as_given(row, value);
-        judge(act, row, value, rules)
-    };
-    // Most Booleans of most templates are not judged one by one.
-    match rules.defaults == Defaults::Standard && template.flags().without(schema.free(act)).is_empty() {
-        true => template.others().try_for_each(&mut judge)?,
-        false => template.iter().try_for_each(&mut judge)?,
+    if !template.is_within(free) {
+        for (attribute, value) in template.iter().filter(|(attribute, _)| !free.includes(*attribute)) {
+            let row = row(schema, attribute, rules)?;
+            judge(act, row, value, rules)?;
+            as_given &= is_kept_as_given(row, value);
+        }
     }
     if let Some(note) = act.must() {
-        let implies = |attribute| implied.is_some() && matches!(attribute, CKA_CLASS | CKA_KEY_TYPE);
-        demand(schema.demanded(note), |attribute| template.has(attribute) || implies(attribute))?;
+        const IMPLIED: Set = Set::of(&[CKA_CLASS, CKA_KEY_TYPE]);
+        let implied = if implied.is_some() { IMPLIED } else { Set::EMPTY };
+        demand(schema.demanded(note), template.known().or(implied))?;
     }
     // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
     let secret_key = schema.class.number == CKO_SECRET_KEY;
-    let uses = if secret_key { *USES } else { USES.without(Flags::of([CKA_DERIVE])) };
-    let uses_given = !template.flags().and(uses).is_empty();
+    let uses = if secret_key { USES } else { USES.without(Set::of(&[CKA_DERIVE])) };
+    let uses_given = !template.known().and(uses).is_empty();
     let mut attributes = template;
     if !as_given {
         attributes
@@ -126,7 +124,7 @@ fn blank(act: Act, schema: &'static Schema, rules: &Rules, uses_given: bool) -> 
             Absent::Empty | Absent::Nothing => None,
         };
         let defaults = schema.rows().filter_map(|row| Some((row.attribute, default(row)?)));
-        schema.names().map(|(attribute, number)| (attribute, number.into())).chain(defaults).collect()
+        schema.numbers().map(|(attribute, number)| (attribute, number.into())).chain(defaults).collect()
     })
 }
 
@@ -170,41 +168,39 @@ pub(super) fn settle(object: &mut Attributes, schema: &Schema) -> Result<()> {
             object.remove(row.attribute);
         }
     }
-    demand(schema.demanded(1), |attribute| object.has(attribute))?;
+    demand(schema.demanded(1), object.known())?;
     demand_one(object, schema)
 }
 
-fn demand(mut rows: impl Iterator<Item = &'static Row>, has: impl Fn(AttributeType) -> bool) -> Result<()> {
-    match rows.find(|row| !has(row.attribute)) {
-        Some(row) => fail!(TemplateIncomplete, "{} is missing", attribute::name(row.attribute)),
+fn demand(wanted: Set, there: Set) -> Result<()> {
+    match wanted.without(there).first() {
+        Some(place) => fail!(TemplateIncomplete, "{} is missing", attribute::name(ALL[place])),
         None => Ok(()),
     }
 }
 
 fn demand_one(object: &Attributes, schema: &Schema) -> Result<()> {
     let either = schema.either();
-    if !either.is_empty() && !either.iter().any(|row| object.has(row.attribute)) {
+    if !either.is_empty() && either.and(object.known()).is_empty() {
         fail!(TemplateIncomplete, "neither CKA_SEED nor CKA_VALUE is there");
     }
     Ok(())
 }
 
 /// The attributes that permit a use of a key.
-pub(super) static USES: LazyLock<Flags> = LazyLock::new(|| {
-    Flags::of([
-        CKA_ENCRYPT,
-        CKA_DECRYPT,
-        CKA_SIGN,
-        CKA_SIGN_RECOVER,
-        CKA_VERIFY,
-        CKA_VERIFY_RECOVER,
-        CKA_WRAP,
-        CKA_UNWRAP,
-        CKA_DERIVE,
-        CKA_ENCAPSULATE,
-        CKA_DECAPSULATE,
-    ])
-});
+pub(super) const USES: Set = Set::of(&[
+    CKA_ENCRYPT,
+    CKA_DECRYPT,
+    CKA_SIGN,
+    CKA_SIGN_RECOVER,
+    CKA_VERIFY,
+    CKA_VERIFY_RECOVER,
+    CKA_WRAP,
+    CKA_UNWRAP,
+    CKA_DERIVE,
+    CKA_ENCAPSULATE,
+    CKA_DECAPSULATE,
+]);
 
 /// The defaults that footnote 9 leaves to the token.
 ///
