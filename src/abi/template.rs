@@ -119,9 +119,16 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
+        let new = !attributes.has(number);
         let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(attributes));
         let value = match kind {
-            Kind::Bool => return Ok(attributes.insert_flag(number, boolean(bytes)?)),
+            Kind::Bool => {
+                let value = boolean(bytes)?;
+                if new {
+                    attributes.set_flag(number, value);
+                }
+                return Ok(new);
+            }
             Kind::Ulong => match (number, ulong(bytes)?) {
                 (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
                 (_, value) => Value::Ulong(value),
@@ -140,7 +147,10 @@ impl Caller {
                 })?)
             }
         };
-        Ok(attributes.insert(number, value))
+        if new {
+            attributes.set(number, value);
+        }
+        Ok(new)
     }
 
     /// C_GetAttributeValue: answers every attribute of the template from `read`.

@@ -180,28 +180,36 @@ impl Attributes {
     pub fn set(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         let value = value.into();
         debug_assert!(attribute::kind(attribute).is_none_or(|kind| value.is(kind)));
-        match (place(attribute), value) {
-            (Some(place), Value::Bool(value)) if FLAGS.has(place) => self.put_flag(place, value),
-            (place, value) => self.set_other(place, attribute, value),
+        match value {
+            Value::Bool(value) if FLAGS.includes(attribute) => self.set_flag(attribute, value),
+            value => self.set_other(attribute, value),
         }
     }
 
+    /// Puts a Boolean in, in place of an older one.
     #[inline]
-    fn put_flag(&mut self, place: usize, value: bool) {
-        self.there.put(place, true);
-        self.set.put(place, value);
+    pub fn set_flag(&mut self, attribute: AttributeType, value: bool) {
+        debug_assert!(FLAGS.includes(attribute));
+        if let Some(place) = place(attribute) {
+            self.there.put(place, true);
+            self.set.put(place, value);
+        }
     }
 
-    fn set_other(&mut self, place: Option<usize>, attribute: AttributeType, value: Value) {
-        match self.others.iter_mut().find(|(number, _)| *number == attribute) {
-            Some((_, old)) => *old = value,
-            None => self.put_other(place, attribute, value),
+    fn set_other(&mut self, attribute: AttributeType, value: Value) {
+        if !self.has(attribute) {
+            return self.put_other(attribute, value);
+        }
+        if let Some((_, old)) = self.others.iter_mut().find(|(number, _)| *number == attribute) {
+            *old = value;
         }
     }
 
     /// Puts a value in that is no Boolean and not there.
-    fn put_other(&mut self, place: Option<usize>, attribute: AttributeType, value: Value) {
-        place.into_iter().for_each(|place| self.there.put(place, true));
+    fn put_other(&mut self, attribute: AttributeType, value: Value) {
+        if let Some(place) = place(attribute) {
+            self.there.put(place, true);
+        }
         // Most come in ascending order.
         let before = self.others.iter().rposition(|(number, _)| *number < attribute);
         self.others.insert(before.map_or(0, |at| at + 1), (attribute, value));
@@ -218,18 +226,6 @@ impl Attributes {
         self.there.without(set).is_empty() && !unknown()
     }
 
-    /// Puts a Boolean in. False, and the older one stays, if there is one.
-    #[inline]
-    pub fn insert_flag(&mut self, attribute: AttributeType, value: bool) -> bool {
-        match place(attribute) {
-            Some(place) if FLAGS.has(place) && !self.there.has(place) => {
-                self.put_flag(place, value);
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Puts a value in. False, and the older one stays, if there is one.
     #[inline]
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
@@ -243,11 +239,13 @@ impl Attributes {
     /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
     /// Boolean.
     pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
-        match (place(attribute), value) {
-            (Some(place), Value::Bool(value)) if FLAGS.has(place) => self.put_flag(place, value),
-            (place, value) => {
+        match value {
+            Value::Bool(value) if FLAGS.includes(attribute) => self.set_flag(attribute, value),
+            value => {
                 debug_assert!(self.others.last().is_none_or(|(last, _)| *last < attribute));
-                place.into_iter().for_each(|place| self.there.put(place, true));
+                if let Some(place) = place(attribute) {
+                    self.there.put(place, true);
+                }
                 self.others.push((attribute, value));
             }
         }
@@ -300,7 +298,7 @@ impl Attributes {
         self.set = self.set.without(other.there).or(other.set);
         self.there = self.there.or(other.there.and(FLAGS));
         for (attribute, value) in other.others {
-            self.set_other(place(attribute), attribute, value);
+            self.set_other(attribute, value);
         }
     }
 
@@ -308,7 +306,7 @@ impl Attributes {
     pub fn fill(&mut self, defaults: &Attributes) {
         for (attribute, value) in &defaults.others {
             if !self.has(*attribute) {
-                self.put_other(place(*attribute), *attribute, value.clone());
+                self.put_other(*attribute, value.clone());
             }
         }
         self.set = self.set.or(defaults.set.without(self.there));

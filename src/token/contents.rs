@@ -10,7 +10,7 @@ use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
 use crate::object::template::Settled;
-use crate::object::{Attributes, Handle, Object, Packed, Secrets};
+use crate::object::{Attributes, Follows, Handle, Object, Packed, Secrets};
 use crate::storage::quorum::Guarded;
 use crate::storage::record::{ObjectId, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
@@ -182,11 +182,13 @@ impl Token {
 
     fn named(&self, owner: CK_SESSION_HANDLE, new: Settled) -> New {
         let Settled { mut attributes, secrets } = new;
-        let of_session = !attributes.is_true(CKA_TOKEN);
-        let id = new_id(of_session);
-        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-        let handle = new_handle(self.handles, of_session.then_some(owner));
+        let id = name(&mut attributes);
+        let handle = self.new_handle(owner, id);
         (Object::new(handle, attributes, Secrets::opened(secrets)), id)
+    }
+
+    fn new_handle(&self, owner: CK_SESSION_HANDLE, id: Option<ObjectId>) -> Handle {
+        new_handle(self.handles, if id.is_some() { None } else { Some(owner) })
     }
 
     /// C_CopyObject, once the copy's attributes are judged.
@@ -199,10 +201,8 @@ impl Token {
         object: &Object,
         mut attributes: Attributes,
     ) -> Result<Handle> {
-        let of_session = !attributes.is_true(CKA_TOKEN);
-        let id = new_id(of_session);
-        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-        let handle = new_handle(self.handles, of_session.then_some(owner));
+        let id = name(&mut attributes);
+        let handle = self.new_handle(owner, id);
         // The copy outlives what it was made of, and with it the place of the secrets.
         object.secrets()?;
         self.keep(owner, [(object.copy(handle, attributes), id)]).map(|[handle]| handle)
@@ -210,11 +210,11 @@ impl Token {
 
     /// Stores those that are token objects and shows all.
     fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
-        let stored = || new.iter().filter(|(object, _)| object.is_token());
+        let stored = || new.iter().filter_map(|(_, id)| id.as_ref());
         if stored().next().is_none() {
             return Ok(new.map(|(object, _)| self.show(owner, object)));
         }
-        let hex = |(_, id): &New| String::from_utf8_lossy(&unique_id(id)).into_owned();
+        let hex = |id: &ObjectId| String::from_utf8_lossy(&unique_id(id)).into_owned();
         let ids = stored().map(hex).collect::<Vec<_>>().join(" ");
         self.audited("create objects", || ids, || self.store(owner, new))
     }
@@ -229,9 +229,10 @@ impl Token {
 
     fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
         let login = self.login.read();
+        let stored = || new.iter().filter_map(|(object, id)| Some((object, (*id)?)));
         let mut records = Vec::new();
-        for (object, id) in new.iter().filter(|(object, _)| object.is_token()) {
-            records.push(Record::of(object, *id, None)?);
+        for (object, id) in stored() {
+            records.push(Record::of(object, id, None)?);
         }
         let mut packed = Vec::with_capacity(records.len());
         for record in &records {
@@ -240,8 +241,8 @@ impl Token {
         let puts: Vec<_> = records.iter().map(Record::put).collect();
         let revision = match self.commit(login.as_ref(), &puts, None)? {
             Commit::Done(revision) => {
-                let guarded = new.iter().filter(|(object, _)| is_guarded(object));
-                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
+                let guarded = stored().filter(|(object, _)| is_guarded(object));
+                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(id)));
                 revision
             }
             Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
@@ -249,9 +250,7 @@ impl Token {
         let mut objects = self.objects.write();
         let mut packed = packed.into_iter();
         Ok(new.map(|(object, id)| {
-            if !object.is_token() {
-                return self.show(owner, object);
-            }
+            let Some(id) = id else { return self.show(owner, object) };
             let object = match packed.next() {
                 Some(attributes) => object.packed(attributes),
                 None => object,
@@ -341,8 +340,8 @@ impl Token {
     }
 }
 
-/// A new object and its name.
-type New = (Object, ObjectId);
+/// A new object and, if it is to be stored, its name.
+type New = (Object, Option<ObjectId>);
 
 /// An object as the storage takes it.
 struct Record {
@@ -377,12 +376,18 @@ impl Record {
     }
 }
 
-/// The name of a new object. A session object's need only differ from its neighbours', and costs less.
-fn new_id(of_session: bool) -> ObjectId {
-    if !of_session {
-        return object_id();
+/// Names a new object. A session object's name need only differ from its neighbours', and is made when somebody asks.
+fn name(attributes: &mut Attributes) -> Option<ObjectId> {
+    if !attributes.is_true(CKA_TOKEN) {
+        let drawn = || {
+            let mut id = ObjectId::default();
+            random::draw(&mut id);
+            unique_id(&id).to_vec()
+        };
+        attributes.set(CKA_UNIQUE_ID, Follows::new(drawn));
+        return None;
     }
-    let mut id = ObjectId::default();
-    random::draw(&mut id);
-    id
+    let id = object_id();
+    attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
+    Some(id)
 }

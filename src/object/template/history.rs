@@ -23,7 +23,7 @@ pub(super) fn history(
         return;
     }
     let generated = act == Act::Generate;
-    key.set(CKA_LOCAL, generated || (act == Act::Derive && rules.defaults == Defaults::CloudHsm));
+    key.set_flag(CKA_LOCAL, generated || (act == Act::Derive && rules.defaults == Defaults::CloudHsm));
     if generated {
         key.set(CKA_KEY_GEN_MECHANISM, mechanism);
     }
@@ -37,8 +37,8 @@ pub(super) fn history(
     };
     let always_sensitive = since_ever(CKA_ALWAYS_SENSITIVE) && key.is_true(CKA_SENSITIVE);
     let never_extractable = since_ever(CKA_NEVER_EXTRACTABLE) && !key.is_true(CKA_EXTRACTABLE);
-    key.set(CKA_ALWAYS_SENSITIVE, always_sensitive);
-    key.set(CKA_NEVER_EXTRACTABLE, never_extractable);
+    key.set_flag(CKA_ALWAYS_SENSITIVE, always_sensitive);
+    key.set_flag(CKA_NEVER_EXTRACTABLE, never_extractable);
 }
 
 /// Makes the template of a derived key no weaker than the keys it comes from: sensitive if one of them is, not
