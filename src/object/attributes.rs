@@ -1,10 +1,11 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
 use super::attribute::{self, ALL, AttributeType, FLAGS, Kind, Set, place};
-use super::follows::Follows;
+use super::follows::{Follows, SecretValue};
 use crate::crypto::Secret;
 use crate::error::Result;
 use cryptoki_sys::*;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub enum Value {
     /// [`Kind::Bytes`], [`Kind::Integer`], [`Kind::Text`] and [`Kind::Date`].
     Bytes(Box<[u8]>),
     /// Bytes that footnote 7 of the standard's tables protects.
-    Secret(Arc<Secret>),
+    Secret(Arc<SecretValue>),
     /// Bytes that follow from other attributes.
     Follows(Follows),
     /// [`Kind::Mechanisms`].
@@ -27,10 +28,12 @@ pub enum Value {
     Template(Box<Attributes>),
 }
 
+const _: () = assert!(size_of::<Value>() == 3 * size_of::<usize>());
+
 impl Value {
     /// A secret value.
     pub fn secret(secret: Secret) -> Value {
-        Value::Secret(Arc::new(secret))
+        Value::Secret(Arc::new(secret.into()))
     }
 
     /// The bytes of a byte-like value, secret or not.
@@ -121,16 +124,16 @@ value_from! {
     Attributes, |value| Value::Template(Box::new(value));
 }
 
-/// Attributes in ascending order of their numbers, each at most once.
+/// Attributes, each at most once.
 ///
 /// Most of a key's attributes are Booleans: they are bits here, by their place in [`ALL`].
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Attributes {
     /// What is there, of the attributes that the module knows.
     there: Set,
     /// The Booleans that are true.
     set: Set,
-    /// What is no Boolean, ascending.
+    /// What is no Boolean, as it came.
     others: Vec<(AttributeType, Value)>,
 }
 
@@ -206,13 +209,12 @@ impl Attributes {
     }
 
     /// Puts a value in that is no Boolean and not there.
+    #[inline]
     fn put_other(&mut self, attribute: AttributeType, value: Value) {
         if let Some(place) = place(attribute) {
             self.there.put(place, true);
         }
-        // Most come in ascending order.
-        let before = self.others.iter().rposition(|(number, _)| *number < attribute);
-        self.others.insert(before.map_or(0, |at| at + 1), (attribute, value));
+        self.others.push((attribute, value));
     }
 
     /// What is there, of the attributes that the module knows.
@@ -236,18 +238,13 @@ impl Attributes {
         new
     }
 
-    /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
+    /// Puts a value in that is not there, from where nobody vouches for its kind, except that a Boolean attribute has a
     /// Boolean.
     pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
+        debug_assert!(!self.has(attribute));
         match value {
             Value::Bool(value) if FLAGS.includes(attribute) => self.set_flag(attribute, value),
-            value => {
-                debug_assert!(self.others.last().is_none_or(|(last, _)| *last < attribute));
-                if let Some(place) = place(attribute) {
-                    self.there.put(place, true);
-                }
-                self.others.push((attribute, value));
-            }
+            value => self.put_other(attribute, value),
         }
     }
 
@@ -275,12 +272,20 @@ impl Attributes {
             return Some(Value::Bool(value));
         }
         let at = self.others.iter().position(|(number, _)| *number == attribute)?;
-        Some(self.others.remove(at).1)
+        Some(self.others.swap_remove(at).1)
     }
 
     /// All, in ascending order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        Iter { flags: self.there.and(FLAGS), set: self.set, others: &self.others }
+        let mut others: SmallVec<[_; 16]> = self.others.iter().collect();
+        others.sort_unstable_by_key(|(attribute, _)| *attribute);
+        Iter { flags: self.there.and(FLAGS), set: self.set, others: others.into_iter() }
+    }
+
+    /// All, in no order.
+    pub fn unordered(&self) -> impl Iterator<Item = (AttributeType, &Value)> {
+        let flags = Iter { flags: self.there.and(FLAGS), set: self.set, others: SmallVec::new().into_iter() };
+        flags.chain(self.others.iter().map(|(attribute, value)| (*attribute, value)))
     }
 
     /// How many.
@@ -389,11 +394,21 @@ impl fmt::Debug for Attributes {
     }
 }
 
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Attributes) -> bool {
+        let has = |(attribute, value): &(AttributeType, Value)| other.value(*attribute) == Some(value);
+        (self.there, self.set, self.others.len()) == (other.there, other.set, other.others.len())
+            && self.others.iter().all(has)
+    }
+}
+
+impl Eq for Attributes {}
+
 /// What is left of [`Attributes::iter`].
 struct Iter<'a> {
     flags: Set,
     set: Set,
-    others: &'a [(AttributeType, Value)],
+    others: smallvec::IntoIter<[&'a (AttributeType, Value); 16]>,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -401,17 +416,14 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(AttributeType, &'a Value)> {
-        let other = self.others.split_first();
         if let Some(flag) = self.flags.first() {
             let attribute = ALL[flag];
-            if other.is_none_or(|((number, _), _)| attribute < *number) {
+            if self.others.as_slice().first().is_none_or(|(number, _)| attribute < *number) {
                 self.flags.put(flag, false);
                 return Some((attribute, boolean(self.set.has(flag))));
             }
         }
-        let ((attribute, value), rest) = other?;
-        self.others = rest;
-        Some((*attribute, value))
+        self.others.next().map(|(attribute, value)| (*attribute, value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

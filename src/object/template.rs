@@ -360,7 +360,7 @@ fn check_nested(attribute: AttributeType, template: &Attributes, depth: usize) -
         if matches!(attribute, CKA_WRAP_TEMPLATE | CKA_UNWRAP_TEMPLATE) { Act::Unwrap } else { Act::Derive };
     let fits = schema::candidates(template.ulong(CKA_CLASS), template.ulong(CKA_KEY_TYPE))
         .filter(|schema| schema.class.made_by.contains(&act))
-        .any(|schema| template.iter().all(|(inner, _)| schema.find(inner).is_some_and(possible)));
+        .any(|schema| template.unordered().all(|(inner, _)| schema.find(inner).is_some_and(possible)));
     if !fits {
         fail!(TemplateInconsistent, "no key can have all of these attributes");
     }

@@ -384,7 +384,7 @@ fn name(attributes: &mut Attributes) -> Option<ObjectId> {
             random::draw(&mut id);
             unique_id(&id).to_vec()
         };
-        attributes.set(CKA_UNIQUE_ID, Follows::new(drawn));
+        attributes.set(CKA_UNIQUE_ID, Follows::drawn(drawn));
         return None;
     }
     let id = object_id();

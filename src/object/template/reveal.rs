@@ -75,7 +75,7 @@ pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) ->
 /// Whether an object has all that a template asks for (sections 5.7.7 and 5.18). `object` is what
 /// [`Object::attributes`] gives: what is secret never matches.
 pub fn matches(object: &Attributes, template: &Attributes) -> bool {
-    template.iter().all(|(attribute, wanted)| match object.value(attribute) {
+    template.unordered().all(|(attribute, wanted)| match object.value(attribute) {
         Some(Value::Secret(_)) => false,
         Some(value) => value == wanted,
         None => {
