@@ -111,7 +111,7 @@ impl Caller {
         attributes: &mut Attributes,
         depth: usize,
     ) -> Result<bool> {
-        let Some(kind) = attribute::kind(number) else { fail!(AttributeTypeInvalid, "unknown") };
+        let Some(place) = attribute::place(number) else { fail!(AttributeTypeInvalid, "unknown") };
         let len = attribute.ulValueLen;
         if len > MOST_BYTES as CK_ULONG {
             fail!(AttributeValueInvalid, "{len} bytes are more than {MOST_BYTES}");
@@ -119,13 +119,13 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
-        let new = !attributes.has(number);
+        let new = !attributes.known().has(place);
         let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(attributes));
-        let value = match kind {
+        let value = match attribute::kind_at(place) {
             Kind::Bool => {
                 let value = boolean(bytes)?;
                 if new {
-                    attributes.set_flag(number, value);
+                    attributes.put_flag(place, value);
                 }
                 return Ok(new);
             }

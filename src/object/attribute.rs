@@ -212,8 +212,13 @@ const fn high_place(attribute: AttributeType) -> Option<usize> {
 }
 
 /// The kind of an attribute's value; `None` for numbers the module does not know.
-#[inline]
 pub fn kind(attribute: AttributeType) -> Option<Kind> {
+    place(attribute).map(kind_at)
+}
+
+/// The kind of the attribute with this place.
+#[inline]
+pub fn kind_at(place: usize) -> Kind {
     static KINDS: [Kind; ALL.len()] = {
         let (mut kinds, mut at) = ([Kind::Bool; ALL.len()], 0);
         while at < ALL.len() {
@@ -222,7 +227,7 @@ pub fn kind(attribute: AttributeType) -> Option<Kind> {
         }
         kinds
     };
-    place(attribute).map(|place| KINDS[place])
+    KINDS[place]
 }
 
 /// The most users who can have a say in a key.

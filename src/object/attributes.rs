@@ -151,7 +151,7 @@ impl Attributes {
 
     /// None, with room for so many that are no Booleans.
     pub fn with_capacity(many: usize) -> Attributes {
-        Attributes { others: Vec::with_capacity(many), ..Attributes::new() }
+        Attributes { there: Set::EMPTY, set: Set::EMPTY, others: Vec::with_capacity(many) }
     }
 
     /// Whether the attribute is there.
@@ -193,10 +193,14 @@ impl Attributes {
     #[inline]
     pub fn set_flag(&mut self, attribute: AttributeType, value: bool) {
         debug_assert!(FLAGS.includes(attribute));
-        if let Some(place) = place(attribute) {
-            self.there.put(place, true);
-            self.set.put(place, value);
-        }
+        place(attribute).into_iter().for_each(|place| self.put_flag(place, value));
+    }
+
+    /// The same by its place in [`ALL`].
+    #[inline]
+    pub fn put_flag(&mut self, place: usize, value: bool) {
+        self.there.put(place, true);
+        self.set.put(place, value);
     }
 
     fn set_other(&mut self, attribute: AttributeType, value: Value) {

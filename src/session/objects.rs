@@ -97,7 +97,7 @@ impl Session {
 
     /// Does something to the current version of an object, and returns it. `act` says false if another thread or
     /// process has changed it meanwhile, and then judges the new version.
-    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<Arc<Object>> {
+    fn on_current(&self, handle: Handle, act: impl Fn(&Arc<Object>) -> Result<bool>) -> Result<Arc<Object>> {
         for _ in 0..PATIENCE {
             let object = self.object_once(handle)?;
             if act(&object)? {

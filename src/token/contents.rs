@@ -198,7 +198,7 @@ impl Token {
     pub fn copy(
         &self,
         owner: CK_SESSION_HANDLE,
-        object: &Object,
+        object: &Arc<Object>,
         mut attributes: Attributes,
     ) -> Result<Handle> {
         let id = name(&mut attributes);
@@ -284,14 +284,14 @@ impl Token {
     ///
     /// # Errors
     /// As the storage.
-    pub fn change(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+    pub fn change(&self, object: &Arc<Object>, attributes: Attributes) -> Result<bool> {
         match object.is_token() {
             true => self.audited_change("change object", object, || self.replace(object, attributes)),
             false => self.replace(object, attributes),
         }
     }
 
-    fn replace(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+    fn replace(&self, object: &Arc<Object>, attributes: Attributes) -> Result<bool> {
         let new = Arc::new(object.with_attributes(attributes));
         if SessionObjects::is_one(object.handle()) {
             return Ok(self.session_objects.replace(object, new));
