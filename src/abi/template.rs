@@ -119,16 +119,9 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
-        let new = !attributes.known().has(place);
         let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(attributes));
         let value = match attribute::kind_at(place) {
-            Kind::Bool => {
-                let value = boolean(bytes)?;
-                if new {
-                    attributes.put_flag(place, value);
-                }
-                return Ok(new);
-            }
+            Kind::Bool => return Ok(attributes.insert_flag(place, boolean(bytes)?)),
             Kind::Ulong => match (number, ulong(bytes)?) {
                 (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
                 (_, value) => Value::Ulong(value),
@@ -147,10 +140,7 @@ impl Caller {
                 })?)
             }
         };
-        if new {
-            attributes.set(number, value);
-        }
-        Ok(new)
+        Ok(attributes.insert(number, value))
     }
 
     /// C_GetAttributeValue: answers every attribute of the template from `read`.

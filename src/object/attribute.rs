@@ -267,13 +267,13 @@ impl Set {
 
     /// Whether the attribute with this place is in it.
     #[inline]
-    pub const fn has(self, place: usize) -> bool {
+    pub const fn has(&self, place: usize) -> bool {
         self.0[place / 64 % 2] >> (place % 64) & 1 != 0
     }
 
     /// Whether the attribute is in it.
     #[inline]
-    pub const fn includes(self, attribute: AttributeType) -> bool {
+    pub const fn includes(&self, attribute: AttributeType) -> bool {
         matches!(place(attribute), Some(place) if self.has(place))
     }
 

@@ -196,11 +196,20 @@ impl Attributes {
         place(attribute).into_iter().for_each(|place| self.put_flag(place, value));
     }
 
-    /// The same by its place in [`ALL`].
     #[inline]
-    pub fn put_flag(&mut self, place: usize, value: bool) {
+    fn put_flag(&mut self, place: usize, value: bool) {
         self.there.put(place, true);
         self.set.put(place, value);
+    }
+
+    /// Puts in the Boolean with this place in [`ALL`]. False, and the older one stays, if there is one.
+    #[inline]
+    pub fn insert_flag(&mut self, place: usize, value: bool) -> bool {
+        let new = !self.there.has(place);
+        if new {
+            self.put_flag(place, value);
+        }
+        new
     }
 
     fn set_other(&mut self, attribute: AttributeType, value: Value) {
