@@ -93,7 +93,7 @@ impl Plain {
 enum Source {
     /// It is a new one.
     Own(Core),
-    /// It is a version of this one, which was the first of its handle.
+    /// It is a version of this one, which was the first of its handle and lives as long as any.
     First(Arc<Object>),
     /// It is the first version of a copy of this one.
     Original(Arc<Object>),
@@ -143,10 +143,9 @@ impl Object {
         Object { handle, plain, source, revoked: AtomicBool::new(false), superseded: AtomicBool::new(false) }
     }
 
-    /// The same object, its attributes as the storage has them.
-    pub fn packed(mut self, attributes: Packed) -> Object {
+    /// Has the attributes as the storage has them: the same ones.
+    pub fn pack(&mut self, attributes: Packed) {
         self.plain = Plain::packed(attributes);
-        self
     }
 
     /// The next version, with other attributes and the same secrets. The caller supersedes this one.

@@ -86,8 +86,11 @@ impl Session {
             }
             self.token().destroy(object)
         })?;
+        // Most objects are destroyed when nobody uses them, and then there is nobody to tell.
+        if Object::is_alone(&destroyed) {
+            return Ok(false);
+        }
         self.let_go();
-        // Most objects are destroyed when nobody else uses them, and then there is nobody to tell.
         let held = !Object::is_alone(&destroyed);
         if held {
             self.token().announce_revocation();

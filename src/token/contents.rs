@@ -184,7 +184,7 @@ impl Token {
         let Settled { mut attributes, secrets } = new;
         let id = name(&mut attributes);
         let handle = self.new_handle(owner, id);
-        (Object::new(handle, attributes, Secrets::opened(secrets)), id)
+        (Arc::new(Object::new(handle, attributes, Secrets::opened(secrets))), id)
     }
 
     fn new_handle(&self, owner: CK_SESSION_HANDLE, id: Option<ObjectId>) -> Handle {
@@ -205,7 +205,7 @@ impl Token {
         let handle = self.new_handle(owner, id);
         // The copy outlives what it was made of, and with it the place of the secrets.
         object.secrets()?;
-        self.keep(owner, [(object.copy(handle, attributes), id)]).map(|[handle]| handle)
+        self.keep(owner, [(Arc::new(object.copy(handle, attributes)), id)]).map(|[handle]| handle)
     }
 
     /// Stores those that are token objects and shows all.
@@ -220,10 +220,10 @@ impl Token {
     }
 
     /// Puts a session object among the others. A private one ends with the login, also with one that ends just now.
-    fn show(&self, owner: CK_SESSION_HANDLE, object: Object) -> Handle {
+    fn show(&self, owner: CK_SESSION_HANDLE, object: Arc<Object>) -> Handle {
         let (handle, private) = (object.handle(), object.is_private());
         let ended = || private && self.user() != Some(User::Normal);
-        self.session_objects.insert(Arc::new(object), owner, ended);
+        self.session_objects.insert(object, owner, ended);
         handle
     }
 
@@ -249,12 +249,11 @@ impl Token {
         };
         let mut objects = self.objects.write();
         let mut packed = packed.into_iter();
-        Ok(new.map(|(object, id)| {
+        Ok(new.map(|(mut object, id)| {
             let Some(id) = id else { return self.show(owner, object) };
-            let object = match packed.next() {
-                Some(attributes) => object.packed(attributes),
-                None => object,
-            };
+            if let (Some(attributes), Some(object)) = (packed.next(), Arc::get_mut(&mut object)) {
+                object.pack(attributes);
+            }
             match objects.of(&id) {
                 // Another thread's refresh was faster, and its handle may be in use already.
                 Some((there, _)) => there.handle(),
@@ -262,7 +261,7 @@ impl Token {
                 None if objects.revision >= revision => object.handle(),
                 None => {
                     let handle = object.handle();
-                    objects.insert(Arc::new(object), Home { id, revision });
+                    objects.insert(object, Home { id, revision });
                     handle
                 }
             }
@@ -341,7 +340,7 @@ impl Token {
 }
 
 /// A new object and, if it is to be stored, its name.
-type New = (Object, Option<ObjectId>);
+type New = (Arc<Object>, Option<ObjectId>);
 
 /// An object as the storage takes it.
 struct Record {
