@@ -125,6 +125,16 @@ impl Rv {
     pub fn because(self, reason: impl Into<Cow<'static, str>>) -> Error {
         Error { rv: self, reason: Some(reason.into()) }
     }
+
+    /// The same for `fail!`. Refusals are rare, and their words are put together out of the way.
+    #[cold]
+    #[inline(never)]
+    pub fn refuse(self, reason: fmt::Arguments<'_>) -> Error {
+        match reason.as_str() {
+            Some(reason) => self.because(reason),
+            None => self.because(reason.to_string()),
+        }
+    }
 }
 
 /// A return code and the reason for it.
@@ -147,6 +157,7 @@ impl Error {
     }
 
     /// Puts `place` before the reason: `CKA_WRAP_TEMPLATE: ...`.
+    #[cold]
     pub fn within(self, place: impl fmt::Display) -> Error {
         let reason = format!("{place}: {}", self.reason.as_deref().unwrap_or(self.rv.sentence()));
         Error { rv: self.rv, reason: Some(reason.into()) }
@@ -180,9 +191,9 @@ macro_rules! fail {
         return Err($crate::error::Error::from($crate::error::Rv::$rv))
     };
     ($rv:ident, $literal:literal) => {
-        return Err($crate::error::Rv::$rv.because(format!($literal)))
+        return Err($crate::error::Rv::$rv.refuse(format_args!($literal)))
     };
     ($rv:ident, $($reason:tt)+) => {
-        return Err($crate::error::Rv::$rv.because(format!($($reason)+)))
+        return Err($crate::error::Rv::$rv.refuse(format_args!($($reason)+)))
     };
 }

@@ -1,10 +1,10 @@
-//! A one-shot operation on small data in a session that has done it before allocates nothing.
+//! A one-shot operation on small data in a session that has done it before allocates nothing, and a session key little.
 
 #[path = "common/mod.rs"]
 mod common;
 
 use common::*;
-use pkcs11_conformance::client::{Attr, Mechanism, Module};
+use pkcs11_conformance::client::{Attr, Mechanism, Module, Template};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
@@ -146,5 +146,11 @@ fn one_shot_operations_on_a_warm_session_allocate_nothing() {
         }
     });
     assert_eq!(count, 0, "digest and random bytes");
+
+    let new = [Attr::class(CKO_SECRET_KEY), Attr::key_type(CKK_AES), Attr::bytes(CKA_VALUE, [7; 32])];
+    let new = [&new[..], &[Attr::bool(CKA_SENSITIVE, true), Attr::bool(CKA_ENCRYPT, true)]].concat();
+    // The list of its attributes, the value, the list of its secrets, the object.
+    let count = allocations(|| session.destroy(session.create_object(&new).unwrap()).unwrap());
+    assert_eq!(count - allocations(|| drop(Template::new(&new))), 4, "a session key");
     module.finalize().unwrap();
 }

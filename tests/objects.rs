@@ -89,7 +89,8 @@ fn every_class_lives_in_session_and_token_private_and_public() {
             assert_eq!(ro.attribute_bool(object, CKA_TOKEN), Ok(on_token), "{what}");
             assert_eq!(ro.attribute_bool(object, CKA_PRIVATE), Ok(private), "{what}");
             assert!(ro.object_size(object).is_ok_and(|size| size > 10 && size < 10_000), "{what}");
-            assert!(unique.insert(ro.attribute(object, CKA_UNIQUE_ID).expect(&what)), "{what}: no unique id");
+            let id = ro.attribute(object, CKA_UNIQUE_ID).expect(&what);
+            assert!(unique.insert(id.clone()), "{what}: no unique id");
 
             if on_token {
                 assert_eq!(ro.set(object, &[Attr::label("new")]), Err(Rv(CKR_SESSION_READ_ONLY)), "{what}");
@@ -98,6 +99,7 @@ fn every_class_lives_in_session_and_token_private_and_public() {
             }
             session.set(object, &[Attr::label("changed")]).unwrap_or_else(|rv| panic!("{what}: {rv}"));
             assert_eq!(ro.find(&[Attr::label(&what)]), Ok(vec![]), "{what}");
+            assert_eq!(ro.find(&[Attr::bytes(CKA_UNIQUE_ID, &id)]), Ok(vec![object]), "{what}");
             let copy =
                 session.copy(object, &[Attr::label("copy"), Attr::bool(CKA_TOKEN, false)]).expect(&what);
             assert_eq!(session.attribute(copy, CKA_LABEL), Ok(b"copy".to_vec()), "{what}");

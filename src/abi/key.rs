@@ -15,7 +15,7 @@ entry! {
         let session = call.session(session)?;
         let out = call.out(key)?;
         let (row, params) = call.mechanism(&session, mechanism)?;
-        out.set(session.generate_key(row, params, &call.template(template, count)?)?);
+        out.set(session.generate_key(row, params, call.template(template, count)?)?);
         Ok(())
     }
 
@@ -36,7 +36,7 @@ entry! {
         let (row, params) = call.mechanism(&session, mechanism)?;
         let public = call.template(public_template, public_count)?;
         let private = call.template(private_template, private_count)?;
-        let (public, private) = session.generate_key_pair(row, params, &public, &private)?;
+        let (public, private) = session.generate_key_pair(row, params, public, private)?;
         public_out.set(public);
         private_out.set(private);
         Ok(())
@@ -74,7 +74,7 @@ entry! {
         let (row, params) = call.mechanism(&session, mechanism)?;
         let wrapped = call.input(wrapped, wrapped_len)?;
         let template = call.template(template, count)?;
-        out.set(session.unwrap_key(row, params, unwrapping_key, wrapped, &template)?);
+        out.set(session.unwrap_key(row, params, unwrapping_key, wrapped, template)?);
         Ok(())
     }
 
@@ -91,7 +91,7 @@ entry! {
         let session = call.session(session)?;
         let out = call.out(key)?;
         let (row, params) = call.mechanism(&session, mechanism)?;
-        out.set(session.derive_key(row, params, base_key, &call.template(template, count)?)?);
+        out.set(session.derive_key(row, params, base_key, call.template(template, count)?)?);
         Ok(())
     }
 
@@ -113,7 +113,7 @@ entry! {
         let mut output = call.output(ciphertext, ciphertext_len)?;
         // Who asks for the length has no use for a handle yet.
         let out = if ciphertext.is_null() { None } else { Some(call.out(key)?) };
-        let (answer, handle) = session.encapsulate_key(row, params, public_key, &template, output.room())?;
+        let (answer, handle) = session.encapsulate_key(row, params, public_key, template, output.room())?;
         out.zip(handle).into_iter().for_each(|(out, handle)| out.set(handle));
         output.settle(answer)
     }
@@ -135,7 +135,7 @@ entry! {
         let (row, params) = call.mechanism(&session, mechanism)?;
         let template = call.template(template, count)?;
         let ciphertext = call.input(ciphertext, ciphertext_len)?;
-        out.set(session.decapsulate_key(row, params, private_key, &template, ciphertext)?);
+        out.set(session.decapsulate_key(row, params, private_key, template, ciphertext)?);
         Ok(())
     }
 
@@ -177,7 +177,7 @@ entry! {
             call.authenticated(&session, mechanism, (associated_data, associated_data_len))?;
         let wrapped = call.input(wrapped, wrapped_len)?;
         let template = call.template(template, count)?;
-        out.set(session.unwrap_key(row, params, unwrapping_key, wrapped, &template)?);
+        out.set(session.unwrap_key(row, params, unwrapping_key, wrapped, template)?);
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ entry! {
     ) {
         let session = call.session(session)?;
         let out = call.out(object)?;
-        out.set(session.create_object(&call.template(template, count)?)?);
+        out.set(session.create_object(call.template(template, count)?)?);
         Ok(())
     }
 

@@ -14,6 +14,9 @@ const MOST_BYTES: usize = 16 << 20;
 /// Attributes of one template. Each can be there once, so this is more than all there are.
 const MOST_ATTRIBUTES: usize = 256;
 
+/// A template becomes an object, and most have no more attributes than this that are no Booleans.
+const ROOM: usize = 10;
+
 /// Elements of a list of mechanisms.
 const MOST_MECHANISMS: usize = 1024;
 
@@ -86,28 +89,29 @@ impl Caller {
         depth: usize,
     ) -> Result<Attributes> {
         let given = self.elements(template, count, MOST_ATTRIBUTES)?;
-        let mut attributes = Attributes::with_capacity(given.len());
+        let mut attributes = Attributes::with_capacity(ROOM.min(ROOM * given.len()));
         for attribute in given {
             let number = standard(attribute.type_);
-            let value = self
-                .value(number, &attribute, &attributes, depth)
+            let new = self
+                .take(number, &attribute, &mut attributes, depth)
                 .map_err(|e| e.within(attribute::name(number)))?;
-            if !attributes.insert(number, value) {
+            if !new {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
             }
         }
         Ok(attributes)
     }
 
-    /// One attribute's value; `before` is what came before it in the template.
-    fn value(
+    /// Adds one attribute to those that came before it in the template. False if it is there.
+    #[inline]
+    fn take(
         &self,
         number: AttributeType,
         attribute: &CK_ATTRIBUTE,
-        before: &Attributes,
+        attributes: &mut Attributes,
         depth: usize,
-    ) -> Result<Value> {
-        let Some(kind) = attribute::kind(number) else { fail!(AttributeTypeInvalid, "unknown") };
+    ) -> Result<bool> {
+        let Some(place) = attribute::place(number) else { fail!(AttributeTypeInvalid, "unknown") };
         let len = attribute.ulValueLen;
         if len > MOST_BYTES as CK_ULONG {
             fail!(AttributeValueInvalid, "{len} bytes are more than {MOST_BYTES}");
@@ -115,9 +119,9 @@ impl Caller {
         let bytes = self
             .input(attribute.pValue.cast(), len)
             .map_err(|error| error.recode(Rv::AttributeValueInvalid))?;
-        let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(before));
-        Ok(match kind {
-            Kind::Bool => Value::Bool(boolean(bytes)?),
+        let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(attributes));
+        let value = match attribute::kind_at(place) {
+            Kind::Bool => return Ok(attributes.insert_flag(place, boolean(bytes)?)),
             Kind::Ulong => match (number, ulong(bytes)?) {
                 (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
                 (_, value) => Value::Ulong(value),
@@ -135,7 +139,8 @@ impl Caller {
                     _ => error,
                 })?)
             }
-        })
+        };
+        Ok(attributes.insert(number, value))
     }
 
     /// C_GetAttributeValue: answers every attribute of the template from `read`.

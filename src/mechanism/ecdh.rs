@@ -47,6 +47,7 @@ fn agree(base: &Object, peer: &[u8]) -> Result<Secret> {
 fn truncate(shared: Secret, len: Option<usize>) -> Result<Secret> {
     let Some(len) = len else { return Ok(shared) };
     match shared.len().checked_sub(len) {
+        Some(0) => Ok(shared),
         Some(front) => Ok(Secret::from_slice(&shared.expose()[front..])),
         None => fail!(KeySizeRange, "{len} bytes are wanted, the shared secret has {}", shared.len()),
     }

@@ -49,7 +49,7 @@ const DES3: Lengths = Lengths::Fixed(24);
 const CHECK_VALUE_STACK: usize = if cfg!(debug_assertions) { 1 << 14 } else { 1 << 11 };
 
 /// Checks the value's length and adds CKA_VALUE_LEN and CKA_CHECK_VALUE.
-fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Result<[u8; 3]>) -> Result<()> {
+fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Vec<u8>) -> Result<()> {
     let len = key.need_bytes(CKA_VALUE)?.len();
     if !lengths.allow(len) {
         fail!(AttributeValueInvalid, "CKA_VALUE: {len} bytes are no such key");
@@ -59,15 +59,9 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     if wanted {
         let value = match key.value(CKA_VALUE) {
             Some(Value::Secret(value)) => value.clone(),
-            _ => Arc::new(Secret::from_slice(key.need_bytes(CKA_VALUE)?)),
+            _ => Arc::new(Secret::from_slice(key.need_bytes(CKA_VALUE)?).into()),
         };
-        let compute = move || wiping_stack_of::<CHECK_VALUE_STACK, _>(|| check_value(value.expose()));
-        // Of a value of such a length there is one.
-        follows(
-            key,
-            CKA_CHECK_VALUE,
-            Follows::new(move || compute().map_or_else(|_| Vec::new(), Vec::from)),
-        )?;
+        follows(key, CKA_CHECK_VALUE, Follows::of(value, check_value))?;
     }
     if lengths.fixed().is_none() {
         follows(key, CKA_VALUE_LEN, len as CK_ULONG)?;
@@ -75,28 +69,39 @@ fn complete(key: &mut Attributes, lengths: Lengths, check_value: fn(&[u8]) -> Re
     Ok(())
 }
 
+/// The first bytes of what `compute` gives, which it does of any value of an allowed length.
+fn check_value<const N: usize>(compute: impl FnOnce() -> Result<[u8; N]>) -> Vec<u8> {
+    wiping_stack_of::<CHECK_VALUE_STACK, _>(compute).map_or_else(|_| Vec::new(), |bytes| bytes[..3].to_vec())
+}
+
 /// The first bytes of a block of zeros, encrypted (section 4.8.2).
-fn aes_check_value(value: &[u8]) -> Result<[u8; 3]> {
-    let mut block = [0; aes::BLOCK];
-    aes::Key::new(value)?.encrypt_block(&mut block);
-    Ok([block[0], block[1], block[2]])
+fn aes_check_value(value: &[u8]) -> Vec<u8> {
+    check_value(|| {
+        let mut block = [0; aes::BLOCK];
+        aes::Key::new(value)?.encrypt_block(&mut block);
+        Ok(block)
+    })
 }
 
 /// By the data key, as if it were an AES key of its own.
-fn xts_check_value(value: &[u8]) -> Result<[u8; 3]> {
+fn xts_check_value(value: &[u8]) -> Vec<u8> {
     aes_check_value(&value[..value.len() / 2])
 }
 
-fn des_check_value(value: &[u8]) -> Result<[u8; 3]> {
-    let mut block = [0; des::BLOCK];
-    des::Key::new(value)?.ecb(Direction::Encrypt, InOut::in_place(&mut block, des::BLOCK));
-    Ok([block[0], block[1], block[2]])
+fn des_check_value(value: &[u8]) -> Vec<u8> {
+    check_value(|| {
+        let mut block = [0; des::BLOCK];
+        des::Key::new(value)?.ecb(Direction::Encrypt, InOut::in_place(&mut block, des::BLOCK));
+        Ok(block)
+    })
 }
 
 /// The first bytes of the SHA-1 of a value that no cipher takes (section 4.8.2).
-fn hash_check_value(value: &[u8]) -> Result<[u8; 3]> {
-    let hash = digest::digest(Hash::Sha1, value);
-    Ok([hash[0], hash[1], hash[2]])
+fn hash_check_value(value: &[u8]) -> Vec<u8> {
+    check_value(|| {
+        let hash = digest::digest(Hash::Sha1, value);
+        Ok([hash[0], hash[1], hash[2]])
+    })
 }
 
 fn complete_aes(key: &mut Attributes) -> Result<()> {

@@ -34,11 +34,10 @@ pub const CKA_COFFER_USE_QUORUM: AttributeType = CKA_VENDOR_DEFINED | 0x434F_460
 
 macro_rules! attributes {
     ($($name:ident $kind:ident;)*) => {
-        /// The kind of an attribute's value; `None` for numbers the module does not know.
-        pub const fn kind(attribute: AttributeType) -> Option<Kind> {
+        const fn kind_of(attribute: AttributeType) -> Kind {
             match attribute {
-                $($name => Some(Kind::$kind),)*
-                _ => None,
+                $($name => Kind::$kind,)*
+                _ => panic!("no attribute of the table"),
             }
         }
 
@@ -49,9 +48,22 @@ macro_rules! attributes {
             }
         }
 
-        /// Every attribute the module knows.
-        pub const ALL: &[AttributeType] = &[$($name),*];
+        /// Every attribute the module knows, in ascending order.
+        pub const ALL: &[AttributeType] = &ascending([$($name),*]);
     };
+}
+
+const fn ascending<const N: usize>(mut list: [AttributeType; N]) -> [AttributeType; N] {
+    let mut sorted = 1;
+    while sorted < N {
+        let mut at = sorted;
+        while at > 0 && list[at - 1] > list[at] {
+            list.swap(at - 1, at);
+            at -= 1;
+        }
+        sorted += 1;
+    }
+    list
 }
 
 attributes! {
@@ -161,95 +173,172 @@ attributes! {
     CKA_COFFER_USE_QUORUM Ulong;
 }
 
-/// Below it are the numbers of nearly all attributes: those have tables.
+/// Below it are the numbers of nearly all attributes: those have a table.
 const LOW: usize = 0x640;
 
 const NOWHERE: u8 = u8::MAX;
 
-/// The place of each attribute in `list`, by its number.
-const fn places(list: &[AttributeType]) -> [u8; LOW] {
-    assert!(list.len() < NOWHERE as usize);
+/// The place of each attribute with a low number.
+static PLACES: [u8; LOW] = {
     let (mut places, mut at) = ([NOWHERE; LOW], 0);
-    while at < list.len() {
-        if (list[at] as usize) < LOW {
-            places[list[at] as usize] = at as u8;
-        }
+    while at < ALL.len() && (ALL[at] as usize) < LOW {
+        places[ALL[at] as usize] = at as u8;
         at += 1;
     }
     places
-}
+};
 
 /// An attribute's place in [`ALL`]; `None` for numbers the module does not know.
 #[inline]
-pub fn place(attribute: AttributeType) -> Option<usize> {
-    static PLACES: [u8; LOW] = places(ALL);
-    match PLACES.get(attribute as usize) {
-        Some(&NOWHERE) => None,
-        Some(place) => Some(usize::from(*place)),
-        None => ALL.iter().position(|known| *known == attribute),
+pub const fn place(attribute: AttributeType) -> Option<usize> {
+    if attribute >= LOW as AttributeType {
+        return high_place(attribute);
+    }
+    match PLACES[attribute as usize] {
+        NOWHERE => None,
+        place => Some(place as usize),
     }
 }
 
-const fn is_flag(attribute: AttributeType) -> bool {
-    matches!(kind(attribute), Some(Kind::Bool))
-}
-
-const MANY_FLAGS: usize = {
-    let (mut many, mut at) = (0, 0);
-    while at < ALL.len() {
-        many += is_flag(ALL[at]) as usize;
-        at += 1;
-    }
-    many
-};
-
-/// The Boolean attributes, in ascending order.
-pub(super) static FLAGS: [AttributeType; MANY_FLAGS] = {
-    let (mut flags, mut many, mut number) = ([0; MANY_FLAGS], 0, 0);
-    while number < LOW as AttributeType {
-        if is_flag(number) {
-            flags[many] = number;
-            many += 1;
+const fn high_place(attribute: AttributeType) -> Option<usize> {
+    let mut at = ALL.len();
+    while at > 0 && ALL[at - 1] >= LOW as AttributeType {
+        at -= 1;
+        if ALL[at] == attribute {
+            return Some(at);
         }
-        number += 1;
     }
-    assert!(many == MANY_FLAGS, "a Boolean attribute with a high number has no place in the table");
-    flags
-};
-
-/// A Boolean attribute's place in [`FLAGS`]; `None` for all others.
-#[inline]
-pub(super) fn flag(attribute: AttributeType) -> Option<u32> {
-    static PLACES: [u8; LOW] = places(&FLAGS);
-    PLACES.get(attribute as usize).filter(|place| **place != NOWHERE).map(|place| u32::from(*place))
+    None
 }
 
-/// A set of Boolean attributes.
+/// The kind of an attribute's value; `None` for numbers the module does not know.
+pub fn kind(attribute: AttributeType) -> Option<Kind> {
+    place(attribute).map(kind_at)
+}
+
+/// The kind of the attribute with this place.
+#[inline]
+pub fn kind_at(place: usize) -> Kind {
+    static KINDS: [Kind; ALL.len()] = {
+        let (mut kinds, mut at) = ([Kind::Bool; ALL.len()], 0);
+        while at < ALL.len() {
+            kinds[at] = kind_of(ALL[at]);
+            at += 1;
+        }
+        kinds
+    };
+    KINDS[place]
+}
+
+/// The most users who can have a say in a key.
+const MOST_APPROVALS: CK_ULONG = 8;
+
+/// The greatest number an attribute can have, where its values are enumerated from 0.
+pub fn greatest(attribute: AttributeType) -> CK_ULONG {
+    match attribute {
+        CKA_CERTIFICATE_CATEGORY => CK_CERTIFICATE_CATEGORY_OTHER_ENTITY,
+        CKA_JAVA_MIDP_SECURITY_DOMAIN => CK_SECURITY_DOMAIN_THIRD_PARTY,
+        CKA_COFFER_MANAGE_QUORUM | CKA_COFFER_USE_QUORUM => MOST_APPROVALS,
+        _ => CK_ULONG::MAX,
+    }
+}
+
+/// A set of attributes that the module knows: a bit each, by its place.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Flags(pub(super) u32);
+pub struct Set([u64; 2]);
 
-const _: () = assert!(FLAGS.len() <= u32::BITS as usize);
+const _: () = assert!(ALL.len() <= 2 * u64::BITS as usize);
 
-impl Flags {
-    /// Those of `attributes` that are Booleans.
-    pub fn of(attributes: impl IntoIterator<Item = AttributeType>) -> Flags {
-        Flags(attributes.into_iter().filter_map(flag).fold(0, |set, flag| set | 1 << flag))
+impl Set {
+    /// None.
+    pub const EMPTY: Set = Set([0; 2]);
+
+    /// These; numbers that nobody knows are left out.
+    pub const fn of(attributes: &[AttributeType]) -> Set {
+        let (mut set, mut at) = (Set::EMPTY, 0);
+        while at < attributes.len() {
+            if let Some(place) = place(attributes[at]) {
+                set.put(place, true);
+            }
+            at += 1;
+        }
+        set
+    }
+
+    /// Whether the attribute with this place is in it.
+    #[inline]
+    pub const fn has(&self, place: usize) -> bool {
+        self.0[place / 64 % 2] >> (place % 64) & 1 != 0
+    }
+
+    /// Whether the attribute is in it.
+    #[inline]
+    pub const fn includes(&self, attribute: AttributeType) -> bool {
+        matches!(place(attribute), Some(place) if self.has(place))
+    }
+
+    /// Takes the attribute with this place in, or out.
+    #[inline]
+    pub const fn put(&mut self, place: usize, there: bool) {
+        let word = &mut self.0[place / 64 % 2];
+        *word = *word & !(1 << (place % 64)) | (there as u64) << (place % 64);
+    }
+
+    /// Those that are in one of both.
+    pub const fn or(self, other: Set) -> Set {
+        Set([self.0[0] | other.0[0], self.0[1] | other.0[1]])
     }
 
     /// Those that are in both.
-    pub fn and(self, other: Flags) -> Flags {
-        Flags(self.0 & other.0)
+    pub const fn and(self, other: Set) -> Set {
+        Set([self.0[0] & other.0[0], self.0[1] & other.0[1]])
     }
 
     /// Those that are not in `other`.
-    pub fn without(self, other: Flags) -> Flags {
-        Flags(self.0 & !other.0)
+    pub const fn without(self, other: Set) -> Set {
+        Set([self.0[0] & !other.0[0], self.0[1] & !other.0[1]])
     }
 
     /// True of none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
+    pub const fn is_empty(self) -> bool {
+        self.0[0] | self.0[1] == 0
     }
+
+    /// How many.
+    pub const fn len(self) -> usize {
+        (self.0[0].count_ones() + self.0[1].count_ones()) as usize
+    }
+
+    /// The place of the lowest.
+    pub const fn first(self) -> Option<usize> {
+        match self.0 {
+            [0, 0] => None,
+            [0, high] => Some(64 + high.trailing_zeros() as usize),
+            [low, _] => Some(low.trailing_zeros() as usize),
+        }
+    }
+}
+
+impl FromIterator<AttributeType> for Set {
+    fn from_iter<I: IntoIterator<Item = AttributeType>>(attributes: I) -> Set {
+        attributes.into_iter().fold(Set::EMPTY, |set, attribute| set.or(Set::of(&[attribute])))
+    }
+}
+
+/// The Boolean attributes.
+pub(super) const FLAGS: Set = {
+    let (mut flags, mut at) = (Set::EMPTY, 0);
+    while at < ALL.len() {
+        flags.put(at, matches!(kind_of(ALL[at]), Kind::Bool));
+        at += 1;
+    }
+    flags
+};
+
+/// Whether an attribute is a Boolean.
+#[inline]
+pub(super) fn is_flag(attribute: AttributeType) -> bool {
+    FLAGS.includes(attribute)
 }
 
 /// An attribute's name, or its number in hexadecimal.
@@ -272,14 +361,28 @@ mod tests {
 
     #[test]
     fn every_attribute_has_its_place() {
+        assert!(ALL.is_sorted_by(|a, b| a < b));
         for (at, attribute) in ALL.iter().enumerate() {
             assert_eq!(place(*attribute), Some(at));
-            let is_flag = kind(*attribute) == Some(Kind::Bool);
-            assert_eq!(flag(*attribute).map(|at| FLAGS[at as usize]), is_flag.then_some(*attribute));
+            assert_eq!(is_flag(*attribute), kind(*attribute) == Some(Kind::Bool));
         }
-        assert!(FLAGS.is_sorted_by(|a, b| a < b));
         for unknown in [0x5, 0x63F, 0x640, CKA_VENDOR_DEFINED, AttributeType::MAX] {
-            assert_eq!((place(unknown), flag(unknown), kind(unknown)), (None, None, None));
+            assert_eq!((place(unknown), is_flag(unknown), kind(unknown)), (None, false, None));
         }
+    }
+
+    #[test]
+    fn sets_have_what_was_put_in() {
+        let (all, mut set) = (Set::of(ALL), Set::EMPTY);
+        for (at, attribute) in ALL.iter().enumerate() {
+            let one = Set::of(&[*attribute]);
+            assert!(one.has(at) && !set.has(at) && one.first() == Some(at) && one.len() == 1);
+            assert_eq!(all.without(set).first(), Some(at));
+            set.put(at, true);
+            assert!(set.has(at) && set.len() == at + 1 && set.and(one) == one && set.or(one) == set);
+        }
+        assert!(set == all && all.without(set).is_empty() && Set::EMPTY.first().is_none());
+        set.put(0, false);
+        assert!(!set.has(0) && set == all.without(Set::of(&[CKA_CLASS])));
     }
 }

@@ -1,10 +1,11 @@
 //! A set of attributes with typed values: an object's, or a template's.
 
-use super::attribute::{self, AttributeType, FLAGS, Flags, Kind, flag};
-use super::follows::Follows;
+use super::attribute::{self, ALL, AttributeType, FLAGS, Kind, Set, place};
+use super::follows::{Follows, SecretValue};
 use crate::crypto::Secret;
 use crate::error::Result;
 use cryptoki_sys::*;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub enum Value {
     /// [`Kind::Bytes`], [`Kind::Integer`], [`Kind::Text`] and [`Kind::Date`].
     Bytes(Box<[u8]>),
     /// Bytes that footnote 7 of the standard's tables protects.
-    Secret(Arc<Secret>),
+    Secret(Arc<SecretValue>),
     /// Bytes that follow from other attributes.
     Follows(Follows),
     /// [`Kind::Mechanisms`].
@@ -27,10 +28,12 @@ pub enum Value {
     Template(Box<Attributes>),
 }
 
+const _: () = assert!(size_of::<Value>() == 3 * size_of::<usize>());
+
 impl Value {
     /// A secret value.
     pub fn secret(secret: Secret) -> Value {
-        Value::Secret(Arc::new(secret))
+        Value::Secret(Arc::new(secret.into()))
     }
 
     /// The bytes of a byte-like value, secret or not.
@@ -121,16 +124,16 @@ value_from! {
     Attributes, |value| Value::Template(Box::new(value));
 }
 
-/// Attributes in ascending order of their numbers, each at most once.
+/// Attributes, each at most once.
 ///
-/// Most of a key's attributes are Booleans: they are bits here, by their place in [`FLAGS`].
-#[derive(Clone, Default, PartialEq, Eq)]
+/// Most of a key's attributes are Booleans: they are bits here, by their place in [`ALL`].
+#[derive(Clone, Default)]
 pub struct Attributes {
-    /// The Booleans that are there.
-    there: u32,
-    /// Those of them that are true.
-    set: u32,
-    /// What is no Boolean, ascending.
+    /// What is there, of the attributes that the module knows.
+    there: Set,
+    /// The Booleans that are true.
+    set: Set,
+    /// What is no Boolean, as it came.
     others: Vec<(AttributeType, Value)>,
 }
 
@@ -143,49 +146,36 @@ fn boolean(value: bool) -> &'static Value {
 impl Attributes {
     /// None.
     pub const fn new() -> Attributes {
-        Attributes { there: 0, set: 0, others: Vec::new() }
+        Attributes { there: Set::EMPTY, set: Set::EMPTY, others: Vec::new() }
     }
 
     /// None, with room for so many that are no Booleans.
     pub fn with_capacity(many: usize) -> Attributes {
-        Attributes { others: Vec::with_capacity(many), ..Attributes::new() }
-    }
-
-    /// Where it is, or belongs. They are few, so going through them is quicker than halving.
-    fn position(&self, attribute: AttributeType) -> std::result::Result<usize, usize> {
-        let at = self.others.iter().take_while(|(number, _)| *number < attribute).count();
-        match self.others.get(at) {
-            Some((number, _)) if *number == attribute => Ok(at),
-            _ => Err(at),
-        }
-    }
-
-    /// The Boolean with this place, if it is there.
-    fn flag(&self, flag: u32) -> Option<bool> {
-        (self.there >> flag & 1 != 0).then_some(self.set >> flag & 1 != 0)
-    }
-
-    fn set_flag(&mut self, flag: u32, value: bool) {
-        self.there |= 1 << flag;
-        self.set = self.set & !(1 << flag) | u32::from(value) << flag;
-    }
-
-    fn remove_flag(&mut self, flag: u32) {
-        self.there &= !(1 << flag);
-        self.set &= self.there;
-    }
-
-    /// The value, if there is one.
-    pub fn value(&self, attribute: AttributeType) -> Option<&Value> {
-        match flag(attribute) {
-            Some(flag) => self.flag(flag).map(boolean),
-            None => self.position(attribute).ok().map(|at| &self.others[at].1),
-        }
+        Attributes { there: Set::EMPTY, set: Set::EMPTY, others: Vec::with_capacity(many) }
     }
 
     /// Whether the attribute is there.
+    #[inline]
     pub fn has(&self, attribute: AttributeType) -> bool {
-        self.value(attribute).is_some()
+        match place(attribute) {
+            Some(place) => self.there.has(place),
+            None => self.others.iter().any(|(number, _)| *number == attribute),
+        }
+    }
+
+    /// The value, if there is one.
+    #[inline]
+    pub fn value(&self, attribute: AttributeType) -> Option<&Value> {
+        match place(attribute) {
+            Some(place) if !self.there.has(place) => None,
+            Some(place) if FLAGS.has(place) => Some(boolean(self.set.has(place))),
+            _ => self.other(attribute),
+        }
+    }
+
+    /// The value of what is no Boolean. They are few, so going through them is quicker than halving.
+    fn other(&self, attribute: AttributeType) -> Option<&Value> {
+        self.others.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value)
     }
 
     /// Puts a value in, in place of an older one.
@@ -193,67 +183,81 @@ impl Attributes {
     pub fn set(&mut self, attribute: AttributeType, value: impl Into<Value>) {
         let value = value.into();
         debug_assert!(attribute::kind(attribute).is_none_or(|kind| value.is(kind)));
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
-            (_, value) => self.set_other(attribute, value),
+        match value {
+            Value::Bool(value) if FLAGS.includes(attribute) => self.set_flag(attribute, value),
+            value => self.set_other(attribute, value),
         }
+    }
+
+    /// Puts a Boolean in, in place of an older one.
+    #[inline]
+    pub fn set_flag(&mut self, attribute: AttributeType, value: bool) {
+        debug_assert!(FLAGS.includes(attribute));
+        place(attribute).into_iter().for_each(|place| self.put_flag(place, value));
+    }
+
+    #[inline]
+    fn put_flag(&mut self, place: usize, value: bool) {
+        self.there.put(place, true);
+        self.set.put(place, value);
+    }
+
+    /// Puts in the Boolean with this place in [`ALL`]. False, and the older one stays, if there is one.
+    #[inline]
+    pub fn insert_flag(&mut self, place: usize, value: bool) -> bool {
+        let new = !self.there.has(place);
+        if new {
+            self.put_flag(place, value);
+        }
+        new
     }
 
     fn set_other(&mut self, attribute: AttributeType, value: Value) {
-        match self.position(attribute) {
-            Ok(at) => self.others[at].1 = value,
-            Err(at) => self.others.insert(at, (attribute, value)),
+        if !self.has(attribute) {
+            return self.put_other(attribute, value);
+        }
+        if let Some((_, old)) = self.others.iter_mut().find(|(number, _)| *number == attribute) {
+            *old = value;
         }
     }
 
-    /// The Booleans that are there.
-    pub fn flags(&self) -> Flags {
-        Flags(self.there)
+    /// Puts a value in that is no Boolean and not there.
+    #[inline]
+    fn put_other(&mut self, attribute: AttributeType, value: Value) {
+        if let Some(place) = place(attribute) {
+            self.there.put(place, true);
+        }
+        self.others.push((attribute, value));
     }
 
-    /// Puts in all Booleans of `other`, which win.
-    pub fn set_flags(&mut self, other: &Attributes) {
-        self.there |= other.there;
-        self.set = self.set & !other.there | other.set;
+    /// What is there, of the attributes that the module knows.
+    pub fn known(&self) -> Set {
+        self.there
     }
 
-    /// What is no Boolean, in ascending order.
-    pub fn others(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        self.others.iter().map(|(attribute, value)| (*attribute, value))
+    /// Whether nothing else is there.
+    pub fn is_within(&self, set: Set) -> bool {
+        let unknown = || self.others.iter().any(|(attribute, _)| place(*attribute).is_none());
+        self.there.without(set).is_empty() && !unknown()
     }
 
     /// Puts a value in. False, and the older one stays, if there is one.
     #[inline]
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => {
-                let new = self.there >> flag & 1 == 0;
-                if new {
-                    self.set_flag(flag, value);
-                }
-                new
-            }
-            (_, value) => self.insert_other(attribute, value),
+        let new = !self.has(attribute);
+        if new {
+            self.set(attribute, value);
         }
+        new
     }
 
-    fn insert_other(&mut self, attribute: AttributeType, value: Value) -> bool {
-        let place = self.position(attribute);
-        if let Err(at) = place {
-            self.others.insert(at, (attribute, value));
-        }
-        place.is_err()
-    }
-
-    /// Puts a value behind all others, from where nobody vouches for its kind, except that a Boolean attribute has a
+    /// Puts a value in that is not there, from where nobody vouches for its kind, except that a Boolean attribute has a
     /// Boolean.
     pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
-        match (flag(attribute), value) {
-            (Some(flag), Value::Bool(value)) => self.set_flag(flag, value),
-            (flag, value) => {
-                debug_assert!(flag.is_none() && self.others.last().is_none_or(|(last, _)| *last < attribute));
-                self.others.push((attribute, value));
-            }
+        debug_assert!(!self.has(attribute));
+        match value {
+            Value::Bool(value) if FLAGS.includes(attribute) => self.set_flag(attribute, value),
+            value => self.put_other(attribute, value),
         }
     }
 
@@ -270,50 +274,79 @@ impl Attributes {
 
     /// Takes a value out.
     pub fn remove(&mut self, attribute: AttributeType) -> Option<Value> {
-        let Some(flag) = flag(attribute) else {
-            return self.position(attribute).ok().map(|at| self.others.remove(at).1);
-        };
-        let value = self.flag(flag);
-        self.remove_flag(flag);
-        value.map(Value::Bool)
+        let place = place(attribute);
+        if !self.has(attribute) {
+            return None;
+        }
+        place.into_iter().for_each(|place| self.there.put(place, false));
+        if let Some(place) = place.filter(|place| FLAGS.has(*place)) {
+            let value = self.set.has(place);
+            self.set.put(place, false);
+            return Some(Value::Bool(value));
+        }
+        let at = self.others.iter().position(|(number, _)| *number == attribute)?;
+        Some(self.others.swap_remove(at).1)
     }
 
     /// All, in ascending order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (AttributeType, &Value)> {
-        Iter { there: self.there, set: self.set, others: &self.others }
+        let mut others: SmallVec<[_; 16]> = self.others.iter().collect();
+        others.sort_unstable_by_key(|(attribute, _)| *attribute);
+        Iter { flags: self.there.and(FLAGS), set: self.set, others: others.into_iter() }
+    }
+
+    /// All, in no order.
+    pub fn unordered(&self) -> impl Iterator<Item = (AttributeType, &Value)> {
+        let flags = Iter { flags: self.there.and(FLAGS), set: self.set, others: SmallVec::new().into_iter() };
+        flags.chain(self.others.iter().map(|(attribute, value)| (*attribute, value)))
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.there.count_ones() as usize + self.others.len()
+        self.there.and(FLAGS).len() + self.others.len()
     }
 
     /// True of none.
     pub fn is_empty(&self) -> bool {
-        self.there == 0 && self.others.is_empty()
+        self.there.is_empty() && self.others.is_empty()
     }
 
     /// Adds all of `other`, whose values win.
     pub fn extend(&mut self, other: Attributes) {
-        self.set_flags(&other);
+        self.set = self.set.without(other.there).or(other.set);
+        self.there = self.there.or(other.there.and(FLAGS));
         for (attribute, value) in other.others {
             self.set_other(attribute, value);
         }
     }
 
-    /// A copy with room for so many more.
-    pub fn with_room(&self, more: usize) -> Attributes {
-        let mut others = Vec::with_capacity(self.others.len() + more);
-        others.extend_from_slice(&self.others);
-        Attributes { others, ..*self }
+    /// Puts in what is missing of `defaults`.
+    pub fn fill(&mut self, defaults: &Attributes) {
+        for (attribute, value) in &defaults.others {
+            if !self.has(*attribute) {
+                self.put_other(*attribute, value.clone());
+            }
+        }
+        self.set = self.set.or(defaults.set.without(self.there));
+        self.there = self.there.or(defaults.there);
+    }
+
+    /// Leaves in of what is no Boolean what `keep` says, as it says.
+    pub fn retain_others(&mut self, mut keep: impl FnMut(AttributeType, &mut Value) -> bool) {
+        let there = &mut self.there;
+        self.others.retain_mut(|(attribute, value)| {
+            let kept = keep(*attribute, value);
+            if !kept && let Some(place) = place(*attribute) {
+                there.put(place, false);
+            }
+            kept
+        });
     }
 
     /// A Boolean; false where there is none.
+    #[inline]
     pub fn is_true(&self, attribute: AttributeType) -> bool {
-        match flag(attribute) {
-            Some(flag) => self.set >> flag & 1 != 0,
-            None => matches!(self.value(attribute), Some(Value::Bool(true))),
-        }
+        place(attribute).is_some_and(|place| self.set.has(place))
     }
 
     /// A number, if there is one.
@@ -374,11 +407,21 @@ impl fmt::Debug for Attributes {
     }
 }
 
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Attributes) -> bool {
+        let has = |(attribute, value): &(AttributeType, Value)| other.value(*attribute) == Some(value);
+        (self.there, self.set, self.others.len()) == (other.there, other.set, other.others.len())
+            && self.others.iter().all(has)
+    }
+}
+
+impl Eq for Attributes {}
+
 /// What is left of [`Attributes::iter`].
 struct Iter<'a> {
-    there: u32,
-    set: u32,
-    others: &'a [(AttributeType, Value)],
+    flags: Set,
+    set: Set,
+    others: smallvec::IntoIter<[&'a (AttributeType, Value); 16]>,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -386,22 +429,18 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(AttributeType, &'a Value)> {
-        let other = self.others.split_first();
-        if self.there != 0 {
-            let flag = self.there.trailing_zeros();
-            let attribute = FLAGS[flag as usize];
-            if other.is_none_or(|((number, _), _)| attribute < *number) {
-                self.there &= self.there - 1;
-                return Some((attribute, boolean(self.set >> flag & 1 != 0)));
+        if let Some(flag) = self.flags.first() {
+            let attribute = ALL[flag];
+            if self.others.as_slice().first().is_none_or(|(number, _)| attribute < *number) {
+                self.flags.put(flag, false);
+                return Some((attribute, boolean(self.set.has(flag))));
             }
         }
-        let ((attribute, value), rest) = other?;
-        self.others = rest;
-        Some((*attribute, value))
+        self.others.next().map(|(attribute, value)| (*attribute, value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.there.count_ones() as usize + self.others.len();
+        let left = self.flags.len() + self.others.len();
         (left, Some(left))
     }
 }

@@ -42,7 +42,9 @@ impl Attributes {
     }
 
     fn encoded_len(&self) -> usize {
-        self.iter().map(|(attribute, value)| number_len(attribute as u64) + 1 + value.encoded_len()).sum()
+        self.unordered()
+            .map(|(attribute, value)| number_len(attribute as u64) + 1 + value.encoded_len())
+            .sum()
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
@@ -165,7 +167,7 @@ impl Packed {
     /// Whether all of `template` is there; `None` if that takes more than the bytes to tell.
     pub fn matches(&self, template: &Attributes) -> Option<bool> {
         let mut sure = true;
-        for (attribute, wanted) in template.iter() {
+        for (attribute, wanted) in template.unordered() {
             let same = match (self.entry(attribute), wanted) {
                 (Some(Entry { tag: tag @ (FALSE | TRUE), .. }), Value::Bool(wanted)) => {
                     (tag == TRUE) == *wanted
@@ -365,7 +367,7 @@ fn decode_value(tag: u8, value: &[u8], depth: usize) -> Option<Value> {
 
 /// A Boolean attribute has a Boolean; of what kind others are is not for the storage to know.
 fn fits(attribute: AttributeType, tag: u8) -> bool {
-    matches!(tag, FALSE | TRUE) || attribute::flag(attribute).is_none()
+    matches!(tag, FALSE | TRUE) || !attribute::is_flag(attribute)
 }
 
 /// Goes through a list entry by entry. False if `decode` would not take it.

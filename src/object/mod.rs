@@ -12,6 +12,6 @@ pub mod template;
 pub use attribute::{AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Kind};
 pub use attributes::{Attributes, Value};
 pub use codec::{MAX_DEPTH, Packed};
-pub use follows::Follows;
+pub use follows::{Follows, SecretValue};
 pub use object::{Handle, Name, Object, Secrets, Vault};
 pub use template::Act;

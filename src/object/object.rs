@@ -78,26 +78,25 @@ impl Plain {
     }
 
     /// What to read without taking anything apart.
+    #[inline]
     fn still_packed(&self) -> Option<&Packed> {
-        self.packed.as_ref().filter(|_| self.open.get().is_none())
+        if self.open.get().is_some() { None } else { self.packed.as_ref() }
     }
 
+    #[inline]
     fn attributes(&self) -> &Attributes {
         self.open.get_or_init(|| self.packed.as_ref().map(Packed::unpack).unwrap_or_default())
     }
 }
 
-/// What all versions of an object share.
-struct Shared {
-    /// Set once the handle is no longer good: destroyed, hidden by a logout.
-    revoked: AtomicBool,
-    core: Source,
-}
-
-/// An object's core: its own, or that of the object that it is a copy of.
+/// Where an object has its core.
 enum Source {
+    /// It is a new one.
     Own(Core),
-    Of(Arc<Shared>),
+    /// It is a version of this one, which was the first of its handle and lives as long as any.
+    First(Arc<Object>),
+    /// It is the first version of a copy of this one.
+    Original(Arc<Object>),
 }
 
 /// An object's secrets, and the expanded key made from them.
@@ -112,7 +111,9 @@ pub struct Object {
     /// Set once for an object that comes from the storage.
     handle: AtomicUsize,
     plain: Plain,
-    shared: Arc<Shared>,
+    source: Source,
+    /// Set in the first version once the handle is no longer good: destroyed, hidden by a logout.
+    revoked: AtomicBool,
     /// Set once there is a newer version.
     superseded: AtomicBool,
 }
@@ -137,49 +138,58 @@ impl Object {
         Object::from(handle, plain, Source::Own(Core { secrets, prepared: OnceCell::new() }))
     }
 
-    fn from(handle: Handle, plain: Plain, core: Source) -> Object {
-        let shared = Arc::new(Shared { revoked: AtomicBool::new(false), core });
+    fn from(handle: Handle, plain: Plain, source: Source) -> Object {
         let handle = AtomicUsize::new(handle as usize);
-        Object { handle, plain, shared, superseded: AtomicBool::new(false) }
+        Object { handle, plain, source, revoked: AtomicBool::new(false), superseded: AtomicBool::new(false) }
     }
 
-    /// The same object, its attributes as the storage has them.
-    pub fn packed(mut self, attributes: Packed) -> Object {
+    /// Has the attributes as the storage has them: the same ones.
+    pub fn pack(&mut self, attributes: Packed) {
         self.plain = Plain::packed(attributes);
-        self
     }
 
     /// The next version, with other attributes and the same secrets. The caller supersedes this one.
-    pub fn with_attributes(&self, attributes: Attributes) -> Object {
+    pub fn with_attributes(self: &Arc<Object>, attributes: Attributes) -> Object {
         self.version(Plain::open(attributes))
     }
 
     /// The next version, with the attributes of `arrived`: the same object as the storage has it by now.
-    pub fn succeeded_by(&self, arrived: Object) -> Object {
+    pub fn succeeded_by(self: &Arc<Object>, arrived: Object) -> Object {
         self.version(arrived.plain)
     }
 
-    fn version(&self, plain: Plain) -> Object {
-        let (handle, shared) = (AtomicUsize::new(self.handle() as usize), self.shared.clone());
-        Object { handle, plain, shared, superseded: AtomicBool::new(false) }
+    fn version(self: &Arc<Object>, plain: Plain) -> Object {
+        let first = match &self.source {
+            Source::First(first) => first,
+            _ => self,
+        };
+        Object::from(self.handle(), plain, Source::First(first.clone()))
     }
 
     /// Another object with the same secrets.
-    pub fn copy(&self, handle: Handle, attributes: Attributes) -> Object {
-        let original = match &self.shared.core {
-            Source::Own(_) => &self.shared,
-            Source::Of(original) => original,
-        };
-        Object::from(handle, Plain::open(attributes), Source::Of(original.clone()))
+    pub fn copy(self: &Arc<Object>, handle: Handle, attributes: Attributes) -> Object {
+        let mut original = self;
+        while let Source::First(before) | Source::Original(before) = &original.source {
+            original = before;
+        }
+        Object::from(handle, Plain::open(attributes), Source::Original(original.clone()))
     }
 
     fn core(&self) -> &Core {
-        let mut shared = &*self.shared;
+        let mut object = self;
         loop {
-            match &shared.core {
+            match &object.source {
                 Source::Own(core) => return core,
-                Source::Of(original) => shared = original,
+                Source::First(before) | Source::Original(before) => object = before,
             }
+        }
+    }
+
+    /// The first version of its handle.
+    fn first(&self) -> &Object {
+        match &self.source {
+            Source::First(first) => first,
+            _ => self,
         }
     }
 
@@ -279,6 +289,7 @@ impl Object {
     }
 
     /// A Boolean attribute; false where there is none.
+    #[inline]
     pub fn is_true(&self, attribute: AttributeType) -> bool {
         match self.plain.still_packed() {
             Some(packed) => packed.is_true(attribute),
@@ -308,12 +319,16 @@ impl Object {
 
     /// Whether the object is gone, so that running operations with it end.
     pub fn is_revoked(&self) -> bool {
-        self.shared.revoked.load(Ordering::Acquire)
+        self.first().revoked.load(Ordering::Acquire)
     }
 
     /// Whether nobody holds the object but the caller, nor another version or a copy of it.
     pub fn is_alone(object: &Arc<Object>) -> bool {
-        Arc::strong_count(object) == 1 && Arc::strong_count(&object.shared) == 1
+        let first = match &object.source {
+            Source::First(first) => first,
+            _ => object,
+        };
+        Arc::strong_count(object) == 1 && Arc::strong_count(first) == 1
     }
 
     /// Marks that there is a newer version.
@@ -323,6 +338,6 @@ impl Object {
 
     /// Ends the handle: all versions of it.
     pub fn revoke(&self) {
-        self.shared.revoked.store(true, Ordering::Release);
+        self.first().revoked.store(true, Ordering::Release);
     }
 }

@@ -23,10 +23,11 @@
 //! | 22 | only tells C_UnwrapKey and C_DeriveKey a length to check; the object does not keep it (section 5.18) |
 //! | 23 | can be emptied by C_SetAttributeValue (section 4.11) |
 
-use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Flags};
+use super::attribute::{self, AttributeType, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, Kind, Set};
 use super::{Act, Attributes};
 use crate::error::Result;
 use cryptoki_sys::*;
+use std::iter;
 use std::sync::{LazyLock, OnceLock};
 
 /// A set of footnotes.
@@ -78,6 +79,19 @@ pub struct Row {
     pub absent: Absent,
 }
 
+impl Row {
+    /// Whether no value of the attribute's kind is wrong in a template or stands for nothing. Of what is secret that is
+    /// for the key's type to say.
+    fn takes_any_value(&self) -> bool {
+        match attribute::kind(self.attribute) {
+            Some(Kind::Bool) => true,
+            Some(Kind::Ulong) => attribute::greatest(self.attribute) == CK_ULONG::MAX,
+            Some(Kind::Bytes | Kind::Integer) => self.notes.has(7),
+            _ => false,
+        }
+    }
+}
+
 /// The objects of one type within a class: a CKA_KEY_TYPE, a CKA_CERTIFICATE_TYPE.
 #[derive(Debug)]
 pub struct Type {
@@ -112,12 +126,12 @@ pub struct Schema {
     /// The same by the attributes' places among all.
     places: Box<[Option<&'static Row>]>,
     secrets: Box<[AttributeType]>,
-    demanded: [Box<[&'static Row]>; 3],
+    demanded: [Set; 3],
     passing: Box<[&'static Row]>,
-    either: Box<[&'static Row]>,
-    /// The Booleans without rules that a template's would be judged by, for each [`Act`].
-    free: [Flags; 4],
-    blanks: [OnceLock<Attributes>; BLANKS],
+    either: Set,
+    /// What a template for each [`Act`] may give without being judged.
+    free: [Set; 4],
+    blanks: Box<[OnceLock<Attributes>; BLANKS]>,
 }
 
 /// Sets of rules that give defaults of their own.
@@ -154,25 +168,32 @@ impl Schema {
             class,
             r#type,
             secrets: with(Notes::of(&[7])).map(|row| row.attribute).collect(),
-            demanded: [1, 3, 5].map(|note| with(Notes::of(&[note])).collect()),
+            demanded: [1, 3, 5].map(|note| with(Notes::of(&[note])).map(|row| row.attribute).collect()),
             passing: with(Notes::of(&[22, 23])).collect(),
-            either: with(Notes::of(&[21])).collect(),
+            either: with(Notes::of(&[21])).map(|row| row.attribute).collect(),
             places: attribute::ALL
                 .iter()
                 .map(|of| rows.iter().copied().find(|row| row.attribute == *of))
                 .collect(),
             free: [Act::Create, Act::Generate, Act::Unwrap, Act::Derive].map(|act| {
                 let judged = Notes::of(&[10]).0 | 1 << act.must_not();
-                let free = rows.iter().filter(|row| !row.notes.has_one_of(Notes(judged)));
-                Flags::of(free.map(|row| row.attribute))
+                let free =
+                    rows.iter().filter(|row| row.takes_any_value() && !row.notes.has_one_of(Notes(judged)));
+                free.map(|row| row.attribute).collect()
             }),
-            blanks: [const { OnceLock::new() }; BLANKS],
+            blanks: Box::new([const { OnceLock::new() }; BLANKS]),
             rows: rows.into(),
         }
     }
 
     fn type_number(&self) -> Option<CK_ULONG> {
         self.r#type.map(|of| of.number)
+    }
+
+    /// The attributes that tell class and type, and the numbers they have.
+    pub fn numbers(&self) -> impl Iterator<Item = (AttributeType, CK_ULONG)> {
+        let of_type = self.class.type_attribute.zip(self.type_number());
+        iter::once((CKA_CLASS, self.class.number)).chain(of_type)
     }
 
     /// All rows, in ascending order of their attributes.
@@ -186,8 +207,8 @@ impl Schema {
     }
 
     /// What a template must give by one of the footnotes 1, 3 and 5.
-    pub fn demanded(&self, note: u32) -> impl Iterator<Item = &'static Row> {
-        self.demanded[note as usize / 2].iter().copied()
+    pub fn demanded(&self, note: u32) -> Set {
+        self.demanded[note as usize / 2]
     }
 
     /// The defaults under one of [`BLANKS`] sets of rules, as `make` gives them the first time.
@@ -201,12 +222,12 @@ impl Schema {
     }
 
     /// Of which such an object has one at least, if there are any (footnote 21).
-    pub fn either(&self) -> &[&'static Row] {
-        &self.either
+    pub fn either(&self) -> Set {
+        self.either
     }
 
-    /// The Booleans that any template for such an object may give, whatever it says of them.
-    pub fn free(&self, act: Act) -> Flags {
+    /// What any template for such an object may give, whatever it says, and what the object then has as it is given.
+    pub fn free(&self, act: Act) -> Set {
         self.free[act as usize]
     }
 
@@ -431,7 +452,7 @@ static KEY: &[Row] = rows! {
     CKA_END_DATE                 [8]        = EMPTY;
     CKA_DERIVE                   [8]        = FALSE;
     CKA_LOCAL                    [2 4 6];
-    CKA_KEY_GEN_MECHANISM        [2 4 6];
+    CKA_KEY_GEN_MECHANISM        [2 4 6]    = CK_UNAVAILABLE_INFORMATION;
     CKA_ALLOWED_MECHANISMS       [];
     CKA_OBJECT_VALIDATION_FLAGS  [2 4 6]    = NO_FLAGS;
 };

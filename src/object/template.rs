@@ -1,24 +1,25 @@
 //! Templates: what they may say, and what comes of them (section 4.1).
 //!
-//! Here the footnotes of [`super::schema`] have their meaning. `build` makes the attributes of a new object,
-//! `set` and `copy` change an object's, `merge` adds a key's own template to the caller's; [`history`] tells
-//! what a key has been through, [`reveal`] what of it can be seen.
+//! Here the footnotes of [`super::schema`] have their meaning. [`draft`] makes a new object of a template, `set` and
+//! `copy` change an object's attributes, `merge` adds a key's own template to the caller's; [`history`] tells what a
+//! key has been through, [`reveal`] what of it can be seen.
 
 mod cloudhsm;
+mod draft;
 mod history;
 mod reveal;
 #[cfg(test)]
 mod tests;
 
-pub use history::{history, inherit};
-pub use reveal::{is_secret, matches, take_secrets, value};
+pub use draft::{Draft, Settled, build};
+pub use history::inherit;
+pub use reveal::{is_secret, matches, value};
 
-use super::attribute::{self, AttributeType, Flags, Kind};
-use super::schema::{self, Absent, Implied, Row, Schema};
+use super::attribute::{self, AttributeType, Kind};
+use super::schema::{self, Absent, Row, Schema};
 use super::{Attributes, CKA_COFFER_MANAGE_QUORUM, CKA_COFFER_USE_QUORUM, MAX_DEPTH, Value};
 use crate::error::{Error, Result, Rv};
 use cryptoki_sys::*;
-use std::sync::LazyLock;
 
 /// How an object comes to be. C_EncapsulateKey and C_DecapsulateKey go by the rules of `Unwrap`: section 5.18
 /// gives their keys the same defaults and the same history.
@@ -76,119 +77,6 @@ pub struct Rules {
     pub by_so: bool,
 }
 
-/// The attributes of a new object: the caller's `template`, what the function itself contributes (`implied`:
-/// class, key type ...), and the defaults. The value of a key that the function makes comes later; then
-/// [`history`] and [`settle`] finish the object.
-///
-/// # Errors
-/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
-/// CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY, as section 4.1.1 has them.
-pub fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -> Result<Attributes> {
-    let implied_values =
-        || implied.into_iter().flat_map(|(class, key_type)| [(CKA_CLASS, class), (CKA_KEY_TYPE, key_type)]);
-    for (attribute, value) in implied_values() {
-        if template.value(attribute).is_some_and(|said| *said != Value::Ulong(value)) {
-            return Err(differs(attribute));
-        }
-    }
-    let schema = schema::of_both(template, implied)?;
-    if schema.class.made_by.is_empty() {
-        fail!(AttributeValueInvalid, "CKA_CLASS: objects of class {:#x} are built in", schema.class.number);
-    }
-    if !schema.class.made_by.contains(&act) {
-        fail!(TemplateInconsistent, "CKA_CLASS: no object of class {:#x} comes of this", schema.class.number);
-    }
-    // CKA_DERIVE beside a key pair's own uses says nothing about them: clients add it to what they expect.
-    let secret_key = schema.class.number == CKO_SECRET_KEY;
-    let uses = if secret_key { *USES } else { USES.without(Flags::of([CKA_DERIVE])) };
-    let uses_given = !template.flags().and(uses).is_empty();
-    let mut object = blank(act, schema, rules, uses_given).with_room(ROOM);
-    let mut take = |(attribute, value): (AttributeType, &Value)| -> Result<()> {
-        let row = row(schema, attribute, rules)?;
-        let value = judged(act, row, value, rules)?;
-        // Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
-        if row.absent != Absent::Empty || !value.is_empty() {
-            object.set(attribute, value);
-        }
-        Ok(())
-    };
-    // Most Booleans of most templates can be taken at once.
-    let free = rules.defaults == Defaults::Standard && template.flags().without(schema.free(act)).is_empty();
-    match free {
-        true => template.others().try_for_each(&mut take)?,
-        false => template.iter().try_for_each(&mut take)?,
-    }
-    if free {
-        object.set_flags(template);
-    }
-    for (attribute, value) in implied_values().filter(|(attribute, _)| !template.has(*attribute)) {
-        object.set(attribute, value);
-    }
-    if let Some(note) = act.must() {
-        let implies = |attribute| implied.is_some() && matches!(attribute, CKA_CLASS | CKA_KEY_TYPE);
-        demand(schema.demanded(note), |attribute| template.has(attribute) || implies(attribute))?;
-    }
-    if act == Act::Create {
-        demand_one(&object, schema)?;
-    }
-    consistent(&object, schema, rules)?;
-    Ok(object)
-}
-
-/// Attributes that an object gets after [`build`]: its value, what follows from it, its history, its name.
-const ROOM: usize = 8;
-
-/// The defaults of such objects.
-fn blank(act: Act, schema: &'static Schema, rules: &Rules, uses_given: bool) -> &'static Attributes {
-    let (cloudhsm, strict) = (rules.defaults == Defaults::CloudHsm, rules.strict);
-    let number =
-        act as usize | usize::from(cloudhsm) << 2 | usize::from(strict) << 3 | usize::from(uses_given) << 4;
-    const { assert!(Act::Derive as usize == 3 && schema::BLANKS == 1 << 5) };
-    schema.blank(number, || {
-        let default = |row: &Row| match row.absent {
-            _ if row.notes.has(9) => {
-                Some(token_default(act, row.attribute, schema, rules, uses_given).into())
-            }
-            Absent::Bool(value) => Some(value.into()),
-            Absent::Ulong(value) => Some(value.into()),
-            Absent::Empty | Absent::Nothing => None,
-        };
-        schema.rows().filter_map(|row| Some((row.attribute, default(row)?))).collect()
-    })
-}
-
-/// What a new object has of a value that the template gives.
-fn judged(act: Act, row: &Row, value: &Value, rules: &Rules) -> Result<Value> {
-    check_value(row.attribute, value, MAX_DEPTH)?;
-    if row.notes.has(act.must_not()) {
-        fail!(AttributeReadOnly, "{}: not for the template to say", attribute::name(row.attribute));
-    }
-    if row.notes.has(10) && *value == Value::Bool(true) && !rules.by_so {
-        fail!(AttributeReadOnly, "{}: for the SO to set", attribute::name(row.attribute));
-    }
-    Ok(if row.notes.has(7) { value.clone() } else { value.disclosed() })
-}
-
-/// Finishes a new object that has its value and history: drops what only told a length or was left empty.
-///
-/// # Errors
-/// CKR_TEMPLATE_INCOMPLETE, naming it, if an attribute is missing that such an object has.
-pub fn settle(object: &mut Attributes) -> Result<()> {
-    let schema = schema::of(object)?;
-    for row in schema.passing() {
-        let emptied = |object: &Attributes| match object.value(row.attribute) {
-            // Never of no bytes, and computed only if somebody asks.
-            Some(Value::Follows(_)) | None => false,
-            Some(value) => value.is_empty(),
-        };
-        if row.notes.has(22) || emptied(object) {
-            object.remove(row.attribute);
-        }
-    }
-    demand(schema.demanded(1), |attribute| object.has(attribute))?;
-    demand_one(object, schema)
-}
-
 /// An object's attributes after C_SetAttributeValue (section 5.7.6).
 ///
 /// # Errors
@@ -233,21 +121,19 @@ pub fn copy(current: &Attributes, template: &Attributes, rules: &Rules) -> Resul
 /// CKR_TEMPLATE_INCONSISTENT if they contradict each other.
 pub fn merge(
     act: Act,
-    given: &Attributes,
+    mut given: Attributes,
     keys_own: Option<&Attributes>,
     rules: &Rules,
 ) -> Result<Attributes> {
-    let none = Attributes::new();
-    let own = keys_own.unwrap_or(&none);
-    if rules.strict && act == Act::Unwrap && given.is_true(CKA_WRAP) && !own.is_true(CKA_WRAP) {
+    let grants_wrap = keys_own.is_some_and(|own| own.is_true(CKA_WRAP));
+    if rules.strict && act == Act::Unwrap && given.is_true(CKA_WRAP) && !grants_wrap {
         fail!(TemplateInconsistent, "CKA_WRAP: the unwrapping key's template does not grant it");
     }
-    agree(given, own)?;
-    let mut both = given.clone();
-    own.iter().filter(|(attribute, _)| !given.has(*attribute)).for_each(|(attribute, value)| {
-        both.set(attribute, value.clone());
-    });
-    Ok(both)
+    if let Some(own) = keys_own {
+        agree(&given, own)?;
+        given.fill(own);
+    }
+    Ok(given)
 }
 
 /// The row of an attribute that a template names.
@@ -270,73 +156,10 @@ fn differs(attribute: AttributeType) -> Error {
     Rv::TemplateInconsistent.because(format!("{}: must have another value", attribute::name(attribute)))
 }
 
-fn demand(mut rows: impl Iterator<Item = &'static Row>, has: impl Fn(AttributeType) -> bool) -> Result<()> {
-    match rows.find(|row| !has(row.attribute)) {
-        Some(row) => fail!(TemplateIncomplete, "{} is missing", attribute::name(row.attribute)),
-        None => Ok(()),
-    }
-}
-
-fn demand_one(object: &Attributes, schema: &Schema) -> Result<()> {
-    let either = schema.either();
-    if !either.is_empty() && !either.iter().any(|row| object.has(row.attribute)) {
-        fail!(TemplateIncomplete, "neither CKA_SEED nor CKA_VALUE is there");
-    }
-    Ok(())
-}
-
 /// Nothing and no bytes are the same where no bytes are the default; objects hold nothing.
 fn drop_empty(object: &mut Attributes, attribute: AttributeType) {
     if object.value(attribute).is_some_and(Value::is_empty) {
         object.remove(attribute);
-    }
-}
-
-/// The attributes that permit a use of a key.
-static USES: LazyLock<Flags> = LazyLock::new(|| {
-    Flags::of([
-        CKA_ENCRYPT,
-        CKA_DECRYPT,
-        CKA_SIGN,
-        CKA_SIGN_RECOVER,
-        CKA_VERIFY,
-        CKA_VERIFY_RECOVER,
-        CKA_WRAP,
-        CKA_UNWRAP,
-        CKA_DERIVE,
-        CKA_ENCAPSULATE,
-        CKA_DECAPSULATE,
-    ])
-});
-
-/// The defaults that footnote 9 leaves to the token.
-///
-/// * CKA_PRIVATE: keys that hold secrets are private. CloudHSM's public keys are too.
-/// * CKA_SENSITIVE: private keys are; of secret keys the standard says they are not, which strict rules and
-///   CloudHSM overrule.
-/// * CKA_EXTRACTABLE: what came in wrapped may go out wrapped (section 5.18); else a key stays unless its maker
-///   says otherwise. CloudHSM lets all go.
-/// * Uses: a template that names none gets what keys of the type are first of all for, as clients that import a
-///   key and say no more (SunPKCS11, pkcs11-tool) need it. One that names any gets those and no other, so no key
-///   wraps, unwraps or derives unless somebody asked. CloudHSM grants none but to sign and verify to the secret
-///   keys it generates.
-fn token_default(
-    act: Act,
-    attribute: AttributeType,
-    schema: &Schema,
-    rules: &Rules,
-    uses_given: bool,
-) -> bool {
-    let class = schema.class.number;
-    let cloudhsm = rules.defaults == Defaults::CloudHsm;
-    let secret = matches!(class, CKO_PRIVATE_KEY | CKO_SECRET_KEY);
-    match attribute {
-        CKA_PRIVATE => secret || (cloudhsm && schema.is_key()),
-        CKA_SENSITIVE => class == CKO_PRIVATE_KEY || rules.strict || cloudhsm,
-        CKA_EXTRACTABLE => act == Act::Unwrap || cloudhsm,
-        CKA_SIGN | CKA_VERIFY if cloudhsm => act == Act::Generate && class == CKO_SECRET_KEY,
-        _ if cloudhsm || uses_given => false,
-        _ => schema.r#type.is_some_and(|of| of.uses.contains(&attribute)),
     }
 }
 
@@ -488,26 +311,13 @@ fn check_value(attribute: AttributeType, value: &Value, depth: usize) -> Result<
         Value::Bytes(date) if kind == Kind::Date && !is_date(date) => {
             fail!(AttributeValueInvalid, "{name}: no date")
         }
-        Value::Ulong(value) if *value > greatest(attribute) => {
+        Value::Ulong(value) if *value > attribute::greatest(attribute) => {
             fail!(AttributeValueInvalid, "{name}: {value} is not defined")
         }
         Value::Template(template) => {
             check_nested(attribute, template, depth).map_err(|error| error.within(name))
         }
         _ => Ok(()),
-    }
-}
-
-/// The most users who can have a say in a key.
-const MOST_APPROVALS: CK_ULONG = 8;
-
-/// The greatest number an attribute can have, where its values are enumerated from 0.
-fn greatest(attribute: AttributeType) -> CK_ULONG {
-    match attribute {
-        CKA_CERTIFICATE_CATEGORY => CK_CERTIFICATE_CATEGORY_OTHER_ENTITY,
-        CKA_JAVA_MIDP_SECURITY_DOMAIN => CK_SECURITY_DOMAIN_THIRD_PARTY,
-        CKA_COFFER_MANAGE_QUORUM | CKA_COFFER_USE_QUORUM => MOST_APPROVALS,
-        _ => CK_ULONG::MAX,
     }
 }
 
@@ -550,7 +360,7 @@ fn check_nested(attribute: AttributeType, template: &Attributes, depth: usize) -
         if matches!(attribute, CKA_WRAP_TEMPLATE | CKA_UNWRAP_TEMPLATE) { Act::Unwrap } else { Act::Derive };
     let fits = schema::candidates(template.ulong(CKA_CLASS), template.ulong(CKA_KEY_TYPE))
         .filter(|schema| schema.class.made_by.contains(&act))
-        .any(|schema| template.iter().all(|(inner, _)| schema.find(inner).is_some_and(possible)));
+        .any(|schema| template.unordered().all(|(inner, _)| schema.find(inner).is_some_and(possible)));
     if !fits {
         fail!(TemplateInconsistent, "no key can have all of these attributes");
     }

@@ -6,8 +6,8 @@ use crate::crypto::Secret;
 use crate::error::{Error, Result, Rv};
 use crate::mechanism::vendor::CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN;
 use crate::mechanism::{Derive, Mechanism, Params, Wanted, key};
-use crate::object::template::{self, Act};
-use crate::object::{Attributes, Handle, Object, Value};
+use crate::object::template::{self, Act, Draft, Settled};
+use crate::object::{Attributes, Handle, Object};
 use crate::token::{Service, Use, config::Policy};
 use cryptoki_sys::*;
 
@@ -21,16 +21,16 @@ impl Session {
         &self,
         row: &'static Mechanism,
         params: Params,
-        template: &Attributes,
+        template: Attributes,
     ) -> Result<Handle> {
         let Some(generator) = row.generate else { fail!(MechanismInvalid, "{} generates no key", row.name) };
         let implied = Some((CKO_SECRET_KEY, generator.key_type()));
-        let mut attributes = template::build(Act::Generate, template, implied, &self.rules())?;
-        self.may_write(&attributes)?;
-        generator.generate(&params, &mut attributes)?;
-        let attributes = self.finish(Act::Generate, row, attributes, None)?;
-        self.policy().judge_generation(row, &attributes)?;
-        self.token().create(self.owner(), attributes)
+        let mut draft = template::build(Act::Generate, template, implied, &self.rules())?;
+        self.may_write(&draft)?;
+        generator.generate(&params, &mut draft)?;
+        let key = self.finish(row, draft, None)?;
+        self.policy().judge_generation(row, &key.attributes)?;
+        self.token().create(self.owner(), key)
     }
 
     /// C_GenerateKeyPair: the public and the private key, both or none.
@@ -41,10 +41,10 @@ impl Session {
         &self,
         row: &'static Mechanism,
         _: Params,
-        public: &Attributes,
-        private: &Attributes,
+        public: Attributes,
+        private: Attributes,
     ) -> Result<(Handle, Handle)> {
-        let row = self.policy().pair_generator(row, public)?;
+        let row = self.policy().pair_generator(row, &public)?;
         let Some(generator) = row.generate_pair else {
             fail!(MechanismInvalid, "{} generates no pair", row.name)
         };
@@ -54,7 +54,7 @@ impl Session {
             .map_err(|error| error.within("public key"))?;
         let mut private = template::build(
             Act::Generate,
-            &own_part(row, &public, private)?,
+            own_part(row, &public, private)?,
             Some((CKO_PRIVATE_KEY, key_type)),
             &rules,
         )
@@ -69,8 +69,8 @@ impl Session {
         private.extend(private_values);
         // A generator gives all components and what follows from them; checking them again would take longer than
         // making them.
-        let public = self.record_origin(Act::Generate, row, public, None)?;
-        let private = self.record_origin(Act::Generate, row, private, None)?;
+        let public = public.settle(row.number, &[])?;
+        let private = private.settle(row.number, &[])?;
         self.token().create_pair(self.owner(), public, private)
     }
 
@@ -155,7 +155,7 @@ impl Session {
         params: Params,
         unwrapping_key: Handle,
         wrapped: &[u8],
-        template: &Attributes,
+        template: Attributes,
     ) -> Result<Handle> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
         let unwrapping = self
@@ -164,12 +164,12 @@ impl Session {
         let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
         let template = template::merge(Act::Unwrap, template, own, &self.rules())
             .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
-        let mut attributes = template::build(Act::Unwrap, &template, None, &self.rules())?;
-        self.may_write(&attributes)?;
-        let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
+        let mut draft = template::build(Act::Unwrap, template, None, &self.rules())?;
+        self.may_write(&draft)?;
+        let kind = key::kind(draft.need_ulong(CKA_CLASS)?, draft.need_ulong(CKA_KEY_TYPE)?)?;
         let values = match (kind.class, kind.import) {
             (CKO_SECRET_KEY, _) => {
-                let asked = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
+                let asked = draft.ulong(CKA_VALUE_LEN).map(|len| len as usize);
                 let value = wrap.unwrap(&unwrapping, params, wrapped, asked.or(kind.fixed_len))?;
                 if asked.is_some_and(|asked| asked != value.len()) {
                     fail!(WrappedKeyLenRange, "CKA_VALUE_LEN is not the length of the wrapped key");
@@ -182,9 +182,9 @@ impl Session {
             }
             (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {} unwraps no class {class:#x}", row.name),
         };
-        attributes.extend(values);
-        let attributes = self.finish(Act::Unwrap, row, attributes, None).map_err(unwrapped_error)?;
-        self.token().create(self.owner(), attributes)
+        draft.extend(values);
+        let key = self.finish(row, draft, None).map_err(unwrapped_error)?;
+        self.token().create(self.owner(), key)
     }
 
     /// C_DeriveKey. `None` if the mechanism only told a length through its parameter.
@@ -196,7 +196,7 @@ impl Session {
         row: &'static Mechanism,
         params: Params,
         base_key: Handle,
-        template: &Attributes,
+        template: Attributes,
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
         let base = self.key_for(Use::Derive, row, &params, base_key)?;
@@ -209,9 +209,9 @@ impl Session {
         if self.rules().strict {
             template::inherit(&mut template, &[base.attributes()])?;
         }
-        let (attributes, wanted) = self.new_secret(Act::Derive, &template)?;
+        let (draft, wanted) = self.new_secret(Act::Derive, template)?;
         let value = derive.derive(&base, params, wanted, &|handle| self.other(handle))?;
-        self.create_secret(Act::Derive, row, attributes, value, Some(&base))
+        self.create_secret(row, draft, value, Some(&base))
     }
 
     /// A derivation into an object of class CKO_DATA, private unless the template says otherwise. Data has no
@@ -233,27 +233,25 @@ impl Session {
         }
         let len = template.ulong(CKA_VALUE_LEN).map(|len| len as usize);
         template.remove(CKA_VALUE_LEN);
-        let mut attributes = template::build(Act::Derive, &template, None, &self.rules())?;
-        self.may_write(&attributes)?;
+        let mut draft = template::build(Act::Derive, template, None, &self.rules())?;
+        self.may_write(&draft)?;
         let wanted = Wanted { key_type: CKK_GENERIC_SECRET, len };
         let value = derive.derive(base, params, wanted, &|handle| self.other(handle))?;
-        attributes.set(CKA_VALUE, value.expose());
-        template::settle(&mut attributes)?;
-        self.token().create(self.owner(), attributes)
+        draft.set(CKA_VALUE, value.expose());
+        self.token().create(self.owner(), draft.settle(CK_UNAVAILABLE_INFORMATION, &[])?)
     }
 
-    /// The attributes of a secret that a derivation or a KEM is to give, and what is wanted of its value. A
-    /// template that says nothing else asks for a generic secret.
-    pub(super) fn new_secret(&self, act: Act, template: &Attributes) -> Result<(Attributes, Wanted)> {
-        let mut template = template.clone();
+    /// The draft of a secret that a derivation or a KEM is to give, and what is wanted of its value. A template that
+    /// says nothing else asks for a generic secret.
+    pub(super) fn new_secret(&self, act: Act, mut template: Attributes) -> Result<(Draft, Wanted)> {
         template.set_default(CKA_CLASS, CKO_SECRET_KEY);
         if template.ulong(CKA_CLASS) == Some(CKO_SECRET_KEY) {
             template.set_default(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
         }
-        let attributes = template::build(act, &template, None, &self.rules())?;
-        self.may_write(&attributes)?;
-        let len = attributes.ulong(CKA_VALUE_LEN).map(|len| len as usize);
-        let wanted = match (attributes.need_ulong(CKA_CLASS)?, attributes.ulong(CKA_KEY_TYPE)) {
+        let draft = template::build(act, template, None, &self.rules())?;
+        self.may_write(&draft)?;
+        let len = draft.ulong(CKA_VALUE_LEN).map(|len| len as usize);
+        let wanted = match (draft.need_ulong(CKA_CLASS)?, draft.ulong(CKA_KEY_TYPE)) {
             (CKO_SECRET_KEY, Some(key_type)) => {
                 let fixed = key::kind(CKO_SECRET_KEY, key_type)?.fixed_len;
                 if let (Some(len), Some(fixed)) = (len, fixed)
@@ -265,56 +263,34 @@ impl Session {
             }
             (class, _) => fail!(TemplateInconsistent, "CKA_CLASS: {class:#x} cannot be derived"),
         };
-        Ok((attributes, wanted))
+        Ok((draft, wanted))
     }
 
     /// Makes the object of a derived secret.
     pub(super) fn create_secret(
         &self,
-        act: Act,
         row: &'static Mechanism,
-        mut attributes: Attributes,
+        mut draft: Draft,
         value: Secret,
         base: Option<&Object>,
     ) -> Result<Handle> {
-        attributes.set(CKA_VALUE, Value::secret(value));
-        let attributes = self.finish(act, row, attributes, base)?;
-        self.token().create(self.owner(), attributes)
+        draft.set(CKA_VALUE, value);
+        let key = self.finish(row, draft, base)?;
+        self.token().create(self.owner(), key)
     }
 
     /// Checks a new key's components, adds what follows from them, and writes down where it came from.
-    fn finish(
-        &self,
-        act: Act,
-        row: &'static Mechanism,
-        mut attributes: Attributes,
-        base: Option<&Object>,
-    ) -> Result<Attributes> {
-        let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, attributes.need_ulong(CKA_KEY_TYPE)?)?;
-        (kind.complete)(&mut attributes)?;
-        self.policy().judge_key(&attributes)?;
-        self.record_origin(act, row, attributes, base)
-    }
-
-    /// Writes down where a new key came from, and drops what only told how to make it.
-    fn record_origin(
-        &self,
-        act: Act,
-        row: &'static Mechanism,
-        mut attributes: Attributes,
-        base: Option<&Object>,
-    ) -> Result<Attributes> {
-        let base = base.map(Object::attributes);
-        template::history(act, row.number, &mut attributes, base.as_slice(), &self.rules());
-        template::settle(&mut attributes)?;
-        Ok(attributes)
+    fn finish(&self, row: &'static Mechanism, mut draft: Draft, base: Option<&Object>) -> Result<Settled> {
+        let kind = key::kind(draft.need_ulong(CKA_CLASS)?, draft.need_ulong(CKA_KEY_TYPE)?)?;
+        (kind.complete)(&mut draft)?;
+        self.policy().judge_key(&draft)?;
+        draft.settle(row.number, base.map(Object::attributes).as_slice())
     }
 }
 
 /// The private template less what repeats the public one: CloudHSM's ML-DSA pairs are told their parameter set in
 /// both, where the standard's rule is that only the public one names it.
-fn own_part(row: &'static Mechanism, public: &Attributes, private: &Attributes) -> Result<Attributes> {
-    let mut private = private.clone();
+fn own_part(row: &'static Mechanism, public: &Attributes, mut private: Attributes) -> Result<Attributes> {
     if row.number == CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN
         && let Some(set) = private.remove(CKA_PARAMETER_SET)
         && public.value(CKA_PARAMETER_SET) != Some(&set)

@@ -43,20 +43,18 @@ impl Session {
     ///
     /// # Errors
     /// What the template is wrong by; CKR_SESSION_READ_ONLY; CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_MEMORY.
-    pub fn create_object(&self, template: &Attributes) -> Result<Handle> {
-        let mut attributes = template::build(Act::Create, template, None, &self.rules())?;
-        self.may_write(&attributes)?;
-        if let Some(key_type) = attributes.ulong(CKA_KEY_TYPE) {
-            let kind = key::kind(attributes.need_ulong(CKA_CLASS)?, key_type)?;
-            (kind.complete)(&mut attributes)?;
-            self.policy().judge_key(&attributes).map_err(|error| match error.rv() {
+    pub fn create_object(&self, template: Attributes) -> Result<Handle> {
+        let mut draft = template::build(Act::Create, template, None, &self.rules())?;
+        self.may_write(&draft)?;
+        if let Some(key_type) = draft.ulong(CKA_KEY_TYPE) {
+            let kind = key::kind(draft.need_ulong(CKA_CLASS)?, key_type)?;
+            (kind.complete)(&mut draft)?;
+            self.policy().judge_key(&draft).map_err(|error| match error.rv() {
                 Rv::KeySizeRange => error.recode(Rv::AttributeValueInvalid),
                 _ => error,
             })?;
-            template::history(Act::Create, CK_UNAVAILABLE_INFORMATION, &mut attributes, &[], &self.rules());
         }
-        template::settle(&mut attributes)?;
-        self.token().create(self.owner(), attributes)
+        self.token().create(self.owner(), draft.settle(CK_UNAVAILABLE_INFORMATION, &[])?)
     }
 
     /// C_CopyObject.
@@ -88,8 +86,11 @@ impl Session {
             }
             self.token().destroy(object)
         })?;
+        // Most objects are destroyed when nobody uses them, and then there is nobody to tell.
+        if Object::is_alone(&destroyed) {
+            return Ok(false);
+        }
         self.let_go();
-        // Most objects are destroyed when nobody else uses them, and then there is nobody to tell.
         let held = !Object::is_alone(&destroyed);
         if held {
             self.token().announce_revocation();
@@ -99,7 +100,7 @@ impl Session {
 
     /// Does something to the current version of an object, and returns it. `act` says false if another thread or
     /// process has changed it meanwhile, and then judges the new version.
-    fn on_current(&self, handle: Handle, act: impl Fn(&Object) -> Result<bool>) -> Result<Arc<Object>> {
+    fn on_current(&self, handle: Handle, act: impl Fn(&Arc<Object>) -> Result<bool>) -> Result<Arc<Object>> {
         for _ in 0..PATIENCE {
             let object = self.object_once(handle)?;
             if act(&object)? {

@@ -9,7 +9,8 @@ use super::token::{Login, Opened, Token, User};
 use crate::crypto::{Secret, random};
 use crate::error::{Result, Rv};
 use crate::log;
-use crate::object::{Attributes, Handle, Object, Packed, Secrets, template};
+use crate::object::template::Settled;
+use crate::object::{Attributes, Follows, Handle, Object, Packed, Secrets};
 use crate::storage::quorum::Guarded;
 use crate::storage::record::{ObjectId, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
@@ -161,8 +162,8 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and as the storage.
-    pub fn create(&self, owner: CK_SESSION_HANDLE, attributes: Attributes) -> Result<Handle> {
-        self.keep(owner, [self.draft(owner, attributes)]).map(|[handle]| handle)
+    pub fn create(&self, owner: CK_SESSION_HANDLE, new: Settled) -> Result<Handle> {
+        self.keep(owner, [self.named(owner, new)]).map(|[handle]| handle)
     }
 
     /// Makes two objects, or none.
@@ -172,20 +173,22 @@ impl Token {
     pub fn create_pair(
         &self,
         owner: CK_SESSION_HANDLE,
-        public: Attributes,
-        private: Attributes,
+        public: Settled,
+        private: Settled,
     ) -> Result<(Handle, Handle)> {
-        let drafts = [self.draft(owner, public), self.draft(owner, private)];
-        self.keep(owner, drafts).map(|[public, private]| (public, private))
+        let pair = [self.named(owner, public), self.named(owner, private)];
+        self.keep(owner, pair).map(|[public, private]| (public, private))
     }
 
-    fn draft(&self, owner: CK_SESSION_HANDLE, mut attributes: Attributes) -> Draft {
-        let of_session = !attributes.is_true(CKA_TOKEN);
-        let id = new_id(of_session);
-        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-        let secrets = template::take_secrets(&mut attributes);
-        let handle = new_handle(self.handles, of_session.then_some(owner));
-        (Object::new(handle, attributes, Secrets::opened(secrets)), id)
+    fn named(&self, owner: CK_SESSION_HANDLE, new: Settled) -> New {
+        let Settled { mut attributes, secrets } = new;
+        let id = name(&mut attributes);
+        let handle = self.new_handle(owner, id);
+        (Arc::new(Object::new(handle, attributes, Secrets::opened(secrets))), id)
+    }
+
+    fn new_handle(&self, owner: CK_SESSION_HANDLE, id: Option<ObjectId>) -> Handle {
+        new_handle(self.handles, if id.is_some() { None } else { Some(owner) })
     }
 
     /// C_CopyObject, once the copy's attributes are judged.
@@ -195,42 +198,41 @@ impl Token {
     pub fn copy(
         &self,
         owner: CK_SESSION_HANDLE,
-        object: &Object,
+        object: &Arc<Object>,
         mut attributes: Attributes,
     ) -> Result<Handle> {
-        let of_session = !attributes.is_true(CKA_TOKEN);
-        let id = new_id(of_session);
-        attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
-        let handle = new_handle(self.handles, of_session.then_some(owner));
+        let id = name(&mut attributes);
+        let handle = self.new_handle(owner, id);
         // The copy outlives what it was made of, and with it the place of the secrets.
         object.secrets()?;
-        self.keep(owner, [(object.copy(handle, attributes), id)]).map(|[handle]| handle)
+        self.keep(owner, [(Arc::new(object.copy(handle, attributes)), id)]).map(|[handle]| handle)
     }
 
     /// Stores those that are token objects and shows all.
-    fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
-        let stored = || drafts.iter().filter(|(object, _)| object.is_token());
+    fn keep<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
+        let stored = || new.iter().filter_map(|(_, id)| id.as_ref());
         if stored().next().is_none() {
-            return Ok(drafts.map(|(object, _)| self.show(owner, object)));
+            return Ok(new.map(|(object, _)| self.show(owner, object)));
         }
-        let hex = |(_, id): &Draft| String::from_utf8_lossy(&unique_id(id)).into_owned();
+        let hex = |id: &ObjectId| String::from_utf8_lossy(&unique_id(id)).into_owned();
         let ids = stored().map(hex).collect::<Vec<_>>().join(" ");
-        self.audited("create objects", || ids, || self.store(owner, drafts))
+        self.audited("create objects", || ids, || self.store(owner, new))
     }
 
     /// Puts a session object among the others. A private one ends with the login, also with one that ends just now.
-    fn show(&self, owner: CK_SESSION_HANDLE, object: Object) -> Handle {
+    fn show(&self, owner: CK_SESSION_HANDLE, object: Arc<Object>) -> Handle {
         let (handle, private) = (object.handle(), object.is_private());
         let ended = || private && self.user() != Some(User::Normal);
-        self.session_objects.insert(Arc::new(object), owner, ended);
+        self.session_objects.insert(object, owner, ended);
         handle
     }
 
-    fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, drafts: [Draft; N]) -> Result<[Handle; N]> {
+    fn store<const N: usize>(&self, owner: CK_SESSION_HANDLE, new: [New; N]) -> Result<[Handle; N]> {
         let login = self.login.read();
+        let stored = || new.iter().filter_map(|(object, id)| Some((object, (*id)?)));
         let mut records = Vec::new();
-        for (object, id) in drafts.iter().filter(|(object, _)| object.is_token()) {
-            records.push(Record::of(object, *id, None)?);
+        for (object, id) in stored() {
+            records.push(Record::of(object, id, None)?);
         }
         let mut packed = Vec::with_capacity(records.len());
         for record in &records {
@@ -239,22 +241,19 @@ impl Token {
         let puts: Vec<_> = records.iter().map(Record::put).collect();
         let revision = match self.commit(login.as_ref(), &puts, None)? {
             Commit::Done(revision) => {
-                let guarded = drafts.iter().filter(|(object, _)| is_guarded(object));
-                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(*id)));
+                let guarded = stored().filter(|(object, _)| is_guarded(object));
+                guarded.for_each(|(_, id)| login.iter().for_each(|login| login.keys.made(id)));
                 revision
             }
             Commit::Stale(_) => fail!(GeneralError, "an object of this name is there"),
         };
         let mut objects = self.objects.write();
         let mut packed = packed.into_iter();
-        Ok(drafts.map(|(object, id)| {
-            if !object.is_token() {
-                return self.show(owner, object);
+        Ok(new.map(|(mut object, id)| {
+            let Some(id) = id else { return self.show(owner, object) };
+            if let (Some(attributes), Some(object)) = (packed.next(), Arc::get_mut(&mut object)) {
+                object.pack(attributes);
             }
-            let object = match packed.next() {
-                Some(attributes) => object.packed(attributes),
-                None => object,
-            };
             match objects.of(&id) {
                 // Another thread's refresh was faster, and its handle may be in use already.
                 Some((there, _)) => there.handle(),
@@ -262,7 +261,7 @@ impl Token {
                 None if objects.revision >= revision => object.handle(),
                 None => {
                     let handle = object.handle();
-                    objects.insert(Arc::new(object), Home { id, revision });
+                    objects.insert(object, Home { id, revision });
                     handle
                 }
             }
@@ -284,14 +283,14 @@ impl Token {
     ///
     /// # Errors
     /// As the storage.
-    pub fn change(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+    pub fn change(&self, object: &Arc<Object>, attributes: Attributes) -> Result<bool> {
         match object.is_token() {
             true => self.audited_change("change object", object, || self.replace(object, attributes)),
             false => self.replace(object, attributes),
         }
     }
 
-    fn replace(&self, object: &Object, attributes: Attributes) -> Result<bool> {
+    fn replace(&self, object: &Arc<Object>, attributes: Attributes) -> Result<bool> {
         let new = Arc::new(object.with_attributes(attributes));
         if SessionObjects::is_one(object.handle()) {
             return Ok(self.session_objects.replace(object, new));
@@ -340,8 +339,8 @@ impl Token {
     }
 }
 
-/// A new object and its name.
-type Draft = (Object, ObjectId);
+/// A new object and, if it is to be stored, its name.
+type New = (Arc<Object>, Option<ObjectId>);
 
 /// An object as the storage takes it.
 struct Record {
@@ -376,12 +375,18 @@ impl Record {
     }
 }
 
-/// The name of a new object. A session object's need only differ from its neighbours', and costs less.
-fn new_id(of_session: bool) -> ObjectId {
-    if !of_session {
-        return object_id();
+/// Names a new object. A session object's name need only differ from its neighbours', and is made when somebody asks.
+fn name(attributes: &mut Attributes) -> Option<ObjectId> {
+    if !attributes.is_true(CKA_TOKEN) {
+        let drawn = || {
+            let mut id = ObjectId::default();
+            random::draw(&mut id);
+            unique_id(&id).to_vec()
+        };
+        attributes.set(CKA_UNIQUE_ID, Follows::drawn(drawn));
+        return None;
     }
-    let mut id = ObjectId::default();
-    random::draw(&mut id);
-    id
+    let id = object_id();
+    attributes.set(CKA_UNIQUE_ID, &unique_id(&id)[..]);
+    Some(id)
 }

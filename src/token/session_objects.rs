@@ -6,6 +6,7 @@ use crate::kernel::biased::{RwLock, RwLockWriteGuard};
 use crate::kernel::shard::{Apart, SHARDS, next_number};
 use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
+use std::collections::hash_map::Entry::Occupied;
 use std::iter;
 use std::ptr;
 use std::sync::Arc;
@@ -66,8 +67,12 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, handle: Handle) -> Option<Arc<Object>> {
-        let object = self.entries.remove(&handle)?.object;
+    /// Takes an object out and ends its handle, if `is` says that it is the one.
+    fn remove(&mut self, handle: Handle, is: impl FnOnce(&Object) -> bool) -> Option<Arc<Object>> {
+        let object = match self.entries.entry(handle) {
+            Occupied(entry) if is(&entry.get().object) => entry.remove().object,
+            _ => return None,
+        };
         if let Some(index) = &mut self.index {
             index.drop(&object);
         }
@@ -85,7 +90,7 @@ impl Shard {
     fn remove_where(&mut self, choose: impl Fn(&Entry) -> bool) -> Vec<Arc<Object>> {
         let chosen = self.entries.iter().filter(|(_, entry)| choose(entry)).map(|(handle, _)| *handle);
         let chosen: Vec<Handle> = chosen.collect();
-        chosen.into_iter().filter_map(|handle| self.remove(handle)).collect()
+        chosen.into_iter().filter_map(|handle| self.remove(handle, |_| true)).collect()
     }
 }
 
@@ -133,29 +138,32 @@ impl SessionObjects {
         shard_of(handle).is_some()
     }
 
-    /// The shard of an object and its entry, if this very version is the current one.
-    fn current(&self, object: &Object) -> Option<RwLockWriteGuard<'_, Shard>> {
-        let objects = self.shards[shard_of(object.handle())?].0.write();
-        let is_current =
-            objects.entries.get(&object.handle()).is_some_and(|entry| ptr::eq(&*entry.object, object));
-        is_current.then_some(objects)
+    /// The shard of an object, for writing.
+    fn shard(&self, object: &Object) -> Option<RwLockWriteGuard<'_, Shard>> {
+        Some(self.shards[shard_of(object.handle())?].0.write())
     }
 
     /// Puts a newer version in the place of `object`. False if that is not the current one.
     pub(super) fn replace(&self, object: &Object, new: Arc<Object>) -> bool {
-        let Some(mut objects) = self.current(object) else { return false };
-        if let Some(index) = &mut objects.index {
+        let Some(mut shard) = self.shard(object) else { return false };
+        let Shard { entries, index } = &mut *shard;
+        let Some(entry) = entries.get_mut(&object.handle()).filter(|entry| ptr::eq(&*entry.object, object))
+        else {
+            return false;
+        };
+        if let Some(index) = index {
             index.drop(object);
             index.add(&new);
         }
         object.supersede();
-        objects.entries.entry(object.handle()).and_modify(|entry| entry.object = new);
+        entry.object = new;
         true
     }
 
     /// Takes an object out and ends its handle. False if it is not the current version.
     pub(super) fn remove(&self, object: &Object) -> bool {
-        self.current(object).is_some_and(|mut objects| objects.remove(object.handle()).is_some())
+        let is = |current: &Object| ptr::eq(current, object);
+        self.shard(object).is_some_and(|mut shard| shard.remove(object.handle(), is).is_some())
     }
 
     /// Takes out the objects of a session. True if others still hold one of them.

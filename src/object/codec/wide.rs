@@ -20,7 +20,7 @@ pub(super) fn decode(mut bytes: &[u8], depth: usize) -> Option<Attributes> {
         let (len, rest) = rest.split_first_chunk()?;
         let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
         let number: AttributeType = u64::from_le_bytes(*number) as AttributeType;
-        let fits = tag == BOOL || attribute::flag(number).is_none();
+        let fits = tag == BOOL || !attribute::is_flag(number);
         if last.replace(number).is_some_and(|last| last >= number) || !fits {
             return None;
         }

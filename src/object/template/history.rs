@@ -2,6 +2,7 @@
 
 use super::{Act, Defaults, Rules};
 use crate::error::Result;
+use crate::object::schema::Schema;
 use crate::object::{Attributes, Value, attribute};
 use cryptoki_sys::*;
 
@@ -10,20 +11,23 @@ use cryptoki_sys::*;
 ///
 /// A derived key was always sensitive if its bases were and it is itself; never extractable likewise.
 /// CloudHSM calls derived keys local.
-pub fn history(
+pub(super) fn history(
     act: Act,
     mechanism: CK_MECHANISM_TYPE,
+    schema: &Schema,
     key: &mut Attributes,
     bases: &[&Attributes],
     rules: &Rules,
 ) {
-    if !key.has(CKA_KEY_TYPE) {
+    if !schema.is_key() {
         return;
     }
     let generated = act == Act::Generate;
-    key.set(CKA_LOCAL, generated || (act == Act::Derive && rules.defaults == Defaults::CloudHsm));
-    key.set(CKA_KEY_GEN_MECHANISM, if generated { mechanism } else { CK_UNAVAILABLE_INFORMATION });
-    if key.ulong(CKA_CLASS) == Some(CKO_PUBLIC_KEY) {
+    key.set_flag(CKA_LOCAL, generated || (act == Act::Derive && rules.defaults == Defaults::CloudHsm));
+    if generated {
+        key.set(CKA_KEY_GEN_MECHANISM, mechanism);
+    }
+    if schema.class.number == CKO_PUBLIC_KEY {
         return;
     }
     let since_ever = |attribute| match act {
@@ -33,8 +37,8 @@ pub fn history(
     };
     let always_sensitive = since_ever(CKA_ALWAYS_SENSITIVE) && key.is_true(CKA_SENSITIVE);
     let never_extractable = since_ever(CKA_NEVER_EXTRACTABLE) && !key.is_true(CKA_EXTRACTABLE);
-    key.set(CKA_ALWAYS_SENSITIVE, always_sensitive);
-    key.set(CKA_NEVER_EXTRACTABLE, never_extractable);
+    key.set_flag(CKA_ALWAYS_SENSITIVE, always_sensitive);
+    key.set_flag(CKA_NEVER_EXTRACTABLE, never_extractable);
 }
 
 /// Makes the template of a derived key no weaker than the keys it comes from: sensitive if one of them is, not

@@ -15,11 +15,7 @@ pub fn is_secret(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>, attribut
 }
 
 /// Takes the attributes that are secret out of an object's, as [`Value::Secret`].
-pub fn take_secrets(object: &mut Attributes) -> Attributes {
-    let class = object.ulong(CKA_CLASS).unwrap_or(CK_UNAVAILABLE_INFORMATION);
-    let Some(schema) = object.ulong(CKA_KEY_TYPE).and_then(|of| schema::lookup(class, Some(of))) else {
-        return Attributes::new();
-    };
+pub(super) fn take_secrets(object: &mut Attributes, schema: &schema::Schema) -> Attributes {
     let mut secrets = Attributes::with_capacity(schema.secrets().len());
     for attribute in schema.secrets() {
         match object.remove(attribute) {
@@ -79,7 +75,7 @@ pub fn value<'a>(object: &'a Object, attribute: AttributeType, rules: &Rules) ->
 /// Whether an object has all that a template asks for (sections 5.7.7 and 5.18). `object` is what
 /// [`Object::attributes`] gives: what is secret never matches.
 pub fn matches(object: &Attributes, template: &Attributes) -> bool {
-    template.iter().all(|(attribute, wanted)| match object.value(attribute) {
+    template.unordered().all(|(attribute, wanted)| match object.value(attribute) {
         Some(Value::Secret(_)) => false,
         Some(value) => value == wanted,
         None => {
