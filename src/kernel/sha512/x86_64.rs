@@ -259,11 +259,11 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
                 step::<W, BLOCKS, ROW, 6>(&mut words, &mut rounds, &mut schedule, row);
                 step::<W, BLOCKS, ROW, 7>(&mut words, &mut rounds, &mut schedule, row);
             }
-            eight_by_eight::<BLOCKS, ROW>(&mut rounds, &schedule, 32, 0);
+            rounds.last::<ROW>(schedule.0.as_ptr().cast());
             rounds.add_to(state);
             for block in 1..group.len() {
                 let mut rounds = Rounds::new(state);
-                eight_by_eight::<BLOCKS, ROW>(&mut rounds, &schedule, 0, block);
+                rounds.all::<ROW>(schedule.0.as_flattened()[block..].as_ptr().cast());
                 rounds.add_to(state);
             }
         }
@@ -287,27 +287,4 @@ unsafe fn step<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize, const I:
     let sum = w(0).plus(w(4).between(w(5))).plus(w(0).between(w(1)).sigma0());
     words[I] = sum.plus(w(7).sigma1());
     words[I].store(&K[row + I + 8], &mut schedule.0[row + I + 8]);
-}
-
-/// The rounds of block `block` from `row` on, without more schedule to make.
-///
-/// # Safety
-/// The processor has BMI.
-#[inline(always)]
-unsafe fn eight_by_eight<const BLOCKS: usize, const ROW: usize>(
-    rounds: &mut Rounds,
-    schedule: &Schedule<BLOCKS>,
-    row: usize,
-    block: usize,
-) {
-    for rows in schedule.0[row..].as_chunks::<4>().0 {
-        let words = rows.as_flattened()[block..].as_ptr().cast();
-        // SAFETY: four rows are there; the instructions are the caller's.
-        unsafe {
-            rounds.two::<0, ROW>(words);
-            rounds.two::<1, ROW>(words);
-            rounds.two::<2, ROW>(words);
-            rounds.two::<3, ROW>(words);
-        }
-    }
 }
