@@ -1,4 +1,4 @@
-//! The rounds of SHA-512 (FIPS 180-4, section 6.4.2, step 3), two at a time.
+//! The rounds of SHA-512 (FIPS 180-4, section 6.4.2, step 3).
 //!
 //! What decides how fast they go:
 //!

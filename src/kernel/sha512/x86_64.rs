@@ -78,8 +78,8 @@ trait Words<const BLOCKS: usize>: Copy {
     /// Two words of each block, from the bytes of the message.
     ///
     /// # Safety
-    /// The processor has the instructions; each pointer is valid for 16 bytes.
-    unsafe fn load(from: [*const u8; BLOCKS]) -> Self;
+    /// The processor has the instructions; each pointer is valid for 16 bytes from `at` on.
+    unsafe fn load(from: &[*const u8; BLOCKS], at: usize) -> Self;
 
     /// Writes them with their constants added.
     fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; BLOCKS]);
@@ -107,12 +107,15 @@ macro_rules! words {
 
         impl Words<$blocks> for $name {
             #[inline(always)]
-            unsafe fn load(from: [*const u8; $blocks]) -> Self {
+            unsafe fn load(from: &[*const u8; $blocks], at: usize) -> Self {
                 // SAFETY: the caller's.
                 unsafe {
                     let big_endian = _mm_set_epi64x(0x08090A0B0C0D0E0F, 0x0001020304050607);
-                    let bytes = $load(from.map(|from| _mm_loadu_si128(from.cast())));
-                    $name($shuffle(bytes, $repeat(big_endian)))
+                    let mut bytes = [big_endian; $blocks];
+                    for (bytes, from) in bytes.iter_mut().zip(from) {
+                        *bytes = _mm_loadu_si128(from.add(at).cast());
+                    }
+                    $name($shuffle($load(bytes), $repeat(big_endian)))
                 }
             }
 
@@ -242,11 +245,12 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
         let from: [_; BLOCKS] = from_fn(|i| group[i.min(group.len() - 1)].as_ptr());
         // SAFETY: a block is eight times two words; the instructions are the caller's.
         unsafe {
-            let mut words: [W; 8] = from_fn(|i| {
-                let words = W::load(from.map(|from| from.add(16 * i)));
+            // A loop, since a closure that is not inlined would be without the instructions.
+            let mut words = [W::load(&from, 0); 8];
+            for (i, words) in words.iter_mut().enumerate() {
+                *words = W::load(&from, 16 * i);
                 words.store(&K[i], &mut schedule.0[i]);
-                words
-            });
+            }
             let mut rounds = Rounds::new(state);
             for sixteen in 0..4 {
                 let row = 8 * sixteen;
