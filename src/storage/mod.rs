@@ -211,7 +211,8 @@ pub trait Storage: Send + Sync {
     /// Runs `work` on the current state and commits what it returns, synced to the disk before this returns,
     /// as revision `view.revision().next()`. An error of `work`'s own writes nothing; nor does an empty batch,
     /// for which the unchanged revision is returned. Engines may run `work` in another thread, which this one waits
-    /// for, and again if others wrote meanwhile, and may sync what several threads write together: then all of it is there, or none.
+    /// for, and again if others wrote meanwhile, and may sync what several threads write together: then all of it is
+    /// there, or none.
     fn transact(&self, work: &mut (dyn FnMut(&dyn View) -> Result<Batch> + Send)) -> Result<Revision>;
 
     /// Makes an empty store what another was: its records as they are, with their revisions, in one transaction.

@@ -94,8 +94,8 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Gives all rows that `read` brings to `work`, many at once, spread over `threads` of them if they are many: this one and others
-/// that are gone when it returns. Every thread works on a `P` of its own; the caller puts them together.
+/// Gives all rows that `read` brings to `work`, many at once, spread over `threads` of them if they are many: this one and
+/// others that are gone when it returns. Every thread works on a `P` of its own; the caller puts them together.
 ///
 /// # Errors
 /// Those of `read`.
