@@ -3,7 +3,6 @@
 use std::mem::ManuallyDrop;
 use std::process;
 use std::ptr::{self, NonNull};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -131,11 +130,7 @@ const PAUSE: Duration = Duration::from_micros(50);
 impl Uncut {
     /// Begins; the end is the drop. May be nested only if no fork can come in between.
     pub fn enter() -> Uncut {
-        static HANDLERS: Once = Once::new();
-        // SAFETY: functions of the right type that stay in memory.
-        HANDLERS.call_once(|| unsafe {
-            libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child));
-        });
+        register();
         loop {
             // Sequentially consistent on both sides: either this thread sees the fork, or the fork sees it.
             INSIDE.fetch_add(1, Ordering::SeqCst);
@@ -156,6 +151,30 @@ impl Uncut {
 impl Drop for Uncut {
     fn drop(&mut self) {
         INSIDE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Registers the handlers, once. A `Once` would not do: a child forked while another thread was at it would wait for that
+/// thread for ever.
+fn register() {
+    const NOBODY: u32 = 0;
+    const DONE: u32 = u32::MAX;
+    /// The process that is at it, or one of those.
+    static BY: AtomicU32 = AtomicU32::new(NOBODY);
+    loop {
+        let by = BY.load(Ordering::Acquire);
+        if by == DONE {
+            return;
+        }
+        let this = process::id();
+        if by == this {
+            thread::sleep(PAUSE);
+        } else if BY.compare_exchange(by, this, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // In a child they may be registered twice then, and run twice: they count up and down.
+            // SAFETY: functions of the right type that stay in memory.
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child)) };
+            BY.store(DONE, Ordering::Release);
+        }
     }
 }
 
@@ -208,6 +227,8 @@ mod tests {
 
     #[test]
     fn a_fork_waits_for_the_end_of_what_it_must_not_cut() {
+        // From here on there are handlers.
+        drop(Uncut::enter());
         let half = AtomicBool::new(false);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -219,13 +240,14 @@ mod tests {
                     half.store(false, Ordering::SeqCst);
                 }
             });
-            for _ in 0..20 {
-                assert!(in_child(|| {
+            let whole = (0..20).all(|_| {
+                in_child(|| {
                     let _uncut = Uncut::enter();
                     !half.load(Ordering::SeqCst) && !Uncut::was_cut()
-                }));
-            }
+                })
+            });
             done.store(true, Ordering::SeqCst);
+            assert!(whole);
         });
     }
 }
