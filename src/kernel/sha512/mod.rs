@@ -1,7 +1,7 @@
 //! The compression function of SHA-512 and its shorter siblings (FIPS 180-4) where AWS-LC does not have the
 //! processor's best: it has one for AVX and one without vectors.
 //!
-//! `x86_64` has the message schedule, of two blocks at once, and `rounds` what differs by processor.
+//! `x86_64` has the message schedules, of two or four blocks at once, and `rounds` the rounds.
 
 #[cfg(target_arch = "x86_64")]
 mod rounds;

@@ -128,27 +128,6 @@ impl Rounds {
         }
     }
 
-    /// The last sixteen rounds, from a schedule whose rows are `ROW` bytes apart.
-    ///
-    /// # Safety
-    /// The processor has BMI; there are 40 rows, two words of each of which are read.
-    #[inline(always)]
-    pub unsafe fn last<const ROW: usize>(&mut self, words: *const u64) {
-        let [a, b, c, d, e, f, g, h] = &mut self.places;
-        // SAFETY: registers, and 16 bytes of each row that are read; the instructions are the caller's.
-        unsafe {
-            asm!(
-                eight!(32 33 34 35), eight!(36 37 38 39),
-                words = in(reg) words, from = const 0, row = const ROW,
-                a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
-                e = inout(reg) *e, f = inout(reg) *f, g = inout(reg) *g, h = inout(reg) *h,
-                bc = inout(reg) self.xors[0], ab = inout(reg) self.xors[1],
-                t = out(reg) _, u = out(reg) _, w = out(reg) _,
-                options(readonly, nostack),
-            );
-        }
-    }
-
     /// Adds the working variables to the chaining value.
     pub fn add_to(&self, state: &mut [u64; 8]) {
         state.iter_mut().zip(self.places).for_each(|(word, place)| *word = word.wrapping_add(place));

@@ -263,7 +263,15 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
                 step::<W, BLOCKS, ROW, 6>(&mut words, &mut rounds, &mut schedule, row);
                 step::<W, BLOCKS, ROW, 7>(&mut words, &mut rounds, &mut schedule, row);
             }
-            rounds.last::<ROW>(schedule.0.as_ptr().cast());
+            let words = schedule.0[32..].as_ptr().cast();
+            rounds.two::<0, ROW>(words);
+            rounds.two::<1, ROW>(words);
+            rounds.two::<2, ROW>(words);
+            rounds.two::<3, ROW>(words);
+            rounds.two::<4, ROW>(words);
+            rounds.two::<5, ROW>(words);
+            rounds.two::<6, ROW>(words);
+            rounds.two::<7, ROW>(words);
             rounds.add_to(state);
             for block in 1..group.len() {
                 let mut rounds = Rounds::new(state);
