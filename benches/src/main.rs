@@ -202,13 +202,10 @@ fn scaling(names: &[String], providers: &[Provider], desks: &[desk::Desk]) -> Ve
     let columns = Columns::new(&header);
     println!("\n{}", columns.line(&header));
     let all = rows::all();
-    let rows = all.iter().filter(|row| threads::ROWS.contains(&row.name.as_str()));
-    let measure = |row| {
-        let found = threads::scale(row, providers, desks, most, Duration::from_millis(40));
-        println!("{}", columns.line(&found.cells()));
-        found
-    };
-    rows.map(measure).collect()
+    let rows: Vec<_> = all.iter().filter(|row| threads::ROWS.contains(&row.name.as_str())).collect();
+    let found = threads::scale(&rows, providers, desks, most);
+    found.iter().for_each(|each| println!("{}", columns.line(&each.cells())));
+    found
 }
 
 fn growth(cli: &Cli, providers: &[Provider]) -> Vec<Growth> {

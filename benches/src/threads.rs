@@ -63,10 +63,40 @@ fn ratio(rates: &[f64]) -> Option<f64> {
     Some(rates.get(1)? / rates.first()?)
 }
 
-/// Measures one row with 1 to `most` threads on AWS-LC and on each module.
-pub fn scale(row: &Row, providers: &[Provider], desks: &[Desk], most: usize, window: Duration) -> Scaling {
+/// How often the rows are gone through.
+const PASSES: usize = 5;
+
+/// Measures rows with 1 to `most` threads on AWS-LC and on each module. There are several passes through all rows: of each
+/// contestant's, the one that scales as the middle one does counts. For seconds at a time the host may run two of its
+/// machine's cores on one of its own; no row has more than a pass or two in such a spell.
+pub fn scale(rows: &[&Row], providers: &[Provider], desks: &[Desk], most: usize) -> Vec<Scaling> {
+    let pass = |_| rows.iter().map(|row| once(row, providers, desks, most)).collect();
+    let passes: Vec<Vec<Scaling>> = (0..PASSES).map(pass).collect();
+    let row = |index: usize| {
+        let all = || passes.iter().map(|pass| &pass[index]);
+        let modules = 0..providers.len();
+        Scaling {
+            name: rows[index].name.clone(),
+            bare: middle(all().map(|each| &each.bare)),
+            modules: modules.map(|module| middle(all().map(|each| &each.modules[module]))).collect(),
+        }
+    };
+    (0..rows.len()).map(row).collect()
+}
+
+/// The curve whose ratio is the middle one; an empty one if there is one among them.
+fn middle<'a>(curves: impl Iterator<Item = &'a Vec<f64>>) -> Vec<f64> {
+    let mut curves: Vec<_> = curves.collect();
+    let key = |curve: &Vec<f64>| ratio(curve).unwrap_or_default();
+    curves.sort_by(|one, other| key(one).total_cmp(&key(other)));
+    let index = if curves[0].is_empty() { 0 } else { curves.len() / 2 };
+    curves[index].clone()
+}
+
+/// One pass of one row.
+fn once(row: &Row, providers: &[Provider], desks: &[Desk], most: usize) -> Scaling {
     let bare = match &row.bare {
-        Some(bare) => curve(&|| Ok(bare()), most, window).unwrap_or_default(),
+        Some(bare) => curve(&|| Ok(bare()), most).unwrap_or_default(),
         None => Vec::new(),
     };
     let module = |(provider, desk): (&Provider, &Desk)| {
@@ -77,72 +107,52 @@ pub fn scale(row: &Row, providers: &[Provider], desks: &[Desk], most: usize, win
             (row.module)(desk)
         };
         // The keys are made before the threads come.
-        (row.module)(desk).and_then(|_| curve(&prepare, most, window)).unwrap_or_default()
+        (row.module)(desk).and_then(|_| curve(&prepare, most)).unwrap_or_default()
     };
     let modules = providers.iter().zip(desks).map(module).collect();
     Scaling { name: row.name.clone(), bare, modules }
 }
 
-/// Rounds that have to find all their cores at full speed, and the most there are in all.
-const UNDISTURBED: usize = 3;
-const ROUNDS: usize = 40;
+/// Turns of each number of threads in a pass, and how long one is.
+const TURNS: usize = 40;
+const TURN: Duration = Duration::from_millis(8);
 
-/// Rates with 1, 2, ... `most` threads, the best of several rounds in which the numbers of threads take turns. There are
-/// rounds until [`UNDISTURBED`] of each number were undisturbed: two cores at once are so less often than one.
-fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize, window: Duration) -> Result<Vec<f64>> {
-    let times = work::calibrate(&mut prepare()?, window)?;
-    let mut rounds = vec![Vec::new(); most];
-    for _ in 0..ROUNDS {
-        for (count, rounds) in (1..).zip(&mut rounds) {
-            rounds.push(together(prepare, count, times)?);
-        }
-        let undisturbed = |rounds: &Vec<Round>| {
-            rounds.iter().filter(|round| work::at_full_speed(round.control)).count() >= UNDISTURBED
-        };
-        if rounds.iter().all(undisturbed) {
-            break;
-        }
-    }
-    let best = |rounds: &Vec<Round>| rounds.iter().map(|round| round.rate).fold(0.0, f64::max);
-    Ok(rounds.iter().map(best).collect())
-}
-
-/// One round.
-#[derive(Clone, Copy)]
-struct Round {
-    /// Operations a second of all threads together.
-    rate: f64,
-    /// What [`work::control`] took at most, of all threads, before and after.
-    control: Duration,
-}
-
-/// What `count` threads do in a second of the wall's clock, each doing `times`. The clock runs from the first that begins
-/// to the last that ends: threads that only take turns are no faster than one.
-fn together(prepare: &(dyn Fn() -> Result<Work> + Sync), count: usize, times: u64) -> Result<Round> {
-    let barrier = Barrier::new(count);
-    let one = || {
-        let work = prepare().and_then(|mut work| work(times / 8 + 1).map(|()| work));
+/// Rates with 1, 2, ... `most` threads, which take turns.
+///
+/// On a machine whose cores are shared with others, two at once are seldom undisturbed, so the best of several turns would
+/// be fair to one thread alone. What disturbs a thread does not ask how many others there are: the mean of many short turns
+/// is fair to all.
+fn curve(prepare: &(dyn Fn() -> Result<Work> + Sync), most: usize) -> Result<Vec<f64>> {
+    let times = work::calibrate(&mut prepare()?, TURN)?;
+    let barrier = Barrier::new(most);
+    let take_turns = |seat: usize| {
+        let mut work = prepare().and_then(|mut work| work(times).map(|()| work));
         undisturbed();
-        barrier.wait();
-        let before = work::control();
-        barrier.wait();
-        let span = work.and_then(|mut work| {
-            let from = Instant::now();
-            work(times).map(|()| (from, Instant::now()))
-        });
-        barrier.wait();
-        let control = before.max(work::control());
-        span.map(|(from, upto)| (from, upto, control))
+        let mut spans = vec![Duration::ZERO; most];
+        for turn in 0..TURNS {
+            for (count, span) in (1..).zip(&mut spans) {
+                // One that failed still comes, since the others wait for it.
+                barrier.wait();
+                if (seat + turn) % most < count {
+                    let from = Instant::now();
+                    work = work.and_then(|mut work| work(times).map(|()| work));
+                    *span += from.elapsed();
+                }
+            }
+        }
+        work.map(|_| spans)
     };
     let spans: Result<Vec<_>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
+        let threads: Vec<_> = (0..most).map(|seat| scope.spawn(move || take_turns(seat))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     let spans = spans?;
-    let first = spans.iter().map(|span| span.0).min().expect("a thread at least");
-    let last = spans.iter().map(|span| span.1).max().expect("a thread at least");
-    let rate = count as f64 * times as f64 / (last - first).as_secs_f64();
-    Ok(Round { rate, control: spans.iter().map(|span| span.2).max().unwrap_or_default() })
+    let rate = |count: usize| {
+        let all: Duration = spans.iter().map(|spans| spans[count - 1]).sum();
+        let mean = all.as_secs_f64() / (TURNS * count) as f64;
+        count as f64 * times as f64 / mean
+    };
+    Ok((1..=most).map(rate).collect())
 }
 
 /// Puts this thread before the ordinary ones of other programs, where the system allows it (root does).
