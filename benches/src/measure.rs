@@ -1,5 +1,8 @@
-//! A B A B in one process: every contestant does a window of each row in each round, and each round begins with
-//! another one.
+//! A B A B in one process: the contestants take turns of a short window each, and every round begins with another one.
+//!
+//! The cores of such machines are shared, and a thread of a neighbour on the other half of a core takes up to half the
+//! speed, for milliseconds or for seconds. Windows are short, so that what comes meets all contestants alike, and many, so
+//! that each has some without a neighbour.
 
 use crate::desk::Desk;
 use crate::rows::Row;
@@ -10,10 +13,7 @@ use std::time::{Duration, Instant};
 /// How long to look.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// Of each round the median of its windows counts. There are up to three times as many, until each contestant has had
-    /// [`UNDISTURBED`] that found the core at full speed.
-    pub rounds: usize,
-    /// In a round.
+    /// Of each contestant.
     pub windows: usize,
     /// Of processor time, a window.
     pub window: Duration,
@@ -24,21 +24,21 @@ pub struct Effort {
 impl Effort {
     /// About two minutes for two contestants.
     pub const QUICK: Effort =
-        Effort { rounds: 5, windows: 3, window: Duration::from_millis(30), rare: Duration::from_secs(2) };
+        Effort { windows: 100, window: Duration::from_millis(4), rare: Duration::from_secs(2) };
     /// The published table.
     pub const FULL: Effort =
-        Effort { rounds: 6, windows: 3, window: Duration::from_millis(40), rare: Duration::from_secs(12) };
+        Effort { windows: 200, window: Duration::from_millis(4), rare: Duration::from_secs(12) };
     /// Shows that it works, and no more.
     pub const GLANCE: Effort =
-        Effort { rounds: 1, windows: 1, window: Duration::from_millis(2), rare: Duration::from_millis(1) };
+        Effort { windows: 1, window: Duration::from_millis(2), rare: Duration::from_millis(1) };
 }
 
 /// Operations a second of processor time.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
-    /// The best round: what is above it is other programs' noise.
-    pub best: f64,
-    /// The median round.
+    /// What a tenth of the windows reach: those that nobody disturbed.
+    pub undisturbed: f64,
+    /// The median window.
     pub median: f64,
 }
 
@@ -54,14 +54,10 @@ pub struct Line {
     pub modules: Vec<std::result::Result<Figure, String>>,
 }
 
-/// Of a contestant's rounds.
-const UNDISTURBED: usize = 2;
-
 struct Contestant {
     work: Result<Work>,
     times: u64,
-    rounds: Vec<f64>,
-    controls: Vec<Duration>,
+    rates: Vec<f64>,
 }
 
 impl Contestant {
@@ -74,23 +70,15 @@ impl Contestant {
                 Err(rv) => work = Err(rv),
             }
         }
-        Contestant { work, times, rounds: Vec::new(), controls: Vec::new() }
+        Contestant { work, times, rates: Vec::new() }
     }
 
-    fn round(&mut self, windows: usize) {
+    fn window(&mut self) {
         let Ok(work) = &mut self.work else { return };
-        let before = work::control();
-        let rates: Result<Vec<f64>> = (0..windows).map(|_| work::window(work, self.times)).collect();
-        self.controls.push(before.max(work::control()));
-        match rates {
-            Ok(mut rates) => self.rounds.push(work::median(&mut rates)),
+        match work::window(work, self.times) {
+            Ok(rate) => self.rates.push(rate),
             Err(rv) => self.work = Err(rv),
         }
-    }
-
-    fn had_its_rounds(&self) -> bool {
-        let undisturbed = self.controls.iter().filter(|control| work::at_full_speed(**control));
-        self.work.is_err() || undisturbed.count() >= UNDISTURBED
     }
 
     /// One at a time until `span` of processor time is used; the mean.
@@ -106,15 +94,16 @@ impl Contestant {
             }
             count += 1;
         }
-        self.rounds.push(count as f64 / (work::thread_time() - from).as_secs_f64());
+        self.rates.push(count as f64 / (work::thread_time() - from).as_secs_f64());
     }
 
     fn figure(mut self) -> std::result::Result<Figure, String> {
         if let Err(rv) = self.work {
             return Err(rv.to_string());
         }
-        let best = self.rounds.iter().copied().fold(0.0, f64::max);
-        Ok(Figure { best, median: work::median(&mut self.rounds) })
+        let median = work::median(&mut self.rates);
+        let count = self.rates.len();
+        Ok(Figure { undisturbed: self.rates[count - 1 - count / 10], median })
     }
 }
 
@@ -132,15 +121,12 @@ pub fn row(row: &Row, desks: &[Desk], effort: Effort) -> Line {
             (0..count).for_each(|index| all[(turn + index) % count].mean(effort.rare / turns as u32));
         }
         for each in &mut all {
-            let sum: f64 = each.rounds.iter().sum();
-            each.rounds = vec![sum / each.rounds.len().max(1) as f64];
+            let sum: f64 = each.rates.iter().sum();
+            each.rates = vec![sum / each.rates.len().max(1) as f64];
         }
     } else {
-        for round in 0..3 * effort.rounds {
-            if round >= effort.rounds && all.iter().all(Contestant::had_its_rounds) {
-                break;
-            }
-            (0..count).for_each(|index| all[(round + index) % count].round(effort.windows));
+        for round in 0..effort.windows {
+            (0..count).for_each(|index| all[(round + index) % count].window());
         }
     }
     let mut figures = all.into_iter().map(Contestant::figure);

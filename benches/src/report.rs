@@ -30,9 +30,10 @@ pub fn header(modules: &[String]) -> Vec<String> {
 pub fn cells(line: &Line) -> Vec<String> {
     let unit = if line.bytes > 0 { "MB/s" } else { "op/s" };
     let mut cells = vec![line.name.clone(), unit.into()];
-    cells.push(line.bare.map_or_else(|| "-".into(), |bare| rate(bare.best, line.bytes)));
+    cells.push(line.bare.map_or_else(|| "-".into(), |bare| rate(bare.undisturbed, line.bytes)));
     for module in &line.modules {
-        cells.push(module.as_ref().map_or_else(|_| "x".into(), |figure| rate(figure.best, line.bytes)));
+        cells
+            .push(module.as_ref().map_or_else(|_| "x".into(), |figure| rate(figure.undisturbed, line.bytes)));
     }
     cells.push(ratio_text(line.to_bare()));
     cells.push(line.overhead().map_or_else(|| "-".into(), |over| format!("{over:.0}")));
@@ -55,27 +56,27 @@ impl Line {
         self.modules.first()?.as_ref().ok().copied()
     }
 
-    /// The first module's best by bare AWS-LC's best.
+    /// The first module's rate by bare AWS-LC's.
     pub fn to_bare(&self) -> Option<f64> {
-        Some(self.first()?.best / self.bare?.best)
+        Some(self.first()?.undisturbed / self.bare?.undisturbed)
     }
 
     /// What the first module adds to an operation, in nanoseconds.
     pub fn overhead(&self) -> Option<f64> {
-        Some(1e9 / self.first()?.best - 1e9 / self.bare?.best)
+        Some(1e9 / self.first()?.undisturbed - 1e9 / self.bare?.undisturbed)
     }
 
-    /// The first module's best by the best of the others', and which that is, counted from the second module.
+    /// The first module's rate by the best of the others', and which that is, counted from the second module.
     pub fn to_best_peer(&self) -> Option<(f64, usize)> {
         let peers = self.modules.iter().enumerate().skip(1);
-        let best = peers.filter_map(|(index, peer)| Some((peer.as_ref().ok()?.best, index)));
+        let best = peers.filter_map(|(index, peer)| Some((peer.as_ref().ok()?.undisturbed, index)));
         let (best, index) = best.max_by(|one, two| one.0.total_cmp(&two.0))?;
-        Some((self.first()?.best / best, index))
+        Some((self.first()?.undisturbed / best, index))
     }
 
     /// For programs.
     pub fn json(&self, modules: &[String]) -> Value {
-        let figure = |figure: Figure| json!({ "best": figure.best, "median": figure.median });
+        let figure = |figure: Figure| json!({ "undisturbed": figure.undisturbed, "median": figure.median });
         let of_modules: serde_json::Map<String, Value> = modules
             .iter()
             .zip(&self.modules)

@@ -2,8 +2,49 @@
 
 use pkcs11_conformance::client::{Result, Rv};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+/// Bytes that begin with a page. Where `malloc` puts the buffers of one contestant and of another, lines that straddle and
+/// loads that seem to wait for stores make some per cent, which are nobody's merit.
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+const PAGE: usize = 4096;
+
+impl Buffer {
+    /// `size` times `byte`.
+    pub fn new(byte: u8, size: usize) -> Buffer {
+        let bytes = vec![byte; size + PAGE];
+        let start = bytes.as_ptr().align_offset(PAGE);
+        let mut buffer = Buffer { bytes, start };
+        buffer.bytes.truncate(start + size);
+        buffer
+    }
+
+    /// A copy of `bytes`.
+    pub fn of(bytes: &[u8]) -> Buffer {
+        let mut buffer = Buffer::new(0, bytes.len());
+        buffer.copy_from_slice(bytes);
+        buffer
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+}
 
 /// Repeats one operation so many times; ends at the first that fails.
 pub type Work = Box<dyn FnMut(u64) -> Result<()>>;
@@ -31,28 +72,6 @@ pub fn window(work: &mut Work, times: u64) -> Result<f64> {
     let from = thread_time();
     work(times)?;
     Ok(times as f64 / (thread_time() - from).as_secs_f64())
-}
-
-/// The least that [`control`] ever took, in nanoseconds.
-static FULL_SPEED: AtomicU64 = AtomicU64::new(u64::MAX);
-
-/// The time of a piece of work that keeps a core's arithmetic busy and touches no memory: more where the core is shared
-/// with another thread, of this machine or of one beside it on the same host.
-pub fn control() -> Duration {
-    let mut chains = black_box([1_u64, 2, 3, 4, 5, 6, 7, 8]);
-    let from = Instant::now();
-    for _ in 0..200_000 {
-        chains = chains.map(|chain| (chain ^ chain >> 7).wrapping_add(chain << 3));
-    }
-    black_box(chains);
-    let taken = from.elapsed();
-    FULL_SPEED.fetch_min(taken.as_nanos() as u64, Ordering::Relaxed);
-    taken
-}
-
-/// Whether a control took hardly more than the best one.
-pub fn at_full_speed(control: Duration) -> bool {
-    control.as_nanos() as f64 <= 1.05 * FULL_SPEED.load(Ordering::Relaxed) as f64
 }
 
 /// How many repetitions fill `span`; at least one. Warms the work up on the way.

@@ -7,7 +7,7 @@ mod symmetric;
 mod wrapping;
 
 use crate::desk::Desk;
-use crate::work::{Work, repeat};
+use crate::work::{Buffer, Work, repeat};
 use cryptoki_sys::*;
 use pkcs11_conformance::client::{Mechanism, Result, Rv};
 
@@ -77,12 +77,12 @@ fn one_shot(
     (init, run): (Init, Run),
     mechanism: Mechanism,
     key: CK_OBJECT_HANDLE,
-    mut data: Vec<u8>,
+    data: impl AsRef<[u8]>,
     room: usize,
 ) -> Result<Work> {
     let (init, run) = (init.ok_or(Rv::ABSENT)?, run.ok_or(Rv::ABSENT)?);
     let session = desk.session.handle();
-    let mut out = vec![0; room];
+    let (mut data, mut out) = (Buffer::of(data.as_ref()), Buffer::new(0, room));
     Ok(repeat(move || {
         // SAFETY: a mechanism and buffers that the closure owns, with their lengths.
         unsafe {
