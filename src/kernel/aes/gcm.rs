@@ -18,8 +18,8 @@ use super::BLOCK;
 use super::modes::Keys;
 use super::vector::Block;
 use crate::kernel::cpu::features;
+use std::arch::asm;
 use std::arch::x86_64::*;
-use std::array::from_fn;
 use std::ptr;
 
 /// Blocks in a register, and its bytes.
@@ -73,7 +73,6 @@ impl Drop for HashKey {
 
 /// A message's surroundings. That there is a [`HashKey`] proves the instructions.
 pub(super) struct Message<'a> {
-    pub keys: Keys<'a>,
     pub hash: &'a HashKey,
     pub iv: &'a [u8],
     pub aad: &'a [u8],
@@ -81,16 +80,20 @@ pub(super) struct Message<'a> {
 
 /// Encrypts or decrypts `len` bytes and returns the whole tag, which after a decryption is still to be compared.
 ///
+/// There is one for each number of keys: in loops of a length that is not known, the rounds of a short message take a
+/// quarter more time.
+///
 /// # Safety
 /// `from` and `to` are valid for `len` and either the same or apart; the processor has what is enabled here.
 #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
-pub(super) unsafe fn run<const ENCRYPT: bool>(
+pub(super) unsafe fn run<const ENCRYPT: bool, const KEYS: usize>(
+    keys: &[Block; KEYS],
     message: &Message<'_>,
     mut from: *const u8,
     mut to: *mut u8,
     len: usize,
 ) -> [u8; BLOCK] {
-    let Message { keys, hash, iv, aad } = *message;
+    let Message { hash, iv, aad } = *message;
     // SAFETY: the instructions are enabled, the pointers the caller's, and `left` counts what is left of them.
     unsafe {
         let first = first_counter(hash, iv);
@@ -109,14 +112,11 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
         // The lengths are one more block.
         let rest = (len % PASS_BYTES).div_ceil(BLOCK) + 1;
         let mut hashing = if ENCRYPT && left >= PASS_BYTES {
-            let mut before: [_; PASS] =
-                crypt(keys, &mut counters, |_| (), |i| _mm512_loadu_si512(from.add(i * VECTOR).cast()));
-            for (i, output) in before.into_iter().enumerate() {
-                _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
-            }
+            let mut before: [_; PASS] = crypt(keys, &mut counters, load(from));
+            store(before, to);
             next_pass!();
             while left >= PASS_BYTES {
-                (before, hashed) = pass(keys, hash, &mut counters, hashed, |i| before[i], from, to);
+                (before, hashed) = pass(keys, hash, &mut counters, hashed, before, from, to);
                 next_pass!();
             }
             // The last pass shares a reduction with the rest, if that is short.
@@ -127,14 +127,12 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
                 }
                 hashing
             } else {
-                hashed = absorb_pass(hash, hashed, |i| before[i]);
+                hashed = absorb_pass(hash, hashed, before);
                 Hashing::new(hash, rest, hashed)
             }
         } else {
             while left >= PASS_BYTES {
-                let ciphertext = from;
-                let load = |i| _mm512_loadu_si512(ciphertext.add(i * VECTOR).cast());
-                (_, hashed) = pass(keys, hash, &mut counters, hashed, load, from, to);
+                (_, hashed) = pass(keys, hash, &mut counters, hashed, load(from), from, to);
                 next_pass!();
             }
             Hashing::new(hash, rest, hashed)
@@ -143,11 +141,11 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
         macro_rules! vectors {
             ($n:literal) => {
                 if left >= $n * VECTOR {
-                    let input: [_; $n] = from_fn(|i| _mm512_loadu_si512(from.add(i * VECTOR).cast()));
-                    let output: [_; $n] = crypt(keys, &mut counters, |_| (), |i| input[i]);
-                    for (i, (input, output)) in input.into_iter().zip(output).enumerate() {
-                        _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
-                        hashing.add(if ENCRYPT { output } else { input });
+                    let input: [_; $n] = load(from);
+                    let output = crypt(keys, &mut counters, input);
+                    store(output, to);
+                    for blocks in if ENCRYPT { output } else { input } {
+                        hashing.add(blocks);
                     }
                     (from, to, left) = (from.add($n * VECTOR), to.add($n * VECTOR), left - $n * VECTOR);
                 }
@@ -159,7 +157,7 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
         if left > 0 {
             let there = first_bytes(left);
             let input = _mm512_maskz_loadu_epi8(there, from.cast());
-            let [output] = crypt(keys, &mut counters, |_| (), |_| input);
+            let [output] = crypt(keys, &mut counters, [input]);
             _mm512_mask_storeu_epi8(to.cast(), there, output);
             hashing.add(if ENCRYPT { _mm512_maskz_mov_epi8(there, output) } else { input });
         }
@@ -167,6 +165,30 @@ pub(super) unsafe fn run<const ENCRYPT: bool>(
         let mut tag = [0; BLOCK];
         _mm_storeu_si128(tag.as_mut_ptr().cast(), _mm_xor_si128(reversed_one(hashed), mask));
         tag
+    }
+}
+
+/// [`run`] with the keys of AES-128, AES-192 or AES-256.
+///
+/// # Safety
+/// As [`run`].
+#[inline]
+pub(super) unsafe fn run_any<const ENCRYPT: bool>(
+    keys: Keys<'_>,
+    message: &Message<'_>,
+    from: *const u8,
+    to: *mut u8,
+    len: usize,
+) -> [u8; BLOCK] {
+    // SAFETY: the caller's.
+    unsafe {
+        if let Ok(keys) = keys.try_into() {
+            run::<ENCRYPT, 15>(keys, message, from, to, len)
+        } else if let Ok(keys) = keys.try_into() {
+            run::<ENCRYPT, 13>(keys, message, from, to, len)
+        } else {
+            run::<ENCRYPT, 11>(keys.try_into().expect("11, 13 or 15 keys"), message, from, to, len)
+        }
     }
 }
 
@@ -180,19 +202,69 @@ unsafe fn pass(
     hash: &HashKey,
     counters: &mut __m512i,
     hashed: __m128i,
-    hash_too: impl Fn(usize) -> __m512i,
+    hash_too: [__m512i; PASS],
     from: *const u8,
     to: *mut u8,
 ) -> ([__m512i; PASS], __m128i) {
+    let [first, middle @ .., last] = keys else { unreachable!("there are 11 round keys or more") };
+    let Some((early, late)) = middle.split_first_chunk::<PASS>() else { unreachable!("as above") };
     // SAFETY: the caller's; all is read before anything is written.
     unsafe {
+        let mut x = next_counters(counters, first);
         let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
-        let input = |i| _mm512_loadu_si512(from.add(i * VECTOR).cast());
-        let output: [_; PASS] = crypt(keys, counters, |i| hashing.add(hash_too(i)), input);
-        for (i, output) in output.into_iter().enumerate() {
-            _mm512_storeu_si512(to.add(i * VECTOR).cast(), output);
+        for (key, blocks) in early.iter().zip(hash_too) {
+            let (blocks, powers) = hashing.next(blocks);
+            round_and_products(&mut x, key, &mut hashing.sum, blocks, powers);
         }
+        let output = last_round(rounds(x, late), last, load(from));
+        store(output, to);
         (output, hashing.sum.reduced())
+    }
+}
+
+/// A round of all registers of a pass, and [`Sum::add`] between. Compilers put the products of a whole pass before or
+/// behind its rounds, which costs a tenth, and more where another thread has the other half of the core.
+///
+/// # Safety
+/// As [`run`]; `powers` are aligned as a register.
+#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
+#[inline]
+unsafe fn round_and_products(
+    x: &mut [__m512i; PASS],
+    key: &Block,
+    sum: &mut Sum,
+    blocks: __m512i,
+    powers: *const u8,
+) {
+    let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
+    // SAFETY: registers, and a key and powers that are read. The registers have names since the compiler misspells those
+    // above zmm15 when it chooses.
+    unsafe {
+        asm!(
+            "vbroadcasti32x4 zmm12, [{key}]",
+            "vmovdqa64 zmm13, [{powers}]",
+            "vaesenc zmm0, zmm0, zmm12",
+            "vpclmulqdq zmm14, zmm11, zmm13, 0x01",
+            "vaesenc zmm1, zmm1, zmm12",
+            "vpclmulqdq zmm15, zmm11, zmm13, 0x10",
+            "vaesenc zmm2, zmm2, zmm12",
+            "vpternlogq zmm9, zmm14, zmm15, {xor}",
+            "vpclmulqdq zmm14, zmm11, zmm13, 0x00",
+            "vaesenc zmm3, zmm3, zmm12",
+            "vaesenc zmm4, zmm4, zmm12",
+            "vpclmulqdq zmm15, zmm11, zmm13, 0x11",
+            "vaesenc zmm5, zmm5, zmm12",
+            "vpxorq zmm8, zmm8, zmm14",
+            "vaesenc zmm6, zmm6, zmm12",
+            "vpxorq zmm10, zmm10, zmm15",
+            "vaesenc zmm7, zmm7, zmm12",
+            key = in(reg) key, powers = in(reg) powers, xor = const XOR,
+            inout("zmm0") *x0, inout("zmm1") *x1, inout("zmm2") *x2, inout("zmm3") *x3,
+            inout("zmm4") *x4, inout("zmm5") *x5, inout("zmm6") *x6, inout("zmm7") *x7,
+            inout("zmm8") sum.low, inout("zmm9") sum.middle, inout("zmm10") sum.high,
+            in("zmm11") blocks, out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _,
+            options(pure, readonly, nostack, preserves_flags),
+        );
     }
 }
 
@@ -201,12 +273,12 @@ unsafe fn pass(
 /// # Safety
 /// The processor has the instructions.
 #[inline(always)]
-unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, blocks: impl Fn(usize) -> __m512i) -> __m128i {
+unsafe fn absorb_pass(hash: &HashKey, hashed: __m128i, pass: [__m512i; PASS]) -> __m128i {
     // SAFETY: the caller's.
     unsafe {
         let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
-        for i in 0..PASS {
-            hashing.add(blocks(i));
+        for blocks in pass {
+            hashing.add(blocks);
         }
         hashing.sum.reduced()
     }
@@ -222,7 +294,7 @@ unsafe fn absorb(hash: &HashKey, mut bytes: &[u8]) -> __m128i {
     unsafe {
         let mut hashed = _mm_setzero_si128();
         while let Some((pass, rest)) = bytes.split_first_chunk::<PASS_BYTES>() {
-            hashed = absorb_pass(hash, hashed, |i| _mm512_loadu_si512(pass[i * VECTOR..].as_ptr().cast()));
+            hashed = absorb_pass(hash, hashed, load(pass.as_ptr()));
             bytes = rest;
         }
         if !bytes.is_empty() {
@@ -254,42 +326,113 @@ unsafe fn first_counter(hash: &HashKey, iv: &[u8]) -> __m128i {
     }
 }
 
-/// Encrypts the next counter blocks and adds them to `input(i)`. `between(i)` comes after each of the first [`PASS`]
-/// rounds.
+/// Encrypts the next counter blocks and adds them to `input`.
 ///
 /// # Safety
 /// The processor has the instructions.
 #[inline(always)]
-unsafe fn crypt<const N: usize>(
-    keys: Keys<'_>,
-    counters: &mut __m512i,
-    mut between: impl FnMut(usize),
-    input: impl Fn(usize) -> __m512i,
-) -> [__m512i; N] {
+unsafe fn crypt<const N: usize>(keys: Keys<'_>, counters: &mut __m512i, input: [__m512i; N]) -> [__m512i; N] {
     let [first, middle @ .., last] = keys else { unreachable!("there are 11 round keys or more") };
-    let Some((early, late)) = middle.split_first_chunk::<PASS>() else { unreachable!("as above") };
-    // SAFETY: the caller's; a key is a block.
+    // SAFETY: the caller's.
+    unsafe { last_round(rounds(next_counters(counters, first), middle), last, input) }
+}
+
+/// The next counter blocks with the first key added.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn next_counters<const N: usize>(counters: &mut __m512i, key: &Block) -> [__m512i; N] {
+    // SAFETY: the caller's.
     unsafe {
-        let repeat = |key: &Block| _mm512_broadcast_i32x4(_mm_load_si128((&raw const *key).cast()));
-        let key = repeat(first);
+        let key = repeated(key);
         let four = _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4);
-        let mut x: [_; N] = from_fn(|_| {
-            let block = reversed(*counters);
+        let mut x = [key; N];
+        for x in &mut x {
+            *x = _mm512_xor_si512(reversed(*counters), key);
             *counters = _mm512_add_epi32(*counters, four);
-            _mm512_xor_si512(block, key)
-        });
-        for (i, key) in early.iter().enumerate() {
-            let key = repeat(key);
-            x = x.map(|x| _mm512_aesenc_epi128(x, key));
-            between(i);
         }
-        for key in late {
-            let key = repeat(key);
-            x = x.map(|x| _mm512_aesenc_epi128(x, key));
-        }
-        let key = repeat(last);
-        from_fn(|i| _mm512_aesenclast_epi128(x[i], _mm512_xor_si512(key, input(i))))
+        x
     }
+}
+
+/// A round with each key. Loops here and elsewhere, since a closure that is not inlined would be without the instructions.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn rounds<const N: usize>(mut x: [__m512i; N], keys: Keys<'_>) -> [__m512i; N] {
+    for key in keys {
+        // SAFETY: the caller's.
+        let key = unsafe { repeated(key) };
+        for x in &mut x {
+            // SAFETY: the caller's.
+            *x = unsafe { _mm512_aesenc_epi128(*x, key) };
+        }
+    }
+    x
+}
+
+/// The last round, and the sum with `input`.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn last_round<const N: usize>(mut x: [__m512i; N], key: &Block, input: [__m512i; N]) -> [__m512i; N] {
+    // SAFETY: the caller's.
+    let key = unsafe { repeated(key) };
+    for (x, input) in x.iter_mut().zip(input) {
+        // SAFETY: the caller's.
+        *x = unsafe { _mm512_aesenclast_epi128(*x, _mm512_xor_si512(key, input)) };
+    }
+    x
+}
+
+/// Whole registers from memory.
+///
+/// # Safety
+/// The processor has the instructions; they may be read.
+#[inline(always)]
+unsafe fn load<const N: usize>(from: *const u8) -> [__m512i; N] {
+    // SAFETY: the caller's.
+    let mut x = [unsafe { _mm512_setzero_si512() }; N];
+    for (i, x) in x.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *x = unsafe { _mm512_loadu_si512(from.add(i * VECTOR).cast()) };
+    }
+    x
+}
+
+/// Whole registers to memory.
+///
+/// # Safety
+/// The processor has the instructions; they may be written.
+#[inline(always)]
+unsafe fn store<const N: usize>(x: [__m512i; N], to: *mut u8) {
+    for (i, x) in x.into_iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe { _mm512_storeu_si512(to.add(i * VECTOR).cast(), x) };
+    }
+}
+
+/// A key in every lane.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn repeated(key: &Block) -> __m512i {
+    // SAFETY: the caller's.
+    unsafe { _mm512_broadcast_i32x4(loaded(key)) }
+}
+
+/// A key.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn loaded(key: &Block) -> __m128i {
+    // SAFETY: the caller's; a key is a block.
+    unsafe { _mm_load_si128((&raw const *key).cast()) }
 }
 
 /// The cipher of one block.
@@ -301,10 +444,11 @@ unsafe fn encrypt_one(keys: Keys<'_>, block: __m128i) -> __m128i {
     let [first, middle @ .., last] = keys else { unreachable!("there are 11 round keys or more") };
     // SAFETY: the caller's; a key is a block.
     unsafe {
-        let load = |key: &Block| _mm_load_si128((&raw const *key).cast());
-        let block = _mm_xor_si128(block, load(first));
-        let block = middle.iter().fold(block, |block, key| _mm_aesenc_si128(block, load(key)));
-        _mm_aesenclast_si128(block, load(last))
+        let mut block = _mm_xor_si128(block, loaded(first));
+        for round in middle {
+            block = _mm_aesenc_si128(block, loaded(round));
+        }
+        _mm_aesenclast_si128(block, loaded(last))
     }
 }
 
@@ -430,10 +574,21 @@ impl<'a> Hashing<'a> {
     unsafe fn add(&mut self, blocks: __m512i) {
         // SAFETY: the caller's; behind H^1 are zeros to read.
         unsafe {
+            let (blocks, powers) = self.next(blocks);
+            self.sum.add(blocks, _mm512_loadu_si512(powers.cast()));
+        }
+    }
+
+    /// The same up to the products: as numbers, and the powers that they are to be multiplied with.
+    #[inline(always)]
+    unsafe fn next(&mut self, blocks: __m512i) -> (__m512i, *const u8) {
+        let powers = self.powers;
+        self.powers = powers.wrapping_add(VECTOR);
+        // SAFETY: the caller's.
+        unsafe {
             let blocks = _mm512_xor_si512(reversed(blocks), self.hashed);
             self.hashed = _mm512_setzero_si512();
-            self.sum.add(blocks, _mm512_loadu_si512(self.powers.cast()));
-            self.powers = self.powers.wrapping_add(VECTOR);
+            (blocks, powers)
         }
     }
 

@@ -57,7 +57,7 @@ unsafe fn once<const ENCRYPT: bool>(
         expand(key, &mut keys);
         let mut hash = HashKey::empty();
         fill(&keys, &mut hash, blocks);
-        let tag = run::<ENCRYPT>(&Message { keys: &keys, hash: &hash, iv, aad }, from, to, len);
+        let tag = run::<ENCRYPT, KEYS>(&keys, &Message { hash: &hash, iv, aad }, from, to, len);
         ptr::write_volatile(&mut keys, [const { Block([0; BLOCK]) }; KEYS]);
         tag
     }

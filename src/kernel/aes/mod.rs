@@ -155,12 +155,12 @@ impl Schedule {
         {
             let len = io.input_len();
             let (from, to) = io.as_ptrs();
-            let message = gcm::Message { keys: self.keys.encrypt(), hash, iv, aad };
+            let (keys, message) = (self.keys.encrypt(), gcm::Message { hash, iv, aad });
             // SAFETY: both are valid for `len`, and the same or apart as `InOut` promises; a hash key was made.
             unsafe {
                 match direction {
-                    Direction::Encrypt => gcm::run::<true>(&message, from, to, len),
-                    Direction::Decrypt => gcm::run::<false>(&message, from, to, len),
+                    Direction::Encrypt => gcm::run_any::<true>(keys, &message, from, to, len),
+                    Direction::Decrypt => gcm::run_any::<false>(keys, &message, from, to, len),
                 }
             }
         }
