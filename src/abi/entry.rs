@@ -3,6 +3,7 @@
 use super::buffer::Caller;
 use super::instance::Instance;
 use crate::error::{Error, Result, Rv};
+use crate::kernel::seat::Seat;
 use crate::log;
 use crate::mechanism::{Mechanism, Params, Shape};
 use crate::session::{Answer, Held, Module, Session};
@@ -18,6 +19,7 @@ pub static MODULE: Instance<Module> = Instance::new();
 /// A call into the initialised library: the module, and the [`Caller`] with its arguments.
 pub struct Call<'a> {
     module: &'a Module,
+    seat: Seat,
     caller: Caller,
 }
 
@@ -41,7 +43,7 @@ impl<'a> Call<'a> {
     /// CKR_SESSION_HANDLE_INVALID.
     #[inline]
     pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Held<'a>> {
-        self.module.session(handle)
+        self.module.session_for(handle, self.seat)
     }
 
     /// That there is a session of this handle.
@@ -49,7 +51,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn check_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
-        self.module.session(handle).map(drop)
+        self.module.session_for(handle, self.seat).map(drop)
     }
 
     /// A mechanism that the session's token offers, with its parameter.
@@ -147,7 +149,7 @@ pub unsafe fn call(name: &'static str, body: impl FnOnce(Call<'_>) -> Result<()>
     let caller = unsafe { Caller::new() };
     guarded(name, || {
         let Some(module) = MODULE.enter() else { fail!(CryptokiNotInitialized) };
-        body(Call { module: &module, caller })
+        body(Call { module: &module, seat: module.seat(), caller })
     })
 }
 

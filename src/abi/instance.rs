@@ -14,19 +14,14 @@
 use crate::error::{Error, Result, Rv};
 use crate::kernel::barrier;
 use crate::kernel::fork::ForkMark;
+use crate::kernel::seat::{OWN, SHARED, Seat};
 use crate::kernel::shard::Apart;
-use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// Shards that one thread writes each.
-const OWN: usize = 1024;
-/// Shards that the other threads share.
-const SHARED: usize = 64;
 
 /// Threads inside.
 #[derive(Default)]
@@ -131,7 +126,7 @@ impl<T: Send + Sync + 'static> Instance<T> {
     pub fn enter(&self) -> Option<Inside<T>> {
         let process = self.process()?;
         let seat = Seat::taken();
-        let shard = &process.inside[seat.0];
+        let shard = &process.inside[seat.number()];
         // Either `end` sees this count, or the load below sees its null.
         shard.come(seat);
         let value = process.value.load(Ordering::SeqCst);
@@ -186,6 +181,14 @@ pub struct Inside<T: 'static> {
     seat: Seat,
 }
 
+impl<T> Inside<T> {
+    /// The calling thread's.
+    #[inline]
+    pub fn seat(&self) -> Seat {
+        self.seat
+    }
+}
+
 impl<T> Deref for Inside<T> {
     type Target = T;
 
@@ -200,43 +203,6 @@ impl<T> Drop for Inside<T> {
     #[inline]
     fn drop(&mut self) {
         self.shard.go(self.seat);
-    }
-}
-
-/// The number of a thread's shard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seat(usize);
-
-impl Seat {
-    fn is_own(self) -> bool {
-        self.0 < OWN
-    }
-
-    /// This thread's. A plain number without a destructor, so it can be asked for at any time, also when the
-    /// thread's other locals are gone.
-    #[inline]
-    fn taken() -> Seat {
-        thread_local! { static SEAT: Cell<usize> = const { Cell::new(usize::MAX) } }
-        SEAT.with(|seat| {
-            if seat.get() == usize::MAX {
-                seat.set(Seat::take(ptr::from_ref(seat).addr()).0);
-            }
-            Seat(seat.get())
-        })
-    }
-
-    /// A seat for the thread whose locals are at this address. No two threads that live have them at one, so the
-    /// seat of a thread that is gone falls to the next one with its address, and nobody has to give one back.
-    #[cold]
-    fn take(address: usize) -> Seat {
-        static OWNERS: [AtomicUsize; OWN] = [const { AtomicUsize::new(0) }; OWN];
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let free = |owner: &AtomicUsize| {
-            owner.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        };
-        let own = OWNERS.iter().position(|owner| owner.load(Ordering::Relaxed) == address);
-        let own = own.or_else(|| OWNERS.iter().position(free));
-        Seat(own.unwrap_or_else(|| OWN + NEXT.fetch_add(1, Ordering::Relaxed) % SHARED))
     }
 }
 
@@ -305,28 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_live_have_seats_of_their_own_and_leave_them_to_others() {
-        for _ in 0..3 {
-            let wall = std::sync::Barrier::new(40);
-            let mut seats: Vec<usize> = thread::scope(|scope| {
-                let sit = || {
-                    let seat = Seat::taken();
-                    wall.wait();
-                    assert_eq!(Seat::taken(), seat);
-                    seat.0
-                };
-                let threads: Vec<_> = (0..40).map(|_| scope.spawn(sit)).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-            });
-            seats.sort_unstable();
-            seats.dedup();
-            assert_eq!(seats.len(), 40);
-        }
-        // Far more threads than there are seats, one after another.
-        let last = (0..2 * OWN).map(|_| thread::spawn(|| Seat::taken().0).join().unwrap()).max();
-        assert!(last.is_some_and(|seat| seat < OWN), "{last:?}");
-        // Threads beyond them share, and count all the same.
-        let (shard, shared) = (Shard::default(), Seat(OWN));
+    fn threads_that_share_a_shard_count_all_the_same() {
+        let (shard, shared) = (Shard::default(), Seat::shared());
         (0..3).for_each(|_| shard.come(shared));
         shard.go(shared);
         assert_eq!(shard.0.0.load(Ordering::Relaxed), 2);

@@ -20,6 +20,7 @@ pub mod ml_kem;
 #[cfg(test)]
 mod numbers;
 pub mod primes;
+pub mod seat;
 pub mod sha256;
 pub mod sha512;
 pub mod shard;

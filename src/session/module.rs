@@ -5,6 +5,7 @@ use super::session::Session;
 use super::sessions::{Held, Sessions};
 use crate::crypto::Secret;
 use crate::error::Result;
+use crate::kernel::seat::Seat;
 use crate::object::Handle;
 use crate::token::config::Profile;
 use crate::token::{Config, Details, MechanismInfo, Notify, Rescue, Slots, TokenInfo, User, UserEntry};
@@ -212,9 +213,17 @@ impl Module {
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    #[inline]
     pub fn session(&self, handle: SessionHandle) -> Result<Held<'_>> {
-        let session = self.sessions.find(handle)?;
+        self.session_for(handle, Seat::taken())
+    }
+
+    /// The same for who knows the seat of its thread.
+    ///
+    /// # Errors
+    /// As [`Module::session`].
+    #[inline]
+    pub fn session_for(&self, handle: SessionHandle, seat: Seat) -> Result<Held<'_>> {
+        let session = self.sessions.find(handle, seat)?;
         session.let_go_of_revoked_keys();
         Ok(session)
     }

@@ -8,7 +8,8 @@
 use super::SessionHandle;
 use super::session::Session;
 use crate::error::{Error, Result, Rv};
-use crate::kernel::lock::{MappedMutexGuard, Mutex, MutexGuard};
+use crate::kernel::lock::{Guard, Mutex};
+use crate::kernel::seat::Seat;
 use crate::kernel::shard::{Apart, SHARDS, next_number, shard};
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ const BLOCKS: usize = (PLACE_BITS - FIRST_BLOCK.ilog2() + 1) as usize;
 struct Place(Mutex<Option<Session>>);
 
 /// A session, its own until the call ends.
-pub type Held<'a> = MappedMutexGuard<'a, Session>;
+pub type Held<'a> = Guard<'a, Session>;
 
 pub struct Sessions {
     blocks: [OnceCell<Box<[Place]>>; BLOCKS],
@@ -111,17 +112,18 @@ impl Sessions {
         opened.inspect_err(|_| self.free[shard()].0.lock().push(number))
     }
 
-    /// The session of a handle.
+    /// The session of a handle, for the thread of this seat.
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     #[inline]
-    pub fn find(&self, handle: SessionHandle) -> Result<Held<'_>> {
+    pub fn find(&self, handle: SessionHandle, seat: Seat) -> Result<Held<'_>> {
         let Some(place) = self.place(number_of(handle)) else { return Err(no_session(handle)) };
-        let held = MutexGuard::try_map(place.0.lock(), |session| {
-            session.as_mut().filter(|session| session.is_open_as(handle))
-        });
-        held.map_err(|_| no_session(handle))
+        place
+            .0
+            .lock_for(seat)
+            .part(|session| session.as_mut().filter(|session| session.is_open_as(handle)))
+            .ok_or_else(|| no_session(handle))
     }
 
     /// Closes a session, once the call that uses it has ended.
@@ -129,7 +131,7 @@ impl Sessions {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
     pub fn close(&self, handle: SessionHandle) -> Result<()> {
-        self.end(self.find(handle)?);
+        self.end(self.find(handle, Seat::taken())?);
         Ok(())
     }
 
@@ -154,9 +156,8 @@ impl Sessions {
     /// Closes all sessions for which `choose` is true, each once the call that uses it has ended.
     pub fn close_all(&self, choose: impl Fn(&Session) -> bool) {
         for place in self.places() {
-            let chosen = MutexGuard::try_map(place.0.lock(), |session| {
-                session.as_mut().filter(|session| session.is_open() && choose(session))
-            });
+            let choose = |session: &&mut Session| session.is_open() && choose(session);
+            let chosen = place.0.lock().part(|session| session.as_mut().filter(choose));
             chosen.into_iter().for_each(|session| self.end(session));
         }
     }
