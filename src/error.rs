@@ -123,7 +123,7 @@ errors! {
 impl Rv {
     /// The error with a reason for the log.
     pub fn because(self, reason: impl Into<Cow<'static, str>>) -> Error {
-        Error { rv: self, reason: Some(reason.into()) }
+        Error(Box::new(Refusal { rv: self, reason: Some(reason.into()) }))
     }
 
     /// The same for `fail!`. Refusals are rare, and their words are put together out of the way.
@@ -137,9 +137,12 @@ impl Rv {
     }
 }
 
-/// A return code and the reason for it.
+/// A return code and the reason for it. One word, so that results without an error in them stay in registers.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Error {
+pub struct Error(Box<Refusal>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Refusal {
     rv: Rv,
     reason: Option<Cow<'static, str>>,
 }
@@ -147,32 +150,38 @@ pub struct Error {
 impl Error {
     /// The return code.
     pub fn rv(&self) -> Rv {
-        self.rv
+        self.0.rv
     }
 
     /// The same reason under another return code: for functions whose list of return codes has another
     /// word for the same thing (a key handle that is an unwrapping key's, say).
-    pub fn recode(self, rv: Rv) -> Error {
-        Error { rv, ..self }
+    pub fn recode(mut self, rv: Rv) -> Error {
+        self.0.rv = rv;
+        self
     }
 
     /// Puts `place` before the reason: `CKA_WRAP_TEMPLATE: ...`.
     #[cold]
-    pub fn within(self, place: impl fmt::Display) -> Error {
-        let reason = format!("{place}: {}", self.reason.as_deref().unwrap_or(self.rv.sentence()));
-        Error { rv: self.rv, reason: Some(reason.into()) }
+    pub fn within(mut self, place: impl fmt::Display) -> Error {
+        self.0.reason = Some(format!("{place}: {}", self.reason()).into());
+        self
+    }
+
+    fn reason(&self) -> &str {
+        self.0.reason.as_deref().unwrap_or(self.0.rv.sentence())
     }
 }
 
 impl From<Rv> for Error {
+    #[cold]
     fn from(rv: Rv) -> Error {
-        Error { rv, reason: None }
+        Error(Box::new(Refusal { rv, reason: None }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rv.name(), self.reason.as_deref().unwrap_or(self.rv.sentence()))
+        write!(f, "{}: {}", self.rv().name(), self.reason())
     }
 }
 

@@ -122,7 +122,7 @@ impl<T: Send + Sync + 'static> Instance<T> {
     }
 
     /// The value, which lives at least as long as what is returned; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Option<Inside<T>> {
         let process = self.process()?;
         let seat = Seat::taken();
