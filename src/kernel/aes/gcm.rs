@@ -212,9 +212,9 @@ unsafe fn pass(
     unsafe {
         let mut x = next_counters(counters, first);
         let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
-        for (key, blocks) in early.iter().zip(hash_too) {
-            let (blocks, powers) = hashing.next(blocks);
-            round_and_products(&mut x, key, &mut hashing.sum, blocks, powers);
+        for (keys, two) in early.as_chunks::<2>().0.iter().zip(hash_too.as_chunks::<2>().0) {
+            let [(blocks, powers), (more, _)] = [hashing.next(two[0]), hashing.next(two[1])];
+            rounds_and_products(&mut x, keys, &mut hashing.sum, [blocks, more], powers);
         }
         let output = last_round(rounds(x, late), last, load(from));
         store(output, to);
@@ -222,47 +222,65 @@ unsafe fn pass(
     }
 }
 
-/// A round of all registers of a pass, and [`Sum::add`] between. Compilers put the products of a whole pass before or
-/// behind its rounds, which costs a tenth, and more where another thread has the other half of the core.
+/// Two rounds of all registers of a pass, and the products of two more registers with their powers between. Compilers put
+/// the products of a whole pass before or behind its rounds, which costs a tenth, and more where another thread has the
+/// other half of the core.
 ///
 /// # Safety
-/// As [`run`]; `powers` are aligned as a register.
+/// As [`run`]; `powers` are two registers, aligned as such.
 #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
-unsafe fn round_and_products(
+unsafe fn rounds_and_products(
     x: &mut [__m512i; PASS],
-    key: &Block,
+    keys: &[Block; 2],
     sum: &mut Sum,
-    blocks: __m512i,
+    [blocks, more]: [__m512i; 2],
     powers: *const u8,
 ) {
     let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
-    // SAFETY: registers, and a key and powers that are read. The registers have names since the compiler misspells those
+    // SAFETY: registers, and keys and powers that are read. The registers have names since the compiler misspells those
     // above zmm15 when it chooses.
     unsafe {
         asm!(
-            "vbroadcasti32x4 zmm12, [{key}]",
-            "vmovdqa64 zmm13, [{powers}]",
-            "vaesenc zmm0, zmm0, zmm12",
-            "vpclmulqdq zmm14, zmm11, zmm13, 0x01",
-            "vaesenc zmm1, zmm1, zmm12",
-            "vpclmulqdq zmm15, zmm11, zmm13, 0x10",
-            "vaesenc zmm2, zmm2, zmm12",
-            "vpternlogq zmm9, zmm14, zmm15, {xor}",
-            "vpclmulqdq zmm14, zmm11, zmm13, 0x00",
-            "vaesenc zmm3, zmm3, zmm12",
-            "vaesenc zmm4, zmm4, zmm12",
-            "vpclmulqdq zmm15, zmm11, zmm13, 0x11",
-            "vaesenc zmm5, zmm5, zmm12",
-            "vpxorq zmm8, zmm8, zmm14",
-            "vaesenc zmm6, zmm6, zmm12",
-            "vpxorq zmm10, zmm10, zmm15",
-            "vaesenc zmm7, zmm7, zmm12",
-            key = in(reg) key, powers = in(reg) powers, xor = const XOR,
+            "vbroadcasti32x4 zmm13, [{keys}]",
+            "vmovdqa64 zmm14, [{powers}]",
+            "vaesenc zmm0, zmm0, zmm13",
+            "vpclmulqdq zmm15, zmm11, zmm14, 0x01",
+            "vaesenc zmm1, zmm1, zmm13",
+            "vpclmulqdq zmm16, zmm11, zmm14, 0x10",
+            "vaesenc zmm2, zmm2, zmm13",
+            "vpternlogq zmm9, zmm15, zmm16, {xor}",
+            "vaesenc zmm3, zmm3, zmm13",
+            "vpclmulqdq zmm17, zmm11, zmm14, 0x00",
+            "vaesenc zmm4, zmm4, zmm13",
+            "vpclmulqdq zmm18, zmm11, zmm14, 0x11",
+            "vmovdqa64 zmm14, [{powers} + {vector}]",
+            "vaesenc zmm5, zmm5, zmm13",
+            "vpclmulqdq zmm15, zmm12, zmm14, 0x01",
+            "vaesenc zmm6, zmm6, zmm13",
+            "vpclmulqdq zmm16, zmm12, zmm14, 0x10",
+            "vaesenc zmm7, zmm7, zmm13",
+            "vbroadcasti32x4 zmm13, [{keys} + {block}]",
+            "vpternlogq zmm9, zmm15, zmm16, {xor}",
+            "vaesenc zmm0, zmm0, zmm13",
+            "vpclmulqdq zmm15, zmm12, zmm14, 0x00",
+            "vaesenc zmm1, zmm1, zmm13",
+            "vpclmulqdq zmm16, zmm12, zmm14, 0x11",
+            "vaesenc zmm2, zmm2, zmm13",
+            "vpternlogq zmm8, zmm17, zmm15, {xor}",
+            "vaesenc zmm3, zmm3, zmm13",
+            "vpternlogq zmm10, zmm18, zmm16, {xor}",
+            "vaesenc zmm4, zmm4, zmm13",
+            "vaesenc zmm5, zmm5, zmm13",
+            "vaesenc zmm6, zmm6, zmm13",
+            "vaesenc zmm7, zmm7, zmm13",
+            keys = in(reg) keys, powers = in(reg) powers,
+            xor = const XOR, vector = const VECTOR, block = const BLOCK,
             inout("zmm0") *x0, inout("zmm1") *x1, inout("zmm2") *x2, inout("zmm3") *x3,
             inout("zmm4") *x4, inout("zmm5") *x5, inout("zmm6") *x6, inout("zmm7") *x7,
             inout("zmm8") sum.low, inout("zmm9") sum.middle, inout("zmm10") sum.high,
-            in("zmm11") blocks, out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _,
+            in("zmm11") blocks, in("zmm12") more, out("zmm13") _, out("zmm14") _,
+            out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _,
             options(pure, readonly, nostack, preserves_flags),
         );
     }
