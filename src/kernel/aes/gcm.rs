@@ -202,7 +202,7 @@ unsafe fn pass(
     hash: &HashKey,
     counters: &mut __m512i,
     hashed: __m128i,
-    hash_too: [__m512i; PASS],
+    mut hash_too: [__m512i; PASS],
     from: *const u8,
     to: *mut u8,
 ) -> ([__m512i; PASS], __m128i) {
@@ -212,10 +212,15 @@ unsafe fn pass(
     unsafe {
         let mut x = next_counters(counters, first);
         let mut hashing = Hashing::new(hash, PASS * LANES, hashed);
-        for (keys, two) in early.as_chunks::<2>().0.iter().zip(hash_too.as_chunks::<2>().0) {
-            let [(blocks, powers), (more, _)] = [hashing.next(two[0]), hashing.next(two[1])];
-            rounds_and_products(&mut x, keys, &mut hashing.sum, [blocks, more], powers);
+        let powers = hashing.powers;
+        for blocks in &mut hash_too {
+            *blocks = hashing.next(*blocks).0;
         }
+        let sum = &mut hashing.sum;
+        rounds_and_products::<0>(&mut x, early, sum, &hash_too, powers);
+        rounds_and_products::<1>(&mut x, early, sum, &hash_too, powers);
+        rounds_and_products::<2>(&mut x, early, sum, &hash_too, powers);
+        rounds_and_products::<3>(&mut x, early, sum, &hash_too, powers);
         let output = last_round(rounds(x, late), last, load(from));
         store(output, to);
         (output, hashing.sum.reduced())
@@ -226,15 +231,18 @@ unsafe fn pass(
 /// the products of a whole pass before or behind its rounds, which costs a tenth, and more where another thread has the
 /// other half of the core.
 ///
+/// They are the rounds `2 * I` and `2 * I + 1`, registers likewise: where they are is a constant, since computing addresses
+/// takes turns from the rounds.
+///
 /// # Safety
-/// As [`run`]; `powers` are two registers, aligned as such.
+/// As [`run`]; there are so many keys and, aligned as registers, powers.
 #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
-unsafe fn rounds_and_products(
+unsafe fn rounds_and_products<const I: usize>(
     x: &mut [__m512i; PASS],
-    keys: &[Block; 2],
+    keys: &[Block; PASS],
     sum: &mut Sum,
-    [blocks, more]: [__m512i; 2],
+    blocks: &[__m512i; PASS],
     powers: *const u8,
 ) {
     let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
@@ -242,8 +250,8 @@ unsafe fn rounds_and_products(
     // above zmm15 when it chooses.
     unsafe {
         asm!(
-            "vbroadcasti32x4 zmm13, [{keys}]",
-            "vmovdqa64 zmm14, [{powers}]",
+            "vbroadcasti32x4 zmm13, [{keys} + {key}]",
+            "vmovdqa64 zmm14, [{powers} + {power}]",
             "vaesenc zmm0, zmm0, zmm13",
             "vpclmulqdq zmm15, zmm11, zmm14, 0x01",
             "vaesenc zmm1, zmm1, zmm13",
@@ -254,13 +262,13 @@ unsafe fn rounds_and_products(
             "vpclmulqdq zmm17, zmm11, zmm14, 0x00",
             "vaesenc zmm4, zmm4, zmm13",
             "vpclmulqdq zmm18, zmm11, zmm14, 0x11",
-            "vmovdqa64 zmm14, [{powers} + {vector}]",
+            "vmovdqa64 zmm14, [{powers} + {power} + {vector}]",
             "vaesenc zmm5, zmm5, zmm13",
             "vpclmulqdq zmm15, zmm12, zmm14, 0x01",
             "vaesenc zmm6, zmm6, zmm13",
             "vpclmulqdq zmm16, zmm12, zmm14, 0x10",
             "vaesenc zmm7, zmm7, zmm13",
-            "vbroadcasti32x4 zmm13, [{keys} + {block}]",
+            "vbroadcasti32x4 zmm13, [{keys} + {key} + {block}]",
             "vpternlogq zmm9, zmm15, zmm16, {xor}",
             "vaesenc zmm0, zmm0, zmm13",
             "vpclmulqdq zmm15, zmm12, zmm14, 0x00",
@@ -274,12 +282,12 @@ unsafe fn rounds_and_products(
             "vaesenc zmm5, zmm5, zmm13",
             "vaesenc zmm6, zmm6, zmm13",
             "vaesenc zmm7, zmm7, zmm13",
-            keys = in(reg) keys, powers = in(reg) powers,
+            keys = in(reg) keys.as_ptr(), key = const 2 * I * BLOCK, power = const 2 * I * VECTOR, powers = in(reg) powers,
             xor = const XOR, vector = const VECTOR, block = const BLOCK,
             inout("zmm0") *x0, inout("zmm1") *x1, inout("zmm2") *x2, inout("zmm3") *x3,
             inout("zmm4") *x4, inout("zmm5") *x5, inout("zmm6") *x6, inout("zmm7") *x7,
             inout("zmm8") sum.low, inout("zmm9") sum.middle, inout("zmm10") sum.high,
-            in("zmm11") blocks, in("zmm12") more, out("zmm13") _, out("zmm14") _,
+            in("zmm11") blocks[2 * I], in("zmm12") blocks[2 * I + 1], out("zmm13") _, out("zmm14") _,
             out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _,
             options(pure, readonly, nostack, preserves_flags),
         );
