@@ -60,6 +60,11 @@ pub(super) fn wrong(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error 
     Rv::MechanismParamInvalid.because(reason)
 }
 
+#[cold]
+fn too_long(len: CK_ULONG, most: usize) -> Error {
+    wrong(format!("a field of {len} bytes, where {most} are the most"))
+}
+
 pub(super) struct Parameter<'a> {
     pub(super) caller: &'a Caller,
     pub(super) mechanism: &'a CK_MECHANISM,
@@ -114,9 +119,10 @@ impl Parameter<'_> {
     }
 
     /// A field's bytes.
+    #[inline]
     fn slice(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<&[u8]> {
         if len > most as CK_ULONG {
-            return Err(wrong(format!("a field of {len} bytes, where {most} are the most")));
+            return Err(too_long(len, most));
         }
         self.caller.input(pointer, len)
     }
@@ -127,6 +133,9 @@ impl Parameter<'_> {
 
     #[inline(always)]
     fn short(&self, pointer: *const CK_BYTE, len: CK_ULONG, most: usize) -> Result<Bytes> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
         let slice = self.slice(pointer, len, most)?;
         let mut bytes = Bytes::new();
         if slice.len() <= bytes.inline_size() {

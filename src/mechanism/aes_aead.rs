@@ -96,12 +96,11 @@ impl Message {
 
     /// Plaintext to ciphertext and tag, in place or apart.
     fn seal(&self, key: &Object, mut io: InOut<'_>) -> Result<usize> {
-        let len = io.input_len();
-        let mut tag = [0; 16];
-        let tag = &mut tag[..self.tag_len()];
-        Key::of(key)?.gcm(self.tag_len())?.seal(&self.iv, &self.aad, io.split_front(len), tag)?;
-        io.output()[..tag.len()].copy_from_slice(tag);
-        Ok(len + tag.len())
+        let (len, tag_len) = (io.input_len(), self.tag_len());
+        let text = io.split_front(len);
+        let tag = &mut io.output()[..tag_len];
+        Key::of(key)?.gcm(tag_len)?.seal(&self.iv, &self.aad, text, tag)?;
+        Ok(len + tag_len)
     }
 
     /// Ciphertext and tag to plaintext, in place or apart. If the tag is wrong, the output is zeros.
