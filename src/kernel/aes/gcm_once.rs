@@ -2,7 +2,9 @@
 //! so no more of them is made than the message takes.
 
 use super::BLOCK;
-use super::gcm::{HashKey, Message, fill, is_there, run};
+use super::gcm::{Message, run};
+use super::ghash::{HashKey, fill};
+use super::lanes::is_there;
 use super::vector::Block;
 use crate::kernel::{Direction, InOut};
 use std::arch::x86_64::*;

@@ -6,7 +6,7 @@
 //! and on x86-64 in ECB, it runs as fast as they go, see [`Schedule::is_wide`].
 //!
 //! `vector` says what a register of blocks can do and `x86_64` or `aarch64` does it; `schedule` and `modes` are built
-//! on that alone. `gcm` is for the one processor with all it needs.
+//! on that alone. `gcm` and its hash are for the one processor with all they need.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -16,6 +16,10 @@ mod gcm;
 mod gcm_once;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod gcm_tests;
+#[cfg(target_arch = "x86_64")]
+mod ghash;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod modes;
 mod schedule;
 #[cfg(test)]
@@ -28,9 +32,9 @@ use super::{Direction, InOut};
 #[cfg(target_arch = "aarch64")]
 use aarch64::Wide;
 #[cfg(target_arch = "x86_64")]
-pub use gcm::HashKey;
-#[cfg(target_arch = "x86_64")]
 pub use gcm_once::gcm_once;
+#[cfg(target_arch = "x86_64")]
+pub use ghash::HashKey;
 use modes::{CbcDecrypt, Ctr, Ecb};
 use std::ptr;
 use vector::Block;
