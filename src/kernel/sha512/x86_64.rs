@@ -4,7 +4,7 @@
 //! lanes two words of each of several blocks. While the rounds of the first block go on in the scalar registers, the
 //! vector units, otherwise idle, make all the schedules; the rounds of the other blocks then find theirs ready.
 
-use super::rounds::Rounds;
+use super::rounds::{Rounds, scheduled};
 use super::{BLOCK, Compress};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
@@ -273,10 +273,9 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
             rounds.two::<6, ROW>(words);
             rounds.two::<7, ROW>(words);
             rounds.add_to(state);
-            for block in 1..group.len() {
-                let mut rounds = Rounds::new(state);
-                rounds.all::<ROW>(schedule.0.as_flattened()[block..].as_ptr().cast());
-                rounds.add_to(state);
+            if group.len() > 1 {
+                let words: *const u64 = schedule.0.as_ptr().cast();
+                scheduled::<ROW>(state, words.add(2), words.add(2 * group.len()));
             }
         }
     }
