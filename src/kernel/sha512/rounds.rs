@@ -116,9 +116,22 @@ impl Rounds {
         }
     }
 
-    /// Adds the working variables to the chaining value.
+    /// Adds the working variables to the chaining value. A compiler would carry them to a vector and back, and what reads
+    /// the chaining value next would wait for that.
+    #[inline(always)]
     pub fn add_to(&self, state: &mut [u64; 8]) {
-        state.iter_mut().zip(self.places).for_each(|(word, place)| *word = word.wrapping_add(place));
+        let [a, b, c, d, e, f, g, h] = self.places;
+        // SAFETY: registers, and the state.
+        unsafe {
+            asm!(
+                "add [{t}], {a}", "add [{t} + 8], {b}", "add [{t} + 16], {c}", "add [{t} + 24], {d}",
+                "add [{t} + 32], {e}", "add [{t} + 40], {f}", "add [{t} + 48], {g}", "add [{t} + 56], {h}",
+                t = in(reg) state.as_mut_ptr(),
+                a = in(reg) a, b = in(reg) b, c = in(reg) c, d = in(reg) d,
+                e = in(reg) e, f = in(reg) f, g = in(reg) g, h = in(reg) h,
+                options(nostack),
+            );
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{BLOCK, Compress};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
 use std::array::from_fn;
+use std::mem::MaybeUninit;
 
 /// The constants of section 4.2.3, two of which are added to two words at a time.
 static K: [[u64; 2]; 40] = [
@@ -55,8 +56,11 @@ static K: [[u64; 2]; 40] = [
 ];
 
 /// Words with their constants added: row `i` has words `2 * i` and `2 * i + 1` of each block, one block after another.
+/// Only the rounds read them, by a pointer, and what is there before is not worth a clearing.
 #[repr(align(64))]
-struct Schedule<const BLOCKS: usize>([[[u64; 2]; BLOCKS]; 40]);
+struct Schedule<const BLOCKS: usize>([Row<BLOCKS>; 40]);
+
+type Row<const BLOCKS: usize> = [[MaybeUninit<u64>; 2]; BLOCKS];
 
 pub(super) fn best() -> Option<Compress> {
     let features = features();
@@ -82,7 +86,7 @@ trait Words<const BLOCKS: usize>: Copy {
     unsafe fn load(from: &[*const u8; BLOCKS], at: usize) -> Self;
 
     /// Writes them with their constants added.
-    fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; BLOCKS]);
+    fn store(self, constants: &[u64; 2], row: &mut Row<BLOCKS>);
 
     /// The second of the two, and the first of the next two.
     fn between(self, next: Self) -> Self;
@@ -120,7 +124,7 @@ macro_rules! words {
             }
 
             #[inline(always)]
-            fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; $blocks]) {
+            fn store(self, constants: &[u64; 2], row: &mut Row<$blocks>) {
                 // SAFETY: a value proves the instructions; a row is as large and as aligned as a register.
                 unsafe {
                     let constants = $repeat(_mm_loadu_si128(constants.as_ptr().cast()));
@@ -239,7 +243,7 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
     if blocks.is_empty() {
         return;
     }
-    let mut schedule = Schedule([[[0; 2]; BLOCKS]; 40]);
+    let mut schedule = Schedule([[[MaybeUninit::uninit(); 2]; BLOCKS]; 40]);
     for group in blocks.chunks(BLOCKS) {
         // For blocks that are not there the last one stands in; nobody looks at what comes of that.
         let from: [_; BLOCKS] = from_fn(|i| group[i.min(group.len() - 1)].as_ptr());
