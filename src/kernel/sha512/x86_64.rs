@@ -4,11 +4,12 @@
 //! lanes two words of each of several blocks. While the rounds of the first block go on in the scalar registers, the
 //! vector units, otherwise idle, make all the schedules; the rounds of the other blocks then find theirs ready.
 
-use super::rounds::Rounds;
+use super::rounds::{Rounds, scheduled};
 use super::{BLOCK, Compress};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
 use std::array::from_fn;
+use std::mem::MaybeUninit;
 
 /// The constants of section 4.2.3, two of which are added to two words at a time.
 static K: [[u64; 2]; 40] = [
@@ -55,8 +56,11 @@ static K: [[u64; 2]; 40] = [
 ];
 
 /// Words with their constants added: row `i` has words `2 * i` and `2 * i + 1` of each block, one block after another.
+/// Only the rounds read them, by a pointer, and what is there before is not worth a clearing.
 #[repr(align(64))]
-struct Schedule<const BLOCKS: usize>([[[u64; 2]; BLOCKS]; 40]);
+struct Schedule<const BLOCKS: usize>([Row<BLOCKS>; 40]);
+
+type Row<const BLOCKS: usize> = [[MaybeUninit<u64>; 2]; BLOCKS];
 
 pub(super) fn best() -> Option<Compress> {
     let features = features();
@@ -82,7 +86,7 @@ trait Words<const BLOCKS: usize>: Copy {
     unsafe fn load(from: &[*const u8; BLOCKS], at: usize) -> Self;
 
     /// Writes them with their constants added.
-    fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; BLOCKS]);
+    fn store(self, constants: &[u64; 2], row: &mut Row<BLOCKS>);
 
     /// The second of the two, and the first of the next two.
     fn between(self, next: Self) -> Self;
@@ -120,7 +124,7 @@ macro_rules! words {
             }
 
             #[inline(always)]
-            fn store(self, constants: &[u64; 2], row: &mut [[u64; 2]; $blocks]) {
+            fn store(self, constants: &[u64; 2], row: &mut Row<$blocks>) {
                 // SAFETY: a value proves the instructions; a row is as large and as aligned as a register.
                 unsafe {
                     let constants = $repeat(_mm_loadu_si128(constants.as_ptr().cast()));
@@ -239,7 +243,7 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
     if blocks.is_empty() {
         return;
     }
-    let mut schedule = Schedule([[[0; 2]; BLOCKS]; 40]);
+    let mut schedule = Schedule([[[MaybeUninit::uninit(); 2]; BLOCKS]; 40]);
     for group in blocks.chunks(BLOCKS) {
         // For blocks that are not there the last one stands in; nobody looks at what comes of that.
         let from: [_; BLOCKS] = from_fn(|i| group[i.min(group.len() - 1)].as_ptr());
@@ -273,10 +277,9 @@ unsafe fn compress<W: Words<BLOCKS>, const BLOCKS: usize, const ROW: usize>(
             rounds.two::<6, ROW>(words);
             rounds.two::<7, ROW>(words);
             rounds.add_to(state);
-            for block in 1..group.len() {
-                let mut rounds = Rounds::new(state);
-                rounds.all::<ROW>(schedule.0.as_flattened()[block..].as_ptr().cast());
-                rounds.add_to(state);
+            if group.len() > 1 {
+                let words: *const u64 = schedule.0.as_ptr().cast();
+                scheduled::<ROW>(state, words.add(2), words.add(2 * group.len()));
             }
         }
     }
