@@ -31,7 +31,7 @@ use tokens::Growth;
 /// Measures modules beside bare AWS-LC: Init and operation, with private token keys and a user logged in.
 ///
 /// The first module is the one that is judged; the others are its peers. Figures are operations a second of processor
-/// time: of each round the median of its windows, and of the rounds the best.
+/// time: what the best tenth of short windows reach.
 #[derive(Parser)]
 #[command(name = "coffer-bench", version)]
 struct Cli {
