@@ -48,7 +48,7 @@ fn signing(name: [&str; 2], key: Key, mechanism: fn() -> Mechanism, data: &'stat
     let sign = move |desk: &Desk| {
         let list = desk.session.f();
         let entries = (list.C_SignInit, list.C_Sign);
-        one_shot(desk, entries, mechanism(), key(desk)?.private, data.to_vec(), 512)
+        one_shot(desk, entries, mechanism(), key(desk)?.private, data, 512)
     };
     let verify = move |desk: &Desk| {
         let pair = key(desk)?;
@@ -79,7 +79,7 @@ fn rsa_rows() -> Vec<Row> {
     add(signing(["rsa4096-sign", "rsa4096-verify"], large, raw, &DIGEST), 4096, bare::Scheme::Raw);
     let encrypt = move |desk: &Desk| {
         let entries = (desk.session.f().C_EncryptInit, desk.session.f().C_Encrypt);
-        one_shot(desk, entries, oaep(), rsa(desk, 2048)?.public, DIGEST.to_vec(), 256)
+        one_shot(desk, entries, oaep(), rsa(desk, 2048)?.public, DIGEST, 256)
     };
     let decrypt = move |desk: &Desk| {
         let (pair, list) = (rsa(desk, 2048)?, desk.session.f());
