@@ -119,7 +119,7 @@ pub(super) unsafe fn encrypt_one(keys: Keys<'_>, block: __m128i) -> __m128i {
 /// H = E(0) and its powers, as far as a message of so many blocks takes them.
 ///
 /// # Safety
-/// As [`run`].
+/// As [`super::gcm::run`].
 #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
 pub(super) unsafe fn fill(keys: Keys<'_>, hash: &mut HashKey, blocks: usize) {
     // SAFETY: the instructions are enabled; each register of powers lies in the array.
