@@ -15,7 +15,7 @@ const TIMES: u64 = 1000;
 const TOLERANCE: f64 = 0.03;
 
 /// The rows that are counted.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 15] = [
     "random-32",
     "aes256-genkey",
     "aes256-create",
@@ -30,6 +30,7 @@ const ROWS: [&str; 14] = [
     "aes256-cmac-64",
     "sha256-64",
     "hmac-sha256-64",
+    "x25519-derive",
 ];
 
 /// What callgrind counts: nothing but this function and what it calls, and one profile for each time it returns.

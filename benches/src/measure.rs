@@ -18,19 +18,19 @@ pub struct Effort {
     /// Of processor time, a window.
     pub window: Duration,
     /// Of processor time, a contestant, for rows of which the mean counts.
-    pub rare: Duration,
+    pub uneven: Duration,
 }
 
 impl Effort {
     /// About two minutes for two contestants.
     pub const QUICK: Effort =
-        Effort { windows: 100, window: Duration::from_millis(4), rare: Duration::from_secs(2) };
+        Effort { windows: 100, window: Duration::from_millis(4), uneven: Duration::from_secs(2) };
     /// The published table.
     pub const FULL: Effort =
-        Effort { windows: 200, window: Duration::from_millis(4), rare: Duration::from_secs(12) };
+        Effort { windows: 200, window: Duration::from_millis(4), uneven: Duration::from_secs(12) };
     /// Shows that it works, and no more.
     pub const GLANCE: Effort =
-        Effort { windows: 1, window: Duration::from_millis(2), rare: Duration::from_millis(1) };
+        Effort { windows: 1, window: Duration::from_millis(2), uneven: Duration::from_millis(1) };
 }
 
 /// Operations a second of processor time.
@@ -58,6 +58,7 @@ struct Contestant {
     work: Result<Work>,
     times: u64,
     rates: Vec<f64>,
+    begun: Instant,
 }
 
 impl Contestant {
@@ -70,7 +71,7 @@ impl Contestant {
                 Err(rv) => work = Err(rv),
             }
         }
-        Contestant { work, times, rates: Vec::new() }
+        Contestant { work, times, rates: Vec::new(), begun: Instant::now() }
     }
 
     fn window(&mut self) {
@@ -81,29 +82,29 @@ impl Contestant {
         }
     }
 
-    /// One at a time until `span` of processor time is used; the mean.
-    fn mean(&mut self, span: Duration) {
-        let Ok(work) = &mut self.work else { return };
-        let (from, clock) = (work::thread_time(), Instant::now());
-        let mut count = 0_u64;
-        // A module whose work is another process's would never use up its own time.
-        while work::thread_time() - from < span && clock.elapsed() < 4 * span {
-            if let Err(rv) = work(1) {
-                self.work = Err(rv);
-                return;
-            }
-            count += 1;
-        }
-        self.rates.push(count as f64 / (work::thread_time() - from).as_secs_f64());
+    /// Whether its windows have taken `span` of processor time, or far more time by the clock: the work of some modules is
+    /// another process's.
+    fn has_had(&self, span: Duration) -> bool {
+        let spent: f64 = self.rates.iter().map(|rate| self.times as f64 / rate).sum();
+        self.work.is_err() || spent >= span.as_secs_f64() || self.begun.elapsed() > 20 * span
     }
 
+    /// What counts of operations that are alike.
     fn figure(mut self) -> std::result::Result<Figure, String> {
         if let Err(rv) = self.work {
             return Err(rv.to_string());
         }
         let median = work::median(&mut self.rates);
-        let count = self.rates.len();
-        Ok(Figure { undisturbed: self.rates[count - 1 - count / 10], median })
+        Ok(Figure { undisturbed: work::undisturbed(&mut self.rates), median })
+    }
+
+    /// What counts of the others: the mean.
+    fn mean(self) -> std::result::Result<Figure, String> {
+        if let Err(rv) = self.work {
+            return Err(rv.to_string());
+        }
+        let mean = self.rates.len() as f64 / self.rates.iter().map(|rate| 1.0 / rate).sum::<f64>();
+        Ok(Figure { undisturbed: mean, median: mean })
     }
 }
 
@@ -114,22 +115,24 @@ pub fn row(row: &Row, desks: &[Desk], effort: Effort) -> Line {
     let modules = desks.iter().map(|desk| Contestant::new((row.module)(desk), effort.window));
     let mut all: Vec<Contestant> = bare.into_iter().chain(modules).collect();
     let count = all.len();
-    if row.rare {
-        // Calibration has begun; a few turns, so that a slow spell of the machine meets all.
-        let turns = 4;
-        for turn in 0..turns {
-            (0..count).for_each(|index| all[(turn + index) % count].mean(effort.rare / turns as u32));
+    let mut figures: Vec<_> = if row.uneven {
+        let mut round = 0;
+        while !all.iter().all(|each| each.has_had(effort.uneven)) {
+            for index in 0..count {
+                let each = &mut all[(round + index) % count];
+                if !each.has_had(effort.uneven) {
+                    each.window();
+                }
+            }
+            round += 1;
         }
-        for each in &mut all {
-            let sum: f64 = each.rates.iter().sum();
-            each.rates = vec![sum / each.rates.len().max(1) as f64];
-        }
+        all.into_iter().map(Contestant::mean).collect()
     } else {
         for round in 0..effort.windows {
             (0..count).for_each(|index| all[(round + index) % count].window());
         }
-    }
-    let mut figures = all.into_iter().map(Contestant::figure);
-    let bare = has_bare.then(|| figures.next().expect("bare is first").expect("AWS-LC does not fail"));
-    Line { name: row.name.clone(), bytes: row.bytes, bare, modules: figures.collect() }
+        all.into_iter().map(Contestant::figure).collect()
+    };
+    let bare = has_bare.then(|| figures.remove(0).expect("AWS-LC does not fail"));
+    Line { name: row.name.clone(), bytes: row.bytes, bare, modules: figures }
 }

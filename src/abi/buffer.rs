@@ -30,6 +30,7 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for NULL.
+    #[inline]
     pub fn read<T: Copy>(&self, pointer: *const T) -> Result<T> {
         match pointer.is_null() {
             true => Err(Rv::ArgumentsBad.because("a pointer is NULL")),
@@ -54,6 +55,7 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for NULL with a length, and for a length no memory has.
+    #[inline]
     pub fn input(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<&[u8]> {
         let len = extent(pointer, len, 1)?;
         // SAFETY: `extent` has refused NULL and lengths past the address space; the caller promised the rest.
@@ -90,6 +92,7 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for NULL.
+    #[inline]
     pub fn out<T: Copy>(&self, pointer: *mut T) -> Result<Out<'_, T>> {
         match NonNull::new(pointer) {
             Some(place) => Ok(Out { place, caller: PhantomData }),
@@ -101,6 +104,7 @@ impl Caller {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD if there is no place for the length.
+    #[inline]
     pub fn output(&self, buffer: *mut CK_BYTE, len: *mut CK_ULONG) -> Result<Output<'_>> {
         let len_out = self.out(len)?;
         let claimed = if buffer.is_null() { 0 } else { self.read(len)? };
@@ -172,6 +176,7 @@ impl Caller {
 const MOST_MEMORY: usize = 1 << 47;
 
 /// How many elements of `size` bytes there are, if that many can be there at all.
+#[inline]
 fn extent<T>(pointer: *const T, count: CK_ULONG, size: usize) -> Result<usize> {
     if count != 0 && pointer.is_null() {
         fail!(ArgumentsBad, "NULL, with a length of {count}");
@@ -191,6 +196,7 @@ pub struct Out<'a, T> {
 
 impl<T: Copy> Out<'_, T> {
     /// Gives the caller the result.
+    #[inline]
     pub fn set(self, value: T) {
         // SAFETY: not NULL, so the caller has promised room for a `T`.
         unsafe { self.place.as_ptr().write_unaligned(value) }
@@ -206,6 +212,7 @@ pub struct Output<'a> {
 
 impl Output<'_> {
     /// The room there is; `None` if the caller asks only for the length.
+    #[inline]
     pub fn room(&mut self) -> Option<&mut [u8]> {
         // SAFETY: the caller has promised `capacity` bytes; `self` is borrowed exclusively.
         self.buffer.map(|buffer| unsafe { slice::from_raw_parts_mut(buffer.as_ptr(), self.capacity) })
@@ -215,6 +222,7 @@ impl Output<'_> {
     ///
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL.
+    #[inline]
     pub fn settle(self, answer: Answer) -> Result<()> {
         let (Answer::Done(len) | Answer::Query(len) | Answer::TooSmall(len)) = answer;
         self.len.set(len as CK_ULONG);
@@ -224,6 +232,7 @@ impl Output<'_> {
         }
     }
 
+    #[inline]
     fn touches(&self, input: &[u8]) -> bool {
         let Some(buffer) = self.buffer else { return false };
         let (out, start) = (buffer.as_ptr().addr(), input.as_ptr().addr());
@@ -234,6 +243,7 @@ impl Output<'_> {
     ///
     /// # Errors
     /// CKR_HOST_MEMORY.
+    #[inline]
     pub fn apart<'i>(&self, input: &'i [u8]) -> Result<Input<'i>> {
         Ok(if self.touches(input) { Input::Copy(copy(input)?) } else { Input::Caller(input) })
     }
@@ -274,6 +284,7 @@ impl InOutput<'_> {
     }
 
     /// Both, with no room for output if the caller asks only for the length.
+    #[inline]
     pub fn io(&mut self) -> InOut<'_> {
         let input = self.copy.as_ref().map_or(self.input, |copy| copy.as_ptr());
         let buffer = self.output.buffer.unwrap_or(NonNull::dangling()).as_ptr();
@@ -286,6 +297,7 @@ impl InOutput<'_> {
     ///
     /// # Errors
     /// CKR_HOST_MEMORY.
+    #[inline]
     pub fn apart<'i>(&self, input: &'i [u8]) -> Result<Input<'i>> {
         self.output.apart(input)
     }
@@ -294,6 +306,7 @@ impl InOutput<'_> {
     ///
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL.
+    #[inline]
     pub fn settle(self, answer: Answer) -> Result<()> {
         self.output.settle(answer)
     }

@@ -10,6 +10,7 @@ use crate::session::{Answer, Held, Module, Session};
 use crate::token::config::Profile;
 use cryptoki_sys::*;
 use std::any::Any;
+use std::mem::forget;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 
@@ -41,7 +42,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    #[inline]
+    #[inline(always)]
     pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Held<'a>> {
         self.module.session_for(handle, self.seat)
     }
@@ -68,6 +69,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same with the parameter where it is to be: nothing of its size is moved.
+    #[inline]
     fn mechanism_into(
         &self,
         session: &Session,
@@ -86,6 +88,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// As [`Call::mechanism`]; those of `begin`.
+    #[inline]
     pub fn begin(
         &self,
         session: &Session,
@@ -99,7 +102,12 @@ impl<'a> Call<'a> {
         }
         let mut params = Params::None;
         let row = self.mechanism_into(session, mechanism, &mut params)?;
-        begin(row, &mut params)
+        let begun = begin(row, &mut params);
+        // Dropping takes a call and a jump, even where there is nothing to drop.
+        if params.is_plain() {
+            forget(params);
+        }
+        begun
     }
 
     /// Input through `compute` into output under section 5.2's rule. `compute` is given no room if the caller
@@ -107,6 +115,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL, CKR_HOST_MEMORY; those of `compute`.
+    #[inline]
     pub fn through(
         &self,
         (input, input_len): (*const CK_BYTE, CK_ULONG),
@@ -123,6 +132,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL; those of `compute`.
+    #[inline]
     pub fn output_of(
         &self,
         output: *mut CK_BYTE,

@@ -8,6 +8,7 @@ use crate::mechanism::params::*;
 use crate::mechanism::vendor::*;
 use crate::mechanism::{Params, Shape};
 use cryptoki_sys::*;
+use std::mem::{forget, replace};
 
 /// Bytes of additional authenticated data.
 const MOST_AAD: usize = 16 << 20;
@@ -30,7 +31,7 @@ struct GcmParamsWithoutIvBits {
 }
 
 impl Caller {
-    /// The parameter of a mechanism whose row names `shape`. Where `makes_ivs`, a GCM IV of zeros asks the
+    /// The parameter of a mechanism whose row names `shape`, in `params`, which is none before. Where `makes_ivs`, a GCM IV of zeros asks the
     /// module to make one.
     ///
     /// # Errors
@@ -72,9 +73,10 @@ pub(super) struct Parameter<'a> {
 
 impl Parameter<'_> {
     fn read(&self, shape: Shape, makes_ivs: bool, params: &mut Params) -> Result<()> {
+        debug_assert!(matches!(params, Params::None));
         let given = self.len() != 0;
-        *params = match shape {
-            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => Params::None,
+        let found = match shape {
+            Shape::None | Shape::OptionalIv(_) | Shape::EdDsa | Shape::SignContext if !given => return Ok(()),
             Shape::None => {
                 return Err(wrong(format!("{} bytes, where there is no parameter", self.len())));
             }
@@ -99,6 +101,8 @@ impl Parameter<'_> {
             Shape::Data => self.data()?,
             Shape::OtherKey => Params::OtherKey(self.structure::<CK_OBJECT_HANDLE>()?),
         };
+        // There is nothing to drop, and the compiler does not know.
+        forget(replace(params, found));
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub fn light() {
 
 /// Until the way is known, a full barrier does for either.
 #[cold]
+#[inline(never)]
 fn light_at_first() {
     fence(Ordering::SeqCst);
     way();

@@ -68,6 +68,8 @@ features! {
     vaes: x86_64("vaes");
     /// Carry-less products on every 128 bits of a vector.
     vpclmulqdq: x86_64("vpclmulqdq");
+    /// SHA-256 rounds.
+    sha: x86_64("sha" "sse4.1" "ssse3");
     /// And-not, and rotations that leave the flags alone.
     bmi: x86_64("bmi1" "bmi2");
     /// 128-bit vectors.

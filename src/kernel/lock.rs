@@ -192,6 +192,7 @@ impl Raw {
         }
     }
 
+    #[inline(never)]
     fn lock_state(&self, seat: Seat) -> Holding<'_> {
         if !self.take() {
             self.wait();
@@ -337,6 +338,7 @@ fn sleep(state: &AtomicU32) {
 
 #[cfg(target_os = "linux")]
 #[cold]
+#[inline(never)]
 fn wake(state: &AtomicU32) {
     // SAFETY: an address, which the call does not follow.
     unsafe { libc::syscall(libc::SYS_futex, state.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };

@@ -179,6 +179,16 @@ impl<K: BlockKey<N>, const N: usize> CipherState for State<K, N> {
             _ => self.update_bound(key, input),
         }
     }
+
+    fn one_shot(&mut self, key: &Object, mut io: InOut<'_>) -> Result<usize> {
+        let len = io.input_len();
+        if self.mode != Mode::CbcPad && len.is_multiple_of(N) {
+            Self::run(self.mode, self.direction, K::of(key)?, &mut self.iv, io);
+            return Ok(len);
+        }
+        let written = self.update(key, io.reborrow())?;
+        Ok(written + self.finish(key, &mut io.output()[written..])?)
+    }
 }
 
 /// The length that is left without the padding, in time that does not tell the padding (RFC 5652, section 6.3).

@@ -123,6 +123,17 @@ pub enum Params {
 }
 
 impl Params {
+    /// Whether it is known to own nothing.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Params::None | Params::Length(_) | Params::Ctr { .. } | Params::OtherKey(_) => true,
+            Params::Iv(iv) => !iv.spilled(),
+            Params::Gcm(gcm) => !gcm.iv.spilled() && !gcm.aad.spilled() && gcm.iv_sink.is_none(),
+            _ => false,
+        }
+    }
+
     /// The same once more, for the next of several messages; `None` of one that is written back or that no
     /// signature takes.
     pub fn again(&self) -> Option<Params> {

@@ -55,11 +55,12 @@ impl Session {
     pub fn cipher(&self, way: Direction, io: InOut<'_>, query: bool) -> Result<Answer> {
         let mut operations = self.running();
         let slot = operations.cipher(way);
-        if running(slot)?.in_parts {
+        let operation = running(slot)?;
+        if operation.in_parts {
             fail!(OperationNotInitialized, "data has come in parts: only the final function ends it");
         }
         let answer = step(
-            slot,
+            operation,
             io,
             query,
             |state, key, input| state.one_shot_bound(key, input),
@@ -84,11 +85,11 @@ impl Session {
     pub fn cipher_final(&self, way: Direction, out: Option<&mut [u8]>) -> Result<Answer> {
         let mut operations = self.running();
         let slot = operations.cipher(way);
-        running(slot)?;
+        let operation = running(slot)?;
         let query = out.is_none();
         let io = InOut::new(&[], out.unwrap_or_default());
         let answer = step(
-            slot,
+            operation,
             io,
             query,
             |state, key, _| state.finish_bound(key),
@@ -100,23 +101,24 @@ impl Session {
 
 /// One update of a running cipher.
 pub(super) fn update(slot: &mut Slot, io: InOut<'_>, query: bool) -> Result<Answer> {
-    if running(slot)?.in_one_piece {
+    let operation = running(slot)?;
+    if operation.in_one_piece {
         *slot = None;
         fail!(MechanismInvalid, "the profile takes data of this mechanism in one piece only");
     }
-    if !running(slot)?.state.multipart() {
+    if !operation.state.multipart() {
         *slot = None;
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");
     }
     let answer = step(
-        slot,
+        operation,
         io,
         query,
         |state, key, input| state.update_bound(key, input),
         |state, key, io| state.update(key, io),
     );
     match &answer {
-        Ok(Answer::Done(_)) => running(slot)?.in_parts = true,
+        Ok(Answer::Done(_)) => operation.in_parts = true,
         Ok(_) => {}
         Err(_) => *slot = None,
     }
@@ -126,7 +128,7 @@ pub(super) fn update(slot: &mut Slot, io: InOut<'_>, query: bool) -> Result<Answ
 /// One step under the rule of section 5.2. Where only the computation tells the length, it goes into a buffer
 /// of its own, and what then does not fit waits for the next call.
 fn step(
-    slot: &mut Slot,
+    operation: &mut Operation<dyn CipherState>,
     mut io: InOut<'_>,
     query: bool,
     bound: impl Fn(&dyn CipherState, &Object, usize) -> usize,
@@ -139,7 +141,6 @@ fn step(
             _ => error,
         })
     };
-    let operation = running(slot)?;
     if operation.pending.is_none() {
         let bound = bound(&*operation.state, &operation.key, io.input_len());
         if query {

@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::crypto::Hash;
 use crate::crypto::digest::{Context, digest_into};
 use crate::error::Result;
-use crate::mechanism::{Mechanism, Params};
+use crate::mechanism::Mechanism;
 use crate::object::Handle;
 use crate::token::config::Policy;
 use cryptoki_sys::*;
@@ -40,8 +40,8 @@ impl Session {
     /// C_DigestInit.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE, CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID.
-    pub fn digest_init(&self, row: &'static Mechanism, _: Params) -> Result<()> {
+    /// CKR_OPERATION_ACTIVE, CKR_MECHANISM_INVALID.
+    pub fn digest_init(&self, row: &'static Mechanism) -> Result<()> {
         let mut operations = self.running();
         if operations.digest.is_some() {
             fail!(OperationActive);

@@ -221,7 +221,7 @@ impl Module {
     ///
     /// # Errors
     /// As [`Module::session`].
-    #[inline]
+    #[inline(always)]
     pub fn session_for(&self, handle: SessionHandle, seat: Seat) -> Result<Held<'_>> {
         let session = self.sessions.find(handle, seat)?;
         session.let_go_of_revoked_keys();

@@ -51,6 +51,8 @@ fn block_len(block: usize) -> usize {
     FIRST_BLOCK << block.saturating_sub(1)
 }
 
+#[cold]
+#[inline(never)]
 fn no_session(handle: SessionHandle) -> Error {
     Rv::SessionHandleInvalid.because(format!("no session {handle}"))
 }
@@ -116,7 +118,7 @@ impl Sessions {
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, handle: SessionHandle, seat: Seat) -> Result<Held<'_>> {
         let Some(place) = self.place(number_of(handle)) else { return Err(no_session(handle)) };
         place

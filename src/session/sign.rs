@@ -35,11 +35,12 @@ impl Session {
     pub fn sign(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
         let mut operations = self.running();
         let slot = &mut operations.sign;
-        if running(slot)?.in_parts {
+        let operation = running(slot)?;
+        if operation.in_parts {
             fail!(OperationNotInitialized, "{IN_PARTS}");
         }
         let answer =
-            signature(slot, out, |operation, out| operation.state.one_shot(&operation.key, data, out));
+            signature(operation, out, |operation, out| operation.state.one_shot(&operation.key, data, out));
         self.settle(slot, answer)
     }
 
@@ -58,7 +59,8 @@ impl Session {
     pub fn sign_final(&self, out: Option<&mut [u8]>) -> Result<Answer> {
         let mut operations = self.running();
         let slot = &mut operations.sign;
-        let answer = signature(slot, out, |operation, out| operation.state.finish(&operation.key, out));
+        let answer =
+            signature(running(slot)?, out, |operation, out| operation.state.finish(&operation.key, out));
         self.settle(slot, answer)
     }
 
@@ -175,11 +177,10 @@ impl Session {
 }
 
 fn signature(
-    slot: &mut Option<Operation<dyn SignState>>,
+    operation: &mut Operation<dyn SignState>,
     out: Option<&mut [u8]>,
     compute: impl FnOnce(&mut Operation<dyn SignState>, &mut [u8]) -> Result<usize>,
 ) -> Result<Answer> {
-    let operation = running(slot)?;
     let len = operation.state.signature_len(&operation.key);
     match out {
         None => Ok(Answer::Query(len)),

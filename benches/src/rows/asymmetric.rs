@@ -142,7 +142,7 @@ fn rsa_generation(bits: i32) -> Row {
         generate(desk, CKM_RSA_PKCS_KEY_PAIR_GEN, &[size, exponent], CKA_SIGN)
     })
     .bare(move || bare::generate(bits))
-    .rare()
+    .uneven()
 }
 
 /// The rows of this family.

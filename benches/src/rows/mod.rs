@@ -24,13 +24,13 @@ pub struct Row {
     pub module: Prepare,
     /// In AWS-LC: keys expanded beforehand, the entry point with the least around it.
     pub bare: Option<Box<dyn Fn() -> Work + Sync>>,
-    /// So few a second, and so unlike each other, that the mean of many is what counts.
-    pub rare: bool,
+    /// Whether one takes much more than another, by chance, so that the mean of many is what counts.
+    pub uneven: bool,
 }
 
 impl Row {
     fn new(name: impl Into<String>, module: impl Fn(&Desk) -> Result<Work> + Sync + 'static) -> Row {
-        Row { name: name.into(), bytes: 0, module: Box::new(module), bare: None, rare: false }
+        Row { name: name.into(), bytes: 0, module: Box::new(module), bare: None, uneven: false }
     }
 
     fn bare(mut self, work: impl Fn() -> Work + Sync + 'static) -> Row {
@@ -44,8 +44,8 @@ impl Row {
         self
     }
 
-    fn rare(mut self) -> Row {
-        self.rare = true;
+    fn uneven(mut self) -> Row {
+        self.uneven = true;
         self
     }
 }

@@ -1,7 +1,8 @@
-//! SHA-256 and SHA-224 of what is there in one piece, straight on AWS-LC's compression function: no state that takes
-//! in parts, so a short message costs its one or two blocks and little else.
+//! SHA-256 and SHA-224 of what is there in one piece, straight on the compression function, the kernel's or AWS-LC's: no
+//! state that takes in parts, so a short message costs its one or two blocks and little else.
 
 use crate::crypto::wipe;
+use crate::kernel::sha256;
 use aws_lc_sys as ffi;
 
 /// Bytes in a block.
@@ -29,20 +30,27 @@ fn compress(chain: &mut Chain, blocks: &[[u8; BLOCK]]) {
 /// Takes in all that is left of a message, `data`, and its padding (section 5.1.1). `before` bytes of it, whole blocks,
 /// are in `chain`. Gives the digest, as many bytes of it as `out` has.
 pub fn finish(mut chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
+    let bits = 8 * (before as u64 + data.len() as u64);
+    match sha256::finish() {
+        Some(finish) => finish(&mut chain, data, bits),
+        None => finish_by_aws_lc(&mut chain, data, bits),
+    }
+    out.copy_from_slice(&chain.map(u32::to_be_bytes).as_flattened()[..out.len()]);
+}
+
+fn finish_by_aws_lc(chain: &mut Chain, data: &[u8], bits: u64) {
     let (blocks, rest) = data.as_chunks::<BLOCK>();
     if !blocks.is_empty() {
-        compress(&mut chain, blocks);
+        compress(chain, blocks);
     }
     let mut last = [[0; BLOCK]; 2];
     let (len, bytes) = (rest.len(), last.as_flattened_mut());
     bytes[..len].copy_from_slice(rest);
     bytes[len] = 0x80;
     let wanted = if len < BLOCK - LENGTH { 1 } else { 2 };
-    let bits = 8 * (before as u64 + data.len() as u64);
     bytes[wanted * BLOCK - LENGTH..wanted * BLOCK].copy_from_slice(&bits.to_be_bytes());
-    compress(&mut chain, &last[..wanted]);
+    compress(chain, &last[..wanted]);
     wipe(&mut last.as_flattened_mut()[..len]);
-    out.copy_from_slice(&chain.map(u32::to_be_bytes).as_flattened()[..out.len()]);
 }
 
 /// The digest of `data` for a first chaining value.
@@ -54,10 +62,16 @@ pub fn digest(first: Chain, data: &[u8], out: &mut [u8]) {
 mod tests {
     use super::*;
     use crate::crypto::{Hash, digest, random};
+    use crate::kernel::cpu;
 
     /// Every length around two blocks, and longer ones, against AWS-LC's own.
     #[test]
     fn it_is_aws_lc() {
+        check();
+        cpu::without(&["sha"], check);
+    }
+
+    fn check() {
         let data = random::secret(5000);
         for len in (0..200).chain([1000, 4095, 4096, 4097, 5000]) {
             let data = &data.expose()[..len];

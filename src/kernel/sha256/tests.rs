@@ -1,11 +1,11 @@
-//! Every lane of the kernel against the compression function as FIPS 180-4 writes it.
+//! The end of a message and every lane of many against the compression function as FIPS 180-4 writes it.
 
-use super::{BLOCK, Chain, LANES, compress_many};
+use super::{BLOCK, Chain, LANES, compress_many, finish};
 use crate::kernel::cpu;
 use crate::kernel::numbers::Numbers;
 use crate::kernel::sha512;
 use std::array::from_fn;
-use std::slice;
+use std::{ptr, slice};
 
 /// Section 4.2.2.
 fn constants() -> Vec<u32> {
@@ -33,20 +33,13 @@ fn plain(chain: &mut Chain, block: &[u8; BLOCK], constants: &[u32]) {
     chain.iter_mut().zip(variables).for_each(|(word, variable)| *word = word.wrapping_add(variable));
 }
 
+const INITIAL: Chain =
+    [0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19];
+
 /// FIPS 180-4's "abc" in each lane, and in the other ones nothing.
 #[test]
 fn nist_example() {
     let Some(compress) = compress_many() else { return };
-    const INITIAL: Chain = [
-        0x6A09_E667,
-        0xBB67_AE85,
-        0x3C6E_F372,
-        0xA54F_F53A,
-        0x510E_527F,
-        0x9B05_688C,
-        0x1F83_D9AB,
-        0x5BE0_CD19,
-    ];
     let mut block = [0; BLOCK];
     block[..4].copy_from_slice(b"abc\x80");
     block[BLOCK - 1] = 24;
@@ -57,6 +50,75 @@ fn nist_example() {
             let expected = if lane == wanted { (0xBA78_16BF, 0xF200_15AD) } else { (INITIAL[0], INITIAL[7]) };
             assert_eq!((chain[0], chain[7]), expected, "lane {lane} of {wanted}");
         }
+    }
+}
+
+#[test]
+fn nist_example_as_the_end() {
+    let Some(finish) = finish() else { return };
+    let mut chain = INITIAL;
+    finish(&mut chain, b"abc", 24);
+    assert_eq!((chain[0], chain[7]), (0xBA78_16BF, 0xF200_15AD));
+}
+
+/// A page of memory behind which nothing can be read.
+struct GuardedPage(*mut u8);
+
+impl GuardedPage {
+    const LEN: usize = 4096;
+
+    fn new() -> GuardedPage {
+        // SAFETY: a new mapping. The second page stays ours, with no access, so that nobody else maps it.
+        unsafe {
+            let (access, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let page = libc::mmap(ptr::null_mut(), 2 * Self::LEN, access, flags, -1, 0);
+            assert_ne!(page, libc::MAP_FAILED);
+            assert_eq!(libc::mprotect(page.byte_add(Self::LEN), Self::LEN, libc::PROT_NONE), 0);
+            GuardedPage(page.cast())
+        }
+    }
+
+    /// A copy that ends where the page does.
+    fn end(&mut self, bytes: &[u8]) -> &[u8] {
+        // SAFETY: the page, whole.
+        let page = unsafe { slice::from_raw_parts_mut(self.0, Self::LEN) };
+        let end = &mut page[Self::LEN - bytes.len()..];
+        end.copy_from_slice(bytes);
+        end
+    }
+}
+
+impl Drop for GuardedPage {
+    fn drop(&mut self) {
+        // SAFETY: mapped above.
+        unsafe { libc::munmap(self.0.cast(), 2 * Self::LEN) };
+    }
+}
+
+/// Every length of a few blocks after other blocks, at any address, up to the last byte that is there; COFFER_LONG=1 takes
+/// many.
+#[test]
+fn every_end_is_as_defined() {
+    assert!(cpu::without(&["sha"], finish).is_none() && cpu::without(&["avx512"], finish).is_none());
+    let Some(finish) = finish() else { return };
+    let (numbers, constants) = (&mut Numbers::new(2), constants());
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 5_000 } else { 20 };
+    let page = &mut GuardedPage::new();
+    for (round, len) in (0..rounds).flat_map(|round| (0..=200).map(move |len| (round, len))) {
+        let message = numbers.bytes(len);
+        let before = numbers.below(1 << 20) * BLOCK;
+        let bits = 8 * (before + len) as u64;
+        let start: Chain = from_fn(|_| numbers.next_number() as u32);
+        let mut padded = message.clone();
+        padded.push(0x80);
+        padded.resize((padded.len() + 8).next_multiple_of(BLOCK) - 8, 0);
+        padded.extend(bits.to_be_bytes());
+        let mut expected = start;
+        padded.as_chunks().0.iter().for_each(|block| plain(&mut expected, block, &constants));
+        let mut ours = start;
+        finish(&mut ours, page.end(&message), bits);
+        assert_eq!(ours, expected, "round {round}, {len} bytes");
     }
 }
 
