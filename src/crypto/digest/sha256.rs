@@ -2,7 +2,7 @@
 //! state that takes in parts, so a short message costs its one or two blocks and little else.
 
 use crate::crypto::wipe;
-use crate::kernel::sha256;
+use crate::kernel::sha256::{self, DIGEST};
 use aws_lc_sys as ffi;
 
 /// Bytes in a block.
@@ -29,19 +29,24 @@ fn compress(chain: &mut Chain, blocks: &[[u8; BLOCK]]) {
 
 /// Takes in all that is left of a message, `data`, and its padding (section 5.1.1). `before` bytes of it, whole blocks,
 /// are in `chain`. Gives the digest, as many bytes of it as `out` has.
-pub fn finish(mut chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
+pub fn finish(chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
     let bits = 8 * (before as u64 + data.len() as u64);
-    match sha256::finish() {
-        Some(finish) => finish(&mut chain, data, bits),
-        None => finish_by_aws_lc(&mut chain, data, bits),
+    let finish = sha256::finish().unwrap_or(finish_by_aws_lc);
+    match out.try_into() {
+        Ok(whole) => finish(&chain, data, bits, whole),
+        Err(_) => {
+            let mut whole = [0; DIGEST];
+            finish(&chain, data, bits, &mut whole);
+            out.copy_from_slice(&whole[..out.len()]);
+        }
     }
-    out.copy_from_slice(&chain.map(u32::to_be_bytes).as_flattened()[..out.len()]);
 }
 
-fn finish_by_aws_lc(chain: &mut Chain, data: &[u8], bits: u64) {
+fn finish_by_aws_lc(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
+    let mut chain = *chain;
     let (blocks, rest) = data.as_chunks::<BLOCK>();
     if !blocks.is_empty() {
-        compress(chain, blocks);
+        compress(&mut chain, blocks);
     }
     let mut last = [[0; BLOCK]; 2];
     let (len, bytes) = (rest.len(), last.as_flattened_mut());
@@ -49,8 +54,9 @@ fn finish_by_aws_lc(chain: &mut Chain, data: &[u8], bits: u64) {
     bytes[len] = 0x80;
     let wanted = if len < BLOCK - LENGTH { 1 } else { 2 };
     bytes[wanted * BLOCK - LENGTH..wanted * BLOCK].copy_from_slice(&bits.to_be_bytes());
-    compress(chain, &last[..wanted]);
+    compress(&mut chain, &last[..wanted]);
     wipe(&mut last.as_flattened_mut()[..len]);
+    digest.copy_from_slice(chain.map(u32::to_be_bytes).as_flattened());
 }
 
 /// The digest of `data` for a first chaining value.

@@ -12,14 +12,18 @@ mod x86_64;
 /// Bytes in a block.
 pub const BLOCK: usize = 64;
 
+/// Bytes in a digest.
+pub const DIGEST: usize = 32;
+
 /// Messages that go side by side.
 pub const LANES: usize = 16;
 
 /// A chaining value.
 pub type Chain = [u32; 8];
 
-/// Takes a chaining value past the last bytes of a message and the padding (section 5.1.1) of a message of so many bits.
-pub type Finish = fn(&mut Chain, &[u8], u64);
+/// The digest, written where it is to be: a chaining value taken past the last bytes of a message and the padding of a
+/// message of so many bits (section 5.1.1).
+pub type Finish = fn(&Chain, &[u8], u64, &mut [u8; DIGEST]);
 
 /// Takes each chaining value past its own blocks (section 6.2.2), which may be of any number, none too. It takes as long as
 /// the lane with the most.

@@ -8,7 +8,7 @@
 //! **Constant time.** No branch and no address depends on more than lengths, and the instructions take the same time
 //! whatever they are given. valgrind does not know these.
 
-use super::{BLOCK, Chain, Finish, K};
+use super::{BLOCK, Chain, DIGEST, Finish, K};
 use crate::kernel::cpu::features;
 use std::arch::x86_64::*;
 
@@ -17,7 +17,8 @@ const LENGTH: usize = 8;
 
 pub(super) fn best() -> Option<Finish> {
     // SAFETY: the features have been seen.
-    (features().sha && features().avx512).then_some(|chain, data, bits| unsafe { finish(chain, data, bits) })
+    (features().sha && features().avx512)
+        .then_some(|chain, data, bits, digest| unsafe { finish(chain, data, bits, digest) })
 }
 
 /// ABEF and CDGH, the first letter in the highest word.
@@ -28,7 +29,7 @@ type State = [__m128i; 2];
 type Block = [__m128i; 4];
 
 #[target_feature(enable = "sha,sse4.1,ssse3,avx512f,avx512bw,avx512vl")]
-fn finish(chain: &mut Chain, data: &[u8], bits: u64) {
+fn finish(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
     let mut state = loaded(chain);
     let (blocks, rest) = data.as_chunks::<BLOCK>();
     for block in blocks {
@@ -44,7 +45,7 @@ fn finish(chain: &mut Chain, data: &[u8], bits: u64) {
         last = [_mm_setzero_si128(); 4];
     }
     last[3] = _mm_mask_set1_epi64(last[3], 0b10, bits.swap_bytes() as i64);
-    store(compressed(state, last), chain);
+    store(compressed(state, last), digest);
 }
 
 /// The bytes of a block that `there` has a bit for, and zeros.
@@ -73,24 +74,31 @@ fn loaded(chain: &Chain) -> State {
 
 #[target_feature(enable = "sse4.1,ssse3")]
 #[inline]
-fn store([abef, cdgh]: State, chain: &mut Chain) {
+fn store([abef, cdgh]: State, digest: &mut [u8; DIGEST]) {
     let (feba, dchg) = (_mm_shuffle_epi32::<0x1B>(abef), _mm_shuffle_epi32::<0xB1>(cdgh));
-    let at = chain.as_mut_ptr().cast::<__m128i>();
-    // SAFETY: as in `loaded`.
+    let (low, high) = (_mm_blend_epi16::<0xF0>(feba, dchg), _mm_alignr_epi8::<8>(dchg, feba));
+    let at = digest.as_mut_ptr().cast::<__m128i>();
+    // SAFETY: a digest has 256 bits.
     unsafe {
-        _mm_storeu_si128(at, _mm_blend_epi16::<0xF0>(feba, dchg));
-        _mm_storeu_si128(at.add(1), _mm_alignr_epi8::<8>(dchg, feba));
+        _mm_storeu_si128(at, _mm_shuffle_epi8(low, big_endian()));
+        _mm_storeu_si128(at.add(1), _mm_shuffle_epi8(high, big_endian()));
     }
+}
+
+/// Turns the bytes of each word around.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn big_endian() -> __m128i {
+    _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203)
 }
 
 /// The state past one block (section 6.2.2).
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 #[inline]
 fn compressed(state: State, block: Block) -> State {
-    let big_endian = _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203);
     let mut words = block;
     for word in &mut words {
-        *word = _mm_shuffle_epi8(*word, big_endian);
+        *word = _mm_shuffle_epi8(*word, big_endian());
     }
     let [mut abef, mut cdgh] = state;
     // In round `4 * t`, `words[t % 4]` are the next four, and the three after them follow.
