@@ -57,9 +57,12 @@ impl Caller {
     /// CKR_ARGUMENTS_BAD for NULL with a length, and for a length no memory has.
     #[inline]
     pub fn input(&self, pointer: *const CK_BYTE, len: CK_ULONG) -> Result<&[u8]> {
+        if len == 0 {
+            return Ok(&[]);
+        }
         let len = extent(pointer, len, 1)?;
         // SAFETY: `extent` has refused NULL and lengths past the address space; the caller promised the rest.
-        Ok(if len == 0 { &[] } else { unsafe { slice::from_raw_parts(pointer, len) } })
+        Ok(unsafe { slice::from_raw_parts(pointer, len) })
     }
 
     /// Copies of `count` structures or numbers, of which more than `most` make no sense.
@@ -232,8 +235,9 @@ impl Output<'_> {
         }
     }
 
+    /// Whether writing it would change this input.
     #[inline]
-    fn touches(&self, input: &[u8]) -> bool {
+    pub fn touches(&self, input: &[u8]) -> bool {
         let Some(buffer) = self.buffer else { return false };
         let (out, start) = (buffer.as_ptr().addr(), input.as_ptr().addr());
         !input.is_empty() && out < start + input.len() && start < out + self.capacity

@@ -1,10 +1,11 @@
 //! What all exported functions share: the way in, the way out, and the library's one static.
 
-use super::buffer::Caller;
+use super::buffer::{Caller, Output};
 use super::instance::Instance;
 use crate::error::{Error, Result, Rv};
 use crate::kernel::seat::Seat;
 use crate::log;
+use crate::log::Level;
 use crate::mechanism::{Mechanism, Params, Shape};
 use crate::session::{Answer, Held, Module, Session};
 use crate::token::config::Profile;
@@ -123,8 +124,11 @@ impl<'a> Call<'a> {
         compute: impl FnOnce(&[u8], Option<&mut [u8]>) -> Result<Answer>,
     ) -> Result<()> {
         let mut output = self.output(output, output_len)?;
-        let input = output.apart(self.input(input, input_len)?)?;
-        let answer = compute(&input, output.room())?;
+        let input = self.input(input, input_len)?;
+        if output.touches(input) {
+            return through_a_copy(input, output, compute);
+        }
+        let answer = compute(input, output.room())?;
         output.settle(answer)
     }
 
@@ -143,6 +147,18 @@ impl<'a> Call<'a> {
         let answer = compute(output.room())?;
         output.settle(answer)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn through_a_copy(
+    input: &[u8],
+    mut output: Output<'_>,
+    compute: impl FnOnce(&[u8], Option<&mut [u8]>) -> Result<Answer>,
+) -> Result<()> {
+    let input = output.apart(input)?;
+    let answer = compute(&input, output.room())?;
+    output.settle(answer)
 }
 
 /// Whether the session is to behave as CloudHSM's do.
@@ -179,16 +195,25 @@ pub unsafe fn call_always(name: &'static str, body: impl FnOnce(Caller) -> Resul
 fn guarded(name: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => {
-            log!(Trace, "{name}: CKR_OK");
+            if log::enabled(Level::Trace) {
+                done(name);
+            }
             CKR_OK
         }
-        Ok(Err(error)) => refused(name, &error),
-        Err(panic) => panicked(name, &*panic),
+        Ok(Err(error)) => refused(name, error),
+        Err(panic) => panicked(name, panic),
     }
 }
 
 #[cold]
-fn refused(name: &str, error: &Error) -> CK_RV {
+#[inline(never)]
+fn done(name: &str) {
+    log!(Trace, "{name}: CKR_OK");
+}
+
+#[cold]
+#[inline(never)]
+fn refused(name: &str, error: Error) -> CK_RV {
     match error.rv() {
         Rv::GeneralError | Rv::DeviceError | Rv::DeviceMemory | Rv::HostMemory => {
             log!(Error, "{name}: {error}")
@@ -200,7 +225,8 @@ fn refused(name: &str, error: &Error) -> CK_RV {
 }
 
 #[cold]
-fn panicked(name: &str, panic: &(dyn Any + Send)) -> CK_RV {
+#[inline(never)]
+fn panicked(name: &str, panic: Box<dyn Any + Send>) -> CK_RV {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref().copied()).unwrap_or("a panic without words");
     log!(Error, "{name}: CKR_GENERAL_ERROR: {text}");

@@ -167,10 +167,10 @@ impl Drop for Holding<'_> {
     }
 }
 
-/// How [`Raw::owner`] has a thread, if it can be one.
+/// How [`Raw::owner`] has a thread. One that shares its seat never is the owner.
 #[inline]
 fn as_owner(seat: Seat) -> usize {
-    if seat.is_own() { seat.number() + 1 } else { usize::MAX }
+    seat.number() + 1
 }
 
 impl Raw {

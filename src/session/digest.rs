@@ -108,6 +108,7 @@ impl Session {
     }
 }
 
+#[inline]
 fn conclude(slot: &mut Option<Digesting>, last: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
     let Some(digesting) = slot else { fail!(OperationNotInitialized) };
     let len = digesting.hash.output_len();

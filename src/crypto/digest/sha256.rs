@@ -29,6 +29,7 @@ fn compress(chain: &mut Chain, blocks: &[[u8; BLOCK]]) {
 
 /// Takes in all that is left of a message, `data`, and its padding (section 5.1.1). `before` bytes of it, whole blocks,
 /// are in `chain`. Gives the digest, as many bytes of it as `out` has.
+#[inline]
 pub fn finish(chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
     let bits = 8 * (before as u64 + data.len() as u64);
     let finish = sha256::finish().unwrap_or(finish_by_aws_lc);
@@ -42,6 +43,8 @@ pub fn finish(chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn finish_by_aws_lc(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
     let mut chain = *chain;
     let (blocks, rest) = data.as_chunks::<BLOCK>();
@@ -60,6 +63,7 @@ fn finish_by_aws_lc(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIG
 }
 
 /// The digest of `data` for a first chaining value.
+#[inline]
 pub fn digest(first: Chain, data: &[u8], out: &mut [u8]) {
     finish(first, 0, data, out);
 }
