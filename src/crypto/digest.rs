@@ -120,10 +120,14 @@ pub fn digest(hash: Hash, data: &[u8]) -> Output {
 pub fn digest_into(hash: Hash, data: &[u8], out: &mut [u8]) {
     assert_eq!(out.len(), hash.output_len());
     match hash {
-        Hash::Sha256 => return sha256::digest(sha256::SHA256, data, out),
-        Hash::Sha224 => return sha256::digest(sha256::SHA224, data, out),
-        _ => {}
+        Hash::Sha256 => sha256::digest(sha256::SHA256, data, out),
+        Hash::Sha224 => sha256::digest(sha256::SHA224, data, out),
+        _ => longer_digest_into(hash, data, out),
     }
+}
+
+/// The same for the functions of which a block takes so long that a call more does not show.
+fn longer_digest_into(hash: Hash, data: &[u8], out: &mut [u8]) {
     if let Some(mut state) = new_sha512(hash) {
         sha512::update(&mut state, data);
         sha512::finish(&mut state, out);

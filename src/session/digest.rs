@@ -41,6 +41,7 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_ACTIVE, CKR_MECHANISM_INVALID.
+    #[inline]
     pub fn digest_init(&self, row: &'static Mechanism) -> Result<()> {
         let mut operations = self.running();
         if operations.digest.is_some() {
@@ -55,6 +56,7 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED, also once data has come in parts.
+    #[inline]
     pub fn digest(&self, data: &[u8], out: Option<&mut [u8]>) -> Result<Answer> {
         let mut operations = self.running();
         match &operations.digest {
