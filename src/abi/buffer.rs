@@ -200,7 +200,7 @@ pub struct Out<'a, T> {
 impl<T: Copy> Out<'_, T> {
     /// Gives the caller the result.
     #[inline]
-    pub fn set(self, value: T) {
+    pub fn set(&self, value: T) {
         // SAFETY: not NULL, so the caller has promised room for a `T`.
         unsafe { self.place.as_ptr().write_unaligned(value) }
     }
@@ -226,7 +226,7 @@ impl Output<'_> {
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL.
     #[inline]
-    pub fn settle(self, answer: Answer) -> Result<()> {
+    pub fn settle(&self, answer: Answer) -> Result<()> {
         let (Answer::Done(len) | Answer::Query(len) | Answer::TooSmall(len)) = answer;
         self.len.set(len as CK_ULONG);
         match answer {
@@ -311,7 +311,7 @@ impl InOutput<'_> {
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL.
     #[inline]
-    pub fn settle(self, answer: Answer) -> Result<()> {
+    pub fn settle(&self, answer: Answer) -> Result<()> {
         self.output.settle(answer)
     }
 }

@@ -146,6 +146,7 @@ entry! {
 }
 
 /// One step of a cipher, in and out of the caller's buffers, which may be one.
+#[inline]
 fn step(
     call: &Call<'_>,
     session: CK_SESSION_HANDLE,

@@ -2,13 +2,12 @@
 
 use crate::token::Use;
 use cryptoki_sys::*;
-use std::mem::take;
 
 entry! {
     /// Begins a signature.
     fn C_SignInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
         let session = call.session(session)?;
-        call.begin(&session, mechanism, CKF_SIGN, |row, params| session.sign_init(row, take(params), key))
+        call.begin(&session, mechanism, CKF_SIGN, |row, params| session.sign_init(row, params, key))
     }
 
     /// Signs in one piece.
@@ -57,7 +56,7 @@ entry! {
     /// Begins a verification.
     fn C_VerifyInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
         let session = call.session(session)?;
-        call.begin(&session, mechanism, CKF_VERIFY, |row, params| session.verify_init(row, take(params), key, None))
+        call.begin(&session, mechanism, CKF_VERIFY, |row, params| session.verify_init(row, params, key, None))
     }
 
     /// Verifies in one piece.
@@ -114,7 +113,7 @@ entry! {
         let session = call.session(session)?;
         let signature = call.input(signature, signature_len)?;
         call.begin(&session, mechanism, CKF_VERIFY, |row, params| {
-            session.verify_init(row, take(params), key, Some(signature))
+            session.verify_init(row, params, key, Some(signature))
         })
     }
 

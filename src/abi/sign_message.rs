@@ -3,14 +3,13 @@
 use super::buffer::Caller;
 use crate::error::Result;
 use cryptoki_sys::*;
-use std::mem::take;
 
 entry! {
     /// Begins a sequence of messages to sign.
     fn C_MessageSignInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
         let session = call.session(session)?;
         session.message_functions()?;
-        call.begin(&session, mechanism, CKF_MESSAGE_SIGN, |row, params| session.sign_messages_init(row, take(params), key))
+        call.begin(&session, mechanism, CKF_MESSAGE_SIGN, |row, params| session.sign_messages_init(row, params, key))
     }
 
     /// Signs a message in one piece.
@@ -69,7 +68,7 @@ entry! {
     fn C_MessageVerifyInit(call, session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE) {
         let session = call.session(session)?;
         session.message_functions()?;
-        call.begin(&session, mechanism, CKF_MESSAGE_VERIFY, |row, params| session.verify_messages_init(row, take(params), key))
+        call.begin(&session, mechanism, CKF_MESSAGE_VERIFY, |row, params| session.verify_messages_init(row, params, key))
     }
 
     /// Verifies a message in one piece.

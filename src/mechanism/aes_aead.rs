@@ -3,14 +3,13 @@
 use super::blocks::BlockKey;
 use super::params::{Bytes, Gcm as GcmParams};
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, InPlace, Params, Place, Wrap, gcm_message, wrong_shape};
+use super::{Begun, Cipher, CipherState, Params, Place, Wrap, gcm_message, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::ccm::Ccm as CcmMessage;
 use crate::crypto::gcm::{self, Sealer};
 use crate::crypto::{Direction, InOut, Secret, random};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
-use smallbox::smallbox;
 use std::mem::take;
 
 /// Bytes of an IV that the module makes (SP 800-38D, section 8.2.2: 96 random bits).
@@ -64,13 +63,14 @@ impl Cipher for Gcm {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         let message = prepare(key, direction, params, self.prefixed)?;
-        Ok(match (direction, self.prefixed) {
-            (Direction::Encrypt, false) => smallbox!(Sealing { message, sealer: None }),
-            (Direction::Decrypt, false) => smallbox!(Whole::new(message)),
-            (_, true) => smallbox!(Whole::new(Prefixed(message))),
-        })
+        match (direction, self.prefixed) {
+            (Direction::Encrypt, false) => begin!(state, Sealing { message, sealer: None }),
+            (Direction::Decrypt, false) => begin!(state, Whole::new(message)),
+            (_, true) => begin!(state, Whole::new(Prefixed(message))),
+        }
     }
 }
 
@@ -324,8 +324,9 @@ impl Cipher for Ccm {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
-        Ok(smallbox!(Whole::new(CcmState::new(key, direction, take(params))?)))
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
+        begin!(state, Whole::new(CcmState::new(key, direction, take(params))?))
     }
 }
 
@@ -392,7 +393,8 @@ mod tests {
             let refused = PLAIN.unwrap(&aes, params(), &forged, None).err().unwrap();
             assert_eq!(refused.rv(), Rv::WrappedKeyInvalid);
         }
-        let mut state = PLAIN.begin(Direction::Decrypt, &aes, &mut params()).unwrap();
+        let mut state =
+            Begun::by(|state| PLAIN.begin(Direction::Decrypt, &aes, &mut params(), state)).unwrap();
         let mut out = [0xEE; 40];
         assert_eq!(state.update(&aes, InOut::new(&there, &mut out)).unwrap(), 0);
         assert_eq!(out, [0xEE; 40]);
@@ -423,7 +425,7 @@ mod tests {
                 told,
                 good || matches!(&params, Params::Gcm(gcm) if gcm.iv.is_empty() && gcm.tag_bits == 128)
             );
-            match PLAIN.begin(Direction::Encrypt, &aes, &mut params) {
+            match Begun::by(|state| PLAIN.begin(Direction::Encrypt, &aes, &mut params, state)) {
                 Ok(_) => assert!(good),
                 Err(error) => {
                     assert!(!good);
@@ -479,10 +481,12 @@ mod tests {
         // In place: the output starts before the input it is made of is read.
         let mut buffer = [0; 37];
         buffer[..9].copy_from_slice(b"some data");
-        let mut state = PREFIXED.begin(Direction::Encrypt, &aes, &mut params()).unwrap();
+        let mut state =
+            Begun::by(|state| PREFIXED.begin(Direction::Encrypt, &aes, &mut params(), state)).unwrap();
         assert!(!state.multipart());
         assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 9)).unwrap(), 37);
-        let mut state = PREFIXED.begin(Direction::Decrypt, &aes, &mut params()).unwrap();
+        let mut state =
+            Begun::by(|state| PREFIXED.begin(Direction::Decrypt, &aes, &mut params(), state)).unwrap();
         assert_eq!(state.one_shot(&aes, InOut::in_place(&mut buffer, 37)).unwrap(), 9);
         assert_eq!(&buffer[..9], b"some data");
         let blob = PREFIXED.wrap(&aes, params(), b"a key").unwrap();

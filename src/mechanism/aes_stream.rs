@@ -2,12 +2,11 @@
 
 use super::blocks::BlockKey;
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, InPlace, Params, wrong_shape};
+use super::{Begun, Cipher, CipherState, Params, wrong_shape};
 use crate::crypto::aes::{BLOCK, Counter, Key};
 use crate::crypto::{Direction, InOut, xts};
 use crate::error::{Result, Rv};
 use crate::object::Object;
-use smallbox::smallbox;
 
 fn block(params: &Params) -> Result<[u8; BLOCK]> {
     let Params::Iv(iv) = params else { return Err(wrong_shape()) };
@@ -33,9 +32,10 @@ impl Cipher for Stream {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         Key::of(key)?;
-        let state = match (self, params) {
+        let stream = match (self, params) {
             (Stream::Ctr, Params::Ctr { counter_bits, block }) => {
                 State::Ctr(Counter::new(*counter_bits, *block)?)
             }
@@ -44,7 +44,7 @@ impl Cipher for Stream {
             (Stream::Cfb128, params) => State::Cfb128 { iv: block(params)?, used: 0, direction },
             (Stream::Cfb8, params) => State::Cfb8 { iv: block(params)?, direction },
         };
-        Ok(smallbox!(state))
+        begin!(state, stream)
     }
 }
 
@@ -90,9 +90,10 @@ impl Cipher for Xts {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         xts_key(key)?;
-        Ok(smallbox!(Whole::new(XtsUnit { direction, iv: block(params)? })))
+        begin!(state, Whole::new(XtsUnit { direction, iv: block(params)? }))
     }
 }
 
@@ -159,7 +160,10 @@ mod tests {
         let (aes, xts) = (key(CKK_AES, &[0; 16]), key(CKK_AES_XTS, &[0; 32]));
         let ctr = |counter_bits| Params::Ctr { counter_bits, block: [0; 16] };
         for bits in [0, 129] {
-            let refused = Stream::Ctr.begin(Direction::Encrypt, &aes, &mut ctr(bits)).err().unwrap();
+            let refused =
+                Begun::by(|state| Stream::Ctr.begin(Direction::Encrypt, &aes, &mut ctr(bits), state))
+                    .err()
+                    .unwrap();
             assert_eq!(refused.rv(), Rv::MechanismParamInvalid);
         }
         let long = whole(&Stream::Ctr, Direction::Encrypt, &aes, ctr(2), &[0; 65]);
@@ -168,6 +172,7 @@ mod tests {
         let short = |direction| whole(&Xts, direction, &xts, iv(), &[0; 15]).unwrap_err().rv();
         assert_eq!(short(Direction::Encrypt), Rv::DataLenRange);
         assert_eq!(short(Direction::Decrypt), Rv::EncryptedDataLenRange);
-        assert!(Xts.begin(Direction::Encrypt, &xts, &mut Params::Iv([0; 8][..].into())).is_err());
+        let mut short = Params::Iv([0; 8][..].into());
+        assert!(Begun::by(|state| Xts.begin(Direction::Encrypt, &xts, &mut short, state)).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::key::{KeyKind, kind};
 use super::params::{self, EcdhKdf, Hedge, Kem, Sink};
-use super::{Derive, Mechanism, Params, Shape, Wanted, table};
+use super::{Begun, Derive, Mechanism, Params, Shape, Wanted, table};
 use crate::crypto::encoding::{Der, tag};
 use crate::crypto::{Direction, Hash, InOut, Secret};
 use crate::error::{Result, Rv};
@@ -242,13 +242,14 @@ fn every_signature_verifies_and_no_other_does() {
             CKM_RSA_PKCS_PSS | CKM_HASH_ML_DSA => vec![7; 32],
             _ => (1..=64).collect(),
         };
-        let mut state = sign.sign(&pair.private, params_for(row)).unwrap();
+        let mut state = Begun::by(|state| sign.sign(&pair.private, &mut params_for(row), state)).unwrap();
         let mut signature = vec![0; state.signature_len(&pair.private)];
         let len = state.one_shot(&pair.private, &message, &mut signature).unwrap();
         assert_eq!(len, signature.len(), "{}", row.name);
 
         let verify = |message: &[u8], signature: &[u8]| -> Result<()> {
-            let mut state = sign.verify(&pair.public, params_for(row)).unwrap();
+            let mut state =
+                Begun::by(|state| sign.verify(&pair.public, &mut params_for(row), state)).unwrap();
             state.one_shot(&pair.public, message, signature)
         };
         verify(&message, &signature).unwrap();
@@ -262,8 +263,8 @@ fn every_signature_verifies_and_no_other_does() {
         assert_eq!(verify(&message, &longer).unwrap_err().rv(), Rv::SignatureLenRange, "{}", row.name);
 
         let (mut signing, mut verifying) = (
-            sign.sign(&pair.private, params_for(row)).unwrap(),
-            sign.verify(&pair.public, params_for(row)).unwrap(),
+            Begun::by(|state| sign.sign(&pair.private, &mut params_for(row), state)).unwrap(),
+            Begun::by(|state| sign.verify(&pair.public, &mut params_for(row), state)).unwrap(),
         );
         assert_eq!(signing.multipart(), verifying.multipart());
         if signing.multipart() {
@@ -307,7 +308,7 @@ fn every_cipher_decrypts_what_it_encrypted() {
     for (row, _) in asymmetric() {
         let Some(cipher) = row.cipher else { continue };
         let crypt = |direction, key: &Object, input: &[u8]| -> Result<Vec<u8>> {
-            let mut state = cipher.begin(direction, key, &mut params_for(row))?;
+            let mut state = Begun::by(|state| cipher.begin(direction, key, &mut params_for(row), state))?;
             assert!(!state.multipart());
             let mut out = vec![0; state.one_shot_bound(key, input.len())];
             let len = state.one_shot(key, InOut::new(input, &mut out))?;
@@ -477,8 +478,8 @@ fn ml_kem_through_both_doors() {
 #[test]
 fn parameters_that_make_no_sense_are_refused() {
     let pairs = (rsa(), pair_for(CKK_ML_DSA));
-    let refused = |row: &Mechanism, key: &Object, params| {
-        let error = row.sign.unwrap().sign(key, params).err().expect(row.name);
+    let refused = |row: &Mechanism, key: &Object, mut params: Params| {
+        let error = Begun::by(|state| row.sign.unwrap().sign(key, &mut params, state)).err().expect(row.name);
         assert_eq!(error.rv(), Rv::MechanismParamInvalid, "{}", row.name);
     };
     let pss = |hash, salt_len| Params::Pss { hash, mgf: Hash::Sha256, salt_len };
@@ -530,10 +531,13 @@ fn one_key_serves_many_threads() {
                 scope.spawn(move || {
                     for round in 0..10u8 {
                         let message = [thread, round];
-                        let mut state = sign.sign(&pair.private, params_for(row)).unwrap();
+                        let mut state =
+                            Begun::by(|state| sign.sign(&pair.private, &mut params_for(row), state)).unwrap();
                         let mut signature = vec![0; state.signature_len(&pair.private)];
                         state.one_shot(&pair.private, &message, &mut signature).unwrap();
-                        let mut state = sign.verify(&pair.public, params_for(row)).unwrap();
+                        let mut state =
+                            Begun::by(|state| sign.verify(&pair.public, &mut params_for(row), state))
+                                .unwrap();
                         state.one_shot(&pair.public, &message, &signature).unwrap();
                     }
                 });

@@ -1,10 +1,9 @@
 //! Block ciphers in ECB and CBC, for any cipher with blocks of `N` bytes (sections 6.10 and 6.18).
 
-use super::{Cipher, CipherState, InPlace, Params, Wrap, wrong_shape};
+use super::{Begun, Cipher, CipherState, Params, Wrap, wrong_shape};
 use crate::crypto::{Direction, InOut, Secret, aes, des, wipe};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
-use smallbox::smallbox;
 use std::marker::PhantomData;
 
 /// A key's expanded form that can do ECB and CBC.
@@ -74,16 +73,31 @@ impl<K, const N: usize> Blocks<K, N> {
     /// Cipher block chaining with PKCS #7 padding: any length.
     pub const CBC_PAD: Self = Blocks { mode: Mode::CbcPad, key: PhantomData };
 
-    fn state(&self, direction: Direction, params: &Params) -> Result<State<K, N>> {
-        let iv = match (self.mode, params) {
-            (Mode::Ecb, Params::None) => [0; N],
-            (Mode::Cbc | Mode::CbcPad, Params::Iv(iv)) => iv
-                .as_slice()
-                .try_into()
-                .map_err(|_| Rv::MechanismParamInvalid.because("the IV is one block"))?,
-            _ => return Err(wrong_shape()),
+    #[inline]
+    fn check(&self, params: &Params) -> Result<()> {
+        match (self.mode, params) {
+            (Mode::Ecb, Params::None) => Ok(()),
+            (Mode::Cbc | Mode::CbcPad, Params::Iv(iv)) if iv.len() == N => Ok(()),
+            (Mode::Cbc | Mode::CbcPad, Params::Iv(_)) => {
+                Err(Rv::MechanismParamInvalid.because("the IV is one block"))
+            }
+            _ => Err(wrong_shape()),
+        }
+    }
+
+    /// With a parameter that has been checked.
+    #[inline]
+    fn state(&self, direction: Direction, params: &Params) -> State<K, N> {
+        let iv = match params {
+            Params::Iv(iv) => iv.as_slice().try_into().unwrap_or([0; N]),
+            _ => [0; N],
         };
-        Ok(State { mode: self.mode, direction, iv, pending: Pending::new(), key: PhantomData })
+        State { mode: self.mode, direction, iv, pending: Pending::new(), key: PhantomData }
+    }
+
+    fn checked_state(&self, direction: Direction, params: &Params) -> Result<State<K, N>> {
+        self.check(params)?;
+        Ok(self.state(direction, params))
     }
 }
 
@@ -93,9 +107,11 @@ impl<K: BlockKey<N>, const N: usize> Cipher for Blocks<K, N> {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         K::of(key)?;
-        Ok(smallbox!(self.state(direction, params)?))
+        self.check(params)?;
+        begin!(state, self.state(direction, params))
     }
 }
 
@@ -211,7 +227,8 @@ impl<K: BlockKey<N>, const N: usize> Wrap for Blocks<K, N> {
 
     fn wrap(&self, key: &Object, params: Params, payload: &[u8]) -> Result<Vec<u8>> {
         let mut out = vec![0; self.wrapped_len(key, &params, payload.len())?];
-        let len = self.state(Direction::Encrypt, &params)?.one_shot(key, InOut::new(payload, &mut out))?;
+        let len =
+            self.checked_state(Direction::Encrypt, &params)?.one_shot(key, InOut::new(payload, &mut out))?;
         debug_assert_eq!(len, out.len());
         Ok(out)
     }
@@ -223,10 +240,12 @@ impl<K: BlockKey<N>, const N: usize> Wrap for Blocks<K, N> {
         let mut out = Secret::zeroed(wrapped.len());
         let io = InOut::new(wrapped, out.expose_mut());
         let len =
-            self.state(Direction::Decrypt, &params)?.one_shot(key, io).map_err(|error| match error.rv() {
-                Rv::EncryptedDataInvalid => Rv::WrappedKeyInvalid.into(),
-                _ => error,
-            })?;
+            self.checked_state(Direction::Decrypt, &params)?.one_shot(key, io).map_err(
+                |error| match error.rv() {
+                    Rv::EncryptedDataInvalid => Rv::WrappedKeyInvalid.into(),
+                    _ => error,
+                },
+            )?;
         Ok(out.truncated(len))
     }
 }
@@ -312,7 +331,7 @@ pub(super) mod tests {
         mut params: Params,
         data: &[u8],
     ) -> Result<Vec<u8>> {
-        let mut state = cipher.begin(direction, key, &mut params)?;
+        let mut state = Begun::by(|state| cipher.begin(direction, key, &mut params, state))?;
         let mut out = vec![0; state.one_shot_bound(key, data.len())];
         let len = state.one_shot(key, InOut::new(data, &mut out))?;
         assert!(!state.exact() || len == out.len());
@@ -329,7 +348,7 @@ pub(super) mod tests {
         data: &[u8],
         part: usize,
     ) -> Result<Vec<u8>> {
-        let mut state = cipher.begin(direction, key, &mut params)?;
+        let mut state = Begun::by(|state| cipher.begin(direction, key, &mut params, state))?;
         let mut all = Vec::new();
         for chunk in data.chunks(part) {
             let bound = state.update_bound(key, chunk.len());
@@ -434,8 +453,9 @@ pub(super) mod tests {
                 assert_eq!(got.unwrap_err().rv(), code);
             }
         }
-        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, &mut Params::Iv([0; 15][..].into())).is_err());
-        assert!(Aes::CBC.begin(Direction::Encrypt, &aes, &mut Params::None).is_err());
+        for mut params in [Params::Iv([0; 15][..].into()), Params::None] {
+            assert!(Begun::by(|state| Aes::CBC.begin(Direction::Encrypt, &aes, &mut params, state)).is_err());
+        }
     }
 
     #[test]

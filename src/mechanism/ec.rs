@@ -3,14 +3,13 @@
 use super::check_value::Identity;
 use super::pkcs8::{self, malformed};
 use super::signature::{Scheme, Signature, verdict};
-use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind};
+use super::{Begun, GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind};
 use crate::crypto::ec::{Curve, PrivateKey, PublicKey};
 use crate::crypto::encoding::{Algorithm, Der, Reader, public_key_info, tag};
 use crate::crypto::{Hash, Secret};
 use crate::error::Result;
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
-use smallbox::smallbox;
 
 /// id-ecPublicKey (RFC 5480, section 2.1.1); its parameters name the curve.
 const OID: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
@@ -150,14 +149,14 @@ impl GeneratePair for KeyPairGen {
 pub struct Ecdsa(pub Option<Hash>);
 
 impl Sign for Ecdsa {
-    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         private(key)?;
-        Ok(smallbox!(Signature::new(EcdsaScheme, self.0)))
+        begin!(state, Signature::new(EcdsaScheme, self.0))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         public(key)?;
-        Ok(smallbox!(Signature::new(EcdsaScheme, self.0)))
+        begin!(state, Signature::new(EcdsaScheme, self.0))
     }
 }
 

@@ -3,14 +3,14 @@
 use super::check_value::Identity;
 use super::pkcs8::{self, malformed};
 use super::signature::{Scheme, Signature, check_len, verdict};
-use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, wrong_shape};
+use super::{Begun, GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, wrong_shape};
 use crate::crypto::edwards::{self, KEY_LEN, MAX_CONTEXT, SIGNATURE_LEN, Variant};
 use crate::crypto::encoding::{Algorithm, Der, Reader, public_key_info, tag};
 use crate::crypto::{Hash, Secret, montgomery};
 use crate::error::{Result, Rv};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
-use smallbox::smallbox;
+use std::mem::take;
 
 /// One of the two curves: what CKA_EC_PARAMS may call it.
 struct Curve {
@@ -216,20 +216,20 @@ fn read(params: Params) -> Result<(bool, Vec<u8>)> {
 }
 
 impl Sign for EdDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         ed25519(key)?;
-        Ok(match read(params)? {
-            (true, context) => smallbox!(Signature::new(Prehash(context), Some(Hash::Sha512))),
-            (false, context) => smallbox!(Message { context, message: Vec::new() }),
-        })
+        match read(take(params))? {
+            (true, context) => begin!(state, Signature::new(Prehash(context), Some(Hash::Sha512))),
+            (false, context) => begin!(state, Message { context, message: Vec::new() }),
+        }
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         ed25519_public(key)?;
-        Ok(match read(params)? {
-            (true, context) => smallbox!(Signature::new(Prehash(context), Some(Hash::Sha512))),
-            (false, context) => smallbox!(Message { context, message: Vec::new() }),
-        })
+        match read(take(params))? {
+            (true, context) => begin!(state, Signature::new(Prehash(context), Some(Hash::Sha512))),
+            (false, context) => begin!(state, Message { context, message: Vec::new() }),
+        }
     }
 }
 

@@ -5,12 +5,11 @@
 
 use super::blocks::{BlockKey, unpadded};
 use super::whole::{Whole, WholeCipher};
-use super::{Cipher, CipherState, InPlace, Params, Wrap, wrong_shape};
+use super::{Begun, Cipher, CipherState, Params, Wrap, wrong_shape};
 use crate::crypto::aes::Key;
 use crate::crypto::{Direction, InOut, Secret, key_wrap};
 use crate::error::{Error, Result, Rv};
 use crate::object::Object;
-use smallbox::smallbox;
 
 /// Bytes in the unit of the wrap.
 const SEMIBLOCK: usize = 8;
@@ -142,14 +141,17 @@ impl Cipher for KeyWrap {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         Key::of(key)?;
         let data = Data { wrap: *self, iv: self.iv(params)?, direction };
-        Ok(match (direction, self.padding) {
+        match (direction, self.padding) {
             // What is left of the padding is only known afterwards.
-            (Direction::Decrypt, Padding::Length | Padding::Pkcs7) => smallbox!(Whole::new(Inexact(data))),
-            _ => smallbox!(Whole::new(data)),
-        })
+            (Direction::Decrypt, Padding::Length | Padding::Pkcs7) => {
+                begin!(state, Whole::new(Inexact(data)))
+            }
+            _ => begin!(state, Whole::new(data)),
+        }
     }
 }
 

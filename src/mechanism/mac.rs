@@ -1,12 +1,11 @@
 //! Message authentication codes: HMAC over every hash (section 6.22), CMAC over AES and triple DES (6.14, 6.19).
 
 use super::blocks::BlockKey;
-use super::{InPlace, Params, Sign, SignState, VerifyState, wrong_shape};
+use super::{Begun, Params, Sign, SignState, VerifyState, wrong_shape};
 use crate::crypto::{Hash, aes, cmac, des, hmac, wiping_stack};
 use crate::error::Result;
 use crate::object::Object;
 use once_cell::sync::OnceCell;
-use smallbox::smallbox;
 use std::marker::PhantomData;
 
 /// A MAC of fewer bytes is guessed, not forged (SP 800-107, section 5.3.3).
@@ -116,12 +115,12 @@ impl Hmac {
 }
 
 impl Sign for Hmac {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
-        Ok(smallbox!(self.begin(key, &params)?))
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
+        begin!(state, self.begin(key, params)?)
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
-        Ok(smallbox!(self.begin(key, &params)?))
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
+        begin!(state, self.begin(key, params)?)
     }
 }
 
@@ -186,12 +185,12 @@ impl<K: CmacKey<N>, const N: usize> Cmac<K, N> {
 }
 
 impl<K: CmacKey<N>, const N: usize> Sign for Cmac<K, N> {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
-        Ok(smallbox!(self.begin(key, &params)?))
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
+        begin!(state, self.begin(key, params)?)
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
-        Ok(smallbox!(self.begin(key, &params)?))
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
+        begin!(state, self.begin(key, params)?)
     }
 }
 
@@ -222,9 +221,12 @@ mod tests {
     fn check(sign: &dyn Sign, key: &Object, whole: &[u8], message: &[u8]) {
         for len in 0..=whole.len() + 1 {
             let params = || Params::Length(len);
-            let Ok(mut state) = sign.sign(key, params()) else {
+            let Ok(mut state) = Begun::by(|state| sign.sign(key, &mut params(), state)) else {
                 assert!(!(LEAST..=whole.len()).contains(&len));
-                assert_eq!(sign.verify(key, params()).err().unwrap().rv(), Rv::MechanismParamInvalid);
+                assert_eq!(
+                    Begun::by(|state| sign.verify(key, &mut params(), state)).err().unwrap().rv(),
+                    Rv::MechanismParamInvalid
+                );
                 continue;
             };
             assert_eq!(state.signature_len(key), len);
@@ -232,17 +234,20 @@ mod tests {
             assert_eq!(state.one_shot(key, message, &mut out).unwrap(), len);
             assert_eq!(out, whole[..len]);
 
-            let mut state = sign.sign(key, params()).unwrap();
+            let mut state = Begun::by(|state| sign.sign(key, &mut params(), state)).unwrap();
             message.chunks(3).for_each(|part| state.update(key, part).unwrap());
             state.finish(key, &mut out).unwrap();
             assert_eq!(out, whole[..len]);
 
-            sign.verify(key, params()).unwrap().one_shot(key, message, &out).unwrap();
+            Begun::by(|state| sign.verify(key, &mut params(), state))
+                .unwrap()
+                .one_shot(key, message, &out)
+                .unwrap();
             out[len - 1] ^= 1;
-            let mut state = sign.verify(key, params()).unwrap();
+            let mut state = Begun::by(|state| sign.verify(key, &mut params(), state)).unwrap();
             state.update(key, message).unwrap();
             assert_eq!(state.finish(key, &out).unwrap_err().rv(), Rv::SignatureInvalid);
-            let mut state = sign.verify(key, params()).unwrap();
+            let mut state = Begun::by(|state| sign.verify(key, &mut params(), state)).unwrap();
             let refused = state.one_shot(key, message, &out[1..]).unwrap_err();
             assert_eq!(refused.rv(), Rv::SignatureLenRange);
         }
@@ -259,7 +264,8 @@ mod tests {
         }
         // RFC 4231, test case 2.
         let mut out = [0; 32];
-        let mut state = Hmac(Hash::Sha256).sign(&secret, Params::None).unwrap();
+        let mut state =
+            Begun::by(|state| Hmac(Hash::Sha256).sign(&secret, &mut Params::None, state)).unwrap();
         state.one_shot(&secret, b"what do ya want for nothing?", &mut out).unwrap();
         assert_eq!(hex::encode(out), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }

@@ -3,14 +3,14 @@
 use super::check_value::Identity;
 use super::params::Hedge;
 use super::signature::{Scheme, Signature, check_len, verdict};
-use super::{GeneratePair, InPlace, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
+use super::{Begun, GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
 use crate::crypto::encoding::{Algorithm, Der, public_key_info};
 use crate::crypto::ml_dsa::{MAX_CONTEXT, MU_LEN, Mu, ParameterSet, PrivateKey, PublicKey};
 use crate::crypto::{Hash, Secret};
 use crate::error::{Result, Rv};
 use crate::object::{Attributes, Object};
 use cryptoki_sys::*;
-use smallbox::smallbox;
+use std::mem::take;
 
 /// ML-DSA keys of both classes. Their size is the public key's, in bytes.
 pub static KEYS: &[KeyKind] = &[
@@ -144,14 +144,14 @@ fn read(params: Params, signing: bool) -> Result<(Vec<u8>, Option<Hash>)> {
 }
 
 impl Sign for MlDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
-        let (context, _) = read(params, true)?;
-        Ok(smallbox!(Streaming(Some(private(key)?.mu(&context)?))))
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
+        let (context, _) = read(take(params), true)?;
+        begin!(state, Streaming(Some(private(key)?.mu(&context)?)))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
-        let (context, _) = read(params, false)?;
-        Ok(smallbox!(Streaming(Some(public(key)?.mu(&context)?))))
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
+        let (context, _) = read(take(params), false)?;
+        begin!(state, Streaming(Some(public(key)?.mu(&context)?)))
     }
 }
 
@@ -166,26 +166,26 @@ impl HashMlDsa {
 }
 
 impl Sign for HashMlDsa {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         private(key)?;
-        Ok(smallbox!(Signature::new(self.scheme(params, true)?, self.0)))
+        begin!(state, Signature::new(self.scheme(take(params), true)?, self.0))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         public(key)?;
-        Ok(smallbox!(Signature::new(self.scheme(params, false)?, self.0)))
+        begin!(state, Signature::new(self.scheme(take(params), false)?, self.0))
     }
 }
 
 impl Sign for ExternalMu {
-    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         private(key)?;
-        Ok(smallbox!(Signature::new(ExternalMu, None)))
+        begin!(state, Signature::new(ExternalMu, None))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         public(key)?;
-        Ok(smallbox!(Signature::new(ExternalMu, None)))
+        begin!(state, Signature::new(ExternalMu, None))
     }
 }
 

@@ -4,6 +4,8 @@
 //! usage fit and that its policy allows the mechanism, before any of this runs. What is left for a family is
 //! the parameter's sense and the computation.
 
+#[macro_use]
+mod begun;
 pub mod aes_aead;
 pub mod aes_stream;
 #[cfg(test)]
@@ -31,6 +33,8 @@ pub mod table;
 pub mod vendor;
 mod whole;
 
+pub(crate) use begun::begin;
+pub use begun::{Begun, Place};
 pub use message::{Ivs, MessageCipher, MessageState};
 pub use params::{Params, Shape};
 pub use table::{Mechanism, rows};
@@ -39,14 +43,7 @@ use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};
 use crate::object::{Attributes, Handle, Object};
 use cryptoki_sys::*;
-use smallbox::SmallBox;
 use std::sync::Arc;
-
-/// A running operation's state, in place if it is small: beginning an operation on small data allocates nothing.
-pub type InPlace<S> = SmallBox<S, Place>;
-
-/// What a state may be as large as, for that. Every beginning moves it, so it is no larger than the ciphers' need.
-pub type Place = [u64; 10];
 
 /// C_EncryptInit, C_DecryptInit (sections 5.8 and 5.10).
 pub trait Cipher: Sync {
@@ -60,7 +57,8 @@ pub trait Cipher: Sync {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>>;
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()>;
 }
 
 /// A running encryption or decryption. Every call gets the key it began with.
@@ -116,13 +114,13 @@ pub trait Sign: Sync {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE ...
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>>;
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()>;
 
     /// Begins a verification.
     ///
     /// # Errors
     /// As `sign`.
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>>;
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()>;
 }
 
 /// A running signature.

@@ -8,7 +8,7 @@ use crate::mechanism::{CipherState, Mechanism, Params};
 use crate::object::{Handle, Object};
 use crate::token::Use;
 
-type Slot = Option<Operation<dyn CipherState>>;
+type Slot = Operation<dyn CipherState>;
 
 impl Running {
     pub(super) fn cipher(&mut self, direction: Direction) -> &mut Slot {
@@ -33,7 +33,7 @@ impl Session {
     ) -> Result<()> {
         let mut operations = self.running();
         let slot = operations.cipher(way);
-        if slot.is_some() {
+        if slot.runs() {
             fail!(OperationActive);
         }
         let Some(cipher) = row.cipher else { fail!(MechanismInvalid, "{} is no cipher", row.name) };
@@ -42,9 +42,8 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         let key = self.lent_key_for(usage, row, params, key)?;
-        let state = cipher.begin(way, &key, params)?;
-        let in_one_piece = self.policy().in_one_piece(row);
-        *slot = Some(Operation { in_one_piece, ..Operation::new(key, state) });
+        slot.start(key, |key, state| cipher.begin(way, key, params, state))?;
+        slot.in_one_piece = self.policy().in_one_piece(row);
         Ok(())
     }
 
@@ -52,6 +51,7 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED; those of the mechanism, which end the operation.
+    #[inline(always)]
     pub fn cipher(&self, way: Direction, io: InOut<'_>, query: bool) -> Result<Answer> {
         let mut operations = self.running();
         let slot = operations.cipher(way);
@@ -103,11 +103,11 @@ impl Session {
 pub(super) fn update(slot: &mut Slot, io: InOut<'_>, query: bool) -> Result<Answer> {
     let operation = running(slot)?;
     if operation.in_one_piece {
-        *slot = None;
+        slot.stop();
         fail!(MechanismInvalid, "the profile takes data of this mechanism in one piece only");
     }
     if !operation.state.multipart() {
-        *slot = None;
+        slot.stop();
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");
     }
     let answer = step(
@@ -120,13 +120,14 @@ pub(super) fn update(slot: &mut Slot, io: InOut<'_>, query: bool) -> Result<Answ
     match &answer {
         Ok(Answer::Done(_)) => operation.in_parts = true,
         Ok(_) => {}
-        Err(_) => *slot = None,
+        Err(_) => _ = slot.stop(),
     }
     answer
 }
 
 /// One step under the rule of section 5.2. Where only the computation tells the length, it goes into a buffer
 /// of its own, and what then does not fit waits for the next call.
+#[inline(always)]
 fn step(
     operation: &mut Operation<dyn CipherState>,
     mut io: InOut<'_>,

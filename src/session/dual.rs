@@ -33,8 +33,8 @@ impl Session {
         let mut operations = self.running();
         let there = match beside {
             Beside::Digest => operations.digest.is_some(),
-            Beside::Sign => operations.sign.is_some(),
-            Beside::Verify => operations.verify.is_some() && operations.signature.is_none(),
+            Beside::Sign => operations.sign.runs(),
+            Beside::Verify => operations.verify.runs() && operations.signature.is_none(),
         };
         if !there {
             fail!(OperationNotInitialized, "the operation beside the cipher is not running");

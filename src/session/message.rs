@@ -6,11 +6,10 @@ use super::session::{Running, Session};
 use crate::crypto::{Direction, InOut};
 use crate::error::{Error, Result, Rv};
 use crate::mechanism::params::Message;
-use crate::mechanism::{Ivs, Mechanism, MessageCipher, MessageState, Params};
+use crate::mechanism::{Ivs, Mechanism, MessageCipher, MessageState, Params, begin};
 use crate::object::Handle;
 use crate::token::Use;
 use cryptoki_sys::CKA_ALWAYS_AUTHENTICATE;
-use smallbox::SmallBox;
 
 /// The messages that a session encrypts or decrypts.
 pub(super) struct Messages {
@@ -20,7 +19,7 @@ pub(super) struct Messages {
     open: Option<Box<dyn MessageState>>,
 }
 
-type Slot = Option<Operation<Messages>>;
+type Slot = Operation<Messages>;
 
 impl Running {
     fn messages(&mut self, way: Direction) -> &mut Slot {
@@ -49,7 +48,7 @@ impl Session {
     pub fn messages_init(&self, way: Direction, row: &'static Mechanism, key: Handle) -> Result<()> {
         let mut operations = self.running();
         let slot = operations.messages(way);
-        if slot.is_some() {
+        if slot.runs() {
             fail!(OperationActive);
         }
         let Some(cipher) = row.message else { fail!(MechanismInvalid, "{} takes no messages", row.name) };
@@ -61,8 +60,8 @@ impl Session {
             Direction::Decrypt => Use::Decrypt,
         };
         let key = self.key_for_messages(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, SmallBox::new(Messages { cipher, ivs: Ivs::begin(), open: None })));
-        Ok(())
+        let messages = Messages { cipher, ivs: Ivs::begin(), open: None };
+        slot.start(key, |_, state| begin!(state, messages))
     }
 
     /// C_EncryptMessage, C_DecryptMessage. With `query`, only the length is asked for.
@@ -152,13 +151,14 @@ impl Session {
     /// CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE in the middle of a message.
     pub fn messages_final(&self, way: Direction) -> Result<()> {
         let mut operations = self.running();
-        match operations.messages(way) {
-            None => fail!(OperationNotInitialized),
-            Some(operation) if operation.state.open.is_some() => Err(in_the_middle()),
-            slot => {
-                *slot = None;
-                Ok(())
-            }
+        let operation = operations.messages(way);
+        if !operation.runs() {
+            fail!(OperationNotInitialized);
         }
+        if operation.state.open.is_some() {
+            return Err(in_the_middle());
+        }
+        operation.stop();
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::recent::Kept;
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::{Result, Rv};
-use crate::mechanism::{InPlace, Mechanism, Params};
+use crate::mechanism::{Begun, Mechanism, Params};
 use crate::object::{Handle, Object, attribute};
 use crate::token::{Use, quorum};
 use cryptoki_sys::*;
@@ -43,9 +43,10 @@ impl Deref for InUse {
     }
 }
 
-/// A running operation: its key, held so that no token lock is taken while computing, and its state.
+/// An operation where it runs and where the next one will: its key, held so that no token lock is taken while computing,
+/// and its state. Each part is made in its place, see [`Begun`].
 pub struct Operation<S: ?Sized> {
-    /// The version of the key that the operation began with.
+    /// The version of the key that the operation began with; none at rest.
     pub key: InUse,
     /// CKA_ALWAYS_AUTHENTICATE: the next use needs a context-specific login first.
     pub needs_login: bool,
@@ -56,15 +57,53 @@ pub struct Operation<S: ?Sized> {
     /// Output that was computed but did not fit, kept for the next call.
     pub pending: Option<Secret>,
     /// The mechanism's state.
-    pub state: InPlace<S>,
+    pub state: Begun<S>,
+}
+
+impl<S: ?Sized> Default for Operation<S> {
+    /// At rest.
+    fn default() -> Operation<S> {
+        Operation {
+            key: InUse(None),
+            needs_login: false,
+            in_parts: false,
+            in_one_piece: false,
+            pending: None,
+            state: Begun::not_yet(),
+        }
+    }
 }
 
 impl<S: ?Sized> Operation<S> {
-    /// An operation that has just begun.
-    pub fn new(key: Kept, state: InPlace<S>) -> Operation<S> {
-        let needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
-        let key = InUse(Some(key));
-        Operation { key, needs_login, in_parts: false, in_one_piece: false, pending: None, state }
+    /// Whether one runs.
+    #[inline]
+    pub fn runs(&self) -> bool {
+        self.key.0.is_some()
+    }
+
+    /// Begins with `key`, and as `begin` makes the state. None runs if that fails.
+    ///
+    /// # Errors
+    /// Those of `begin`.
+    #[inline]
+    pub fn start(
+        &mut self,
+        key: Kept,
+        begin: impl FnOnce(&Object, &mut Begun<S>) -> Result<()>,
+    ) -> Result<()> {
+        begin(&key, &mut self.state)?;
+        self.needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
+        (self.in_parts, self.in_one_piece) = (false, false);
+        self.key = InUse(Some(key));
+        Ok(())
+    }
+
+    /// Ends the one that runs; its key.
+    #[inline]
+    pub fn stop(&mut self) -> Option<Kept> {
+        self.state.clear();
+        self.pending = None;
+        self.key.0.take()
     }
 }
 
@@ -73,23 +112,25 @@ impl<S: ?Sized> Operation<S> {
 /// # Errors
 /// CKR_OPERATION_NOT_INITIALIZED, also if the key was destroyed or its user logged out since;
 /// CKR_USER_NOT_LOGGED_IN if the key wants a login of its own.
-pub fn running<S: ?Sized>(slot: &mut Option<Operation<S>>) -> Result<&mut Operation<S>> {
-    if slot.as_ref().is_some_and(|operation| operation.key.is_revoked()) {
-        *slot = None;
-    }
-    match slot {
-        Some(operation) if operation.needs_login => {
+#[inline]
+pub fn running<S: ?Sized>(operation: &mut Operation<S>) -> Result<&mut Operation<S>> {
+    match &operation.key.0 {
+        Some(key) if key.is_revoked() => {
+            operation.stop();
+            fail!(OperationNotInitialized);
+        }
+        Some(_) if operation.needs_login => {
             fail!(
                 UserNotLoggedIn,
                 "CKA_ALWAYS_AUTHENTICATE: the key wants a context-specific login for each use"
             )
         }
-        Some(operation) => Ok(operation),
+        Some(_) => Ok(operation),
         None => fail!(OperationNotInitialized),
     }
 }
 
-/// An operation of any kind with its key, or the place for one.
+/// An operation of any kind, at rest or not.
 pub trait Keyed {
     /// The key of the one that runs.
     fn key(&self) -> Option<&Object>;
@@ -101,40 +142,43 @@ pub trait Keyed {
     fn end(&mut self);
 }
 
-impl<S: ?Sized> Keyed for Option<Operation<S>> {
+impl<S: ?Sized> Keyed for Operation<S> {
     fn key(&self) -> Option<&Object> {
-        self.as_ref().map(|operation| &*operation.key)
+        self.key.0.as_ref().map(|key| &***key)
     }
 
     fn login_needed(&mut self) -> Option<&mut bool> {
-        self.as_mut().map(|operation| &mut operation.needs_login)
+        self.runs().then_some(&mut self.needs_login)
     }
 
     fn end(&mut self) {
-        *self = None;
+        if self.runs() {
+            self.stop();
+        }
     }
 }
 
 impl Session {
     /// Ends the operation on any error but those after which section 5.2 keeps it alive, and when it is done.
+    #[inline(always)]
     pub(super) fn settle<S: ?Sized>(
         &self,
-        slot: &mut Option<Operation<S>>,
+        operation: &mut Operation<S>,
         answer: Result<Answer>,
     ) -> Result<Answer> {
         match &answer {
             Ok(answer) if !answer.is_done() => {}
             Err(error) if error.rv() == Rv::UserNotLoggedIn => {}
-            _ => self.end(slot),
+            _ => self.end(operation),
         }
         answer
     }
 
     /// Ends the operation, if one runs; its key is at hand for the next one.
-    pub(super) fn end<S: ?Sized>(&self, slot: &mut Option<Operation<S>>) {
-        let key = slot.as_mut().and_then(|operation| operation.key.0.take());
-        *slot = None;
-        key.into_iter().for_each(|key| self.give_back(key));
+    pub(super) fn end<S: ?Sized>(&self, operation: &mut Operation<S>) {
+        if let Some(key) = operation.stop() {
+            self.give_back(key);
+        }
     }
 
     /// The key for an operation, judged: it is there, of the right class and type, allows this use and this

@@ -33,18 +33,18 @@ pub struct SessionInfo {
 pub(super) struct Running {
     pub(super) find: Option<Finding>,
     pub(super) digest: Option<Digesting>,
-    pub(super) encrypt: Option<Operation<dyn CipherState>>,
-    pub(super) decrypt: Option<Operation<dyn CipherState>>,
-    pub(super) sign: Option<Operation<dyn SignState>>,
-    pub(super) verify: Option<Operation<dyn VerifyState>>,
+    pub(super) encrypt: Operation<dyn CipherState>,
+    pub(super) decrypt: Operation<dyn CipherState>,
+    pub(super) sign: Operation<dyn SignState>,
+    pub(super) verify: Operation<dyn VerifyState>,
     /// The signature that C_VerifySignatureInit gave for `verify`.
     pub(super) signature: Option<Vec<u8>>,
-    pub(super) sign_recover: Option<Operation<&'static dyn Recover>>,
-    pub(super) verify_recover: Option<Operation<&'static dyn Recover>>,
-    pub(super) message_encrypt: Option<Operation<Messages>>,
-    pub(super) message_decrypt: Option<Operation<Messages>>,
-    pub(super) message_sign: Option<Operation<SignMessages>>,
-    pub(super) message_verify: Option<Operation<VerifyMessages>>,
+    pub(super) sign_recover: Operation<&'static dyn Recover>,
+    pub(super) verify_recover: Operation<&'static dyn Recover>,
+    pub(super) message_encrypt: Operation<Messages>,
+    pub(super) message_decrypt: Operation<Messages>,
+    pub(super) message_sign: Operation<SignMessages>,
+    pub(super) message_verify: Operation<VerifyMessages>,
 }
 
 impl Running {
@@ -79,7 +79,7 @@ impl Running {
                 operation.end();
             }
         }
-        if self.verify.is_none() {
+        if !self.verify.runs() {
             self.signature = None;
         }
     }

@@ -4,10 +4,9 @@ use super::operation::{Answer, Operation, running};
 use super::session::Session;
 use crate::crypto::Secret;
 use crate::error::Result;
-use crate::mechanism::{Mechanism, Params, Recover, SignState, VerifyState};
+use crate::mechanism::{Mechanism, Params, Recover, SignState, VerifyState, begin};
 use crate::object::{Handle, Object};
 use crate::token::Use;
-use smallbox::SmallBox;
 
 const IN_PARTS: &str = "data has come in parts: only the final function ends it";
 
@@ -16,16 +15,14 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
-    pub fn sign_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
+    pub fn sign_init(&self, row: &'static Mechanism, params: &mut Params, key: Handle) -> Result<()> {
         let mut operations = self.running();
-        if operations.sign.is_some() {
+        if operations.sign.runs() {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not sign", row.name) };
-        let key = self.lent_key_for(Use::Sign, row, &params, key)?;
-        let state = sign.sign(&key, params)?;
-        operations.sign = Some(Operation::new(key, state));
-        Ok(())
+        let key = self.lent_key_for(Use::Sign, row, params, key)?;
+        operations.sign.start(key, |key, state| sign.sign(key, params, state))
     }
 
     /// C_Sign. `out` is `None` if only the length is asked for.
@@ -71,18 +68,17 @@ impl Session {
     pub fn verify_init(
         &self,
         row: &'static Mechanism,
-        params: Params,
+        params: &mut Params,
         key: Handle,
         signature: Option<&[u8]>,
     ) -> Result<()> {
         let mut operations = self.running();
-        if operations.verify.is_some() {
+        if operations.verify.runs() {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not verify", row.name) };
-        let key = self.lent_key_for(Use::Verify, row, &params, key)?;
-        let state = sign.verify(&key, params)?;
-        operations.verify = Some(Operation::new(key, state));
+        let key = self.lent_key_for(Use::Verify, row, params, key)?;
+        operations.verify.start(key, |key, state| sign.verify(key, params, state))?;
         operations.signature = signature.map(<[u8]>::to_vec);
         Ok(())
     }
@@ -92,7 +88,8 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE, CKR_OPERATION_NOT_INITIALIZED ...
     pub fn verify(&self, data: &[u8], signature: Option<&[u8]>) -> Result<()> {
-        if self.running().verify.as_ref().is_some_and(|operation| operation.in_parts) {
+        let operations = self.running();
+        if operations.verify.runs() && operations.verify.in_parts {
             fail!(OperationNotInitialized, "{IN_PARTS}");
         }
         self.conclude(signature, |operation, signature| {
@@ -148,13 +145,12 @@ impl Session {
             Use::SignRecover => &mut operations.sign_recover,
             _ => &mut operations.verify_recover,
         };
-        if slot.is_some() {
+        if slot.runs() {
             fail!(OperationActive);
         }
         let Some(recover) = row.recover else { fail!(MechanismInvalid, "{} recovers nothing", row.name) };
         let key = self.key_for(usage, row, &Params::None, key)?;
-        *slot = Some(Operation::new(key, SmallBox::new(recover)));
-        Ok(())
+        slot.start(key, |_, state| begin!(state, recover))
     }
 
     /// C_SignRecover.
@@ -189,11 +185,11 @@ fn signature(
     }
 }
 
-pub(super) fn update_signature(slot: &mut Option<Operation<dyn SignState>>, data: &[u8]) -> Result<()> {
+pub(super) fn update_signature(slot: &mut Operation<dyn SignState>, data: &[u8]) -> Result<()> {
     update(slot, |state, key| if state.multipart() { state.update(key, data) } else { one_piece() })
 }
 
-pub(super) fn update_verification(slot: &mut Option<Operation<dyn VerifyState>>, data: &[u8]) -> Result<()> {
+pub(super) fn update_verification(slot: &mut Operation<dyn VerifyState>, data: &[u8]) -> Result<()> {
     update(slot, |state, key| if state.multipart() { state.update(key, data) } else { one_piece() })
 }
 
@@ -203,14 +199,14 @@ fn one_piece() -> Result<()> {
 
 /// One step of an operation in parts; an error ends it.
 fn update<S: ?Sized>(
-    slot: &mut Option<Operation<S>>,
+    slot: &mut Operation<S>,
     step: impl FnOnce(&mut S, &Object) -> Result<()>,
 ) -> Result<()> {
     let operation = running(slot)?;
     operation.in_parts = true;
     let updated = step(&mut operation.state, &operation.key);
     if updated.is_err() {
-        *slot = None;
+        slot.stop();
     }
     updated
 }
@@ -218,7 +214,7 @@ fn update<S: ?Sized>(
 /// Computes once; what does not fit waits for the next call.
 fn recovered(
     session: &Session,
-    slot: &mut Option<Operation<&'static dyn Recover>>,
+    slot: &mut Operation<&'static dyn Recover>,
     out: Option<&mut [u8]>,
     compute: impl FnOnce(&dyn Recover, &Object) -> Result<Vec<u8>>,
 ) -> Result<Answer> {

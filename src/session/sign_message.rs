@@ -5,17 +5,17 @@ use super::message::{in_the_middle, message_over};
 use super::operation::{Answer, Operation, running};
 use super::session::Session;
 use crate::error::Result;
-use crate::mechanism::{InPlace, Mechanism, Params, Sign, SignState, VerifyState};
-use crate::object::Handle;
+use crate::mechanism::{Begun, Mechanism, Params, Sign, SignState, VerifyState, begin};
+use crate::object::{Handle, Object};
 use crate::token::Use;
-use smallbox::SmallBox;
+use std::mem::take;
 
 /// The messages that a session signs or verifies.
 pub(super) struct Signing<S: ?Sized> {
     sign: &'static dyn Sign,
     params: Params,
     /// The message that has begun.
-    open: Option<InPlace<S>>,
+    open: Option<Begun<S>>,
     /// Whether it comes in parts.
     in_parts: bool,
 }
@@ -32,8 +32,22 @@ impl<S: ?Sized> Signing<S> {
     }
 }
 
+impl SignMessages {
+    fn begin(&self, key: &Object) -> Result<Begun<dyn SignState>> {
+        let mut params = self.params()?;
+        Begun::by(|state| self.sign.sign(key, &mut params, state))
+    }
+}
+
+impl VerifyMessages {
+    fn begin(&self, key: &Object) -> Result<Begun<dyn VerifyState>> {
+        let mut params = self.params()?;
+        Begun::by(|state| self.sign.verify(key, &mut params, state))
+    }
+}
+
 /// A message in parts, where the mechanism allows it.
-fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: InPlace<S>, multipart: bool) -> Result<()> {
+fn open_parts<S: ?Sized>(messages: &mut Signing<S>, state: Begun<S>, multipart: bool) -> Result<()> {
     if !multipart {
         fail!(FunctionNotSupported, "the mechanism takes data in one piece only");
     }
@@ -50,7 +64,7 @@ fn conclude<S: ?Sized>(operation: &mut Operation<Signing<S>>) {
 fn sign(
     operation: &mut Operation<SignMessages>,
     out: Option<&mut [u8]>,
-    compute: impl FnOnce(&mut dyn SignState, &crate::object::Object, &mut [u8]) -> Result<usize>,
+    compute: impl FnOnce(&mut dyn SignState, &Object, &mut [u8]) -> Result<usize>,
 ) -> Result<Answer> {
     let Some(state) = &mut operation.state.open else {
         fail!(OperationNotInitialized, "no message has begun")
@@ -70,18 +84,22 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_ACTIVE; CKR_MECHANISM_INVALID; what the key or the parameter is wrong by.
-    pub fn sign_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
+    pub fn sign_messages_init(
+        &self,
+        row: &'static Mechanism,
+        params: &mut Params,
+        key: Handle,
+    ) -> Result<()> {
         let mut operations = self.running();
-        if operations.message_sign.is_some() {
+        if operations.message_sign.runs() {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not sign", row.name) };
-        let key = self.key_for_messages(Use::Sign, row, &params, key)?;
-        let messages = Signing { sign, params, open: None, in_parts: false };
+        let key = self.key_for_messages(Use::Sign, row, params, key)?;
+        let messages: SignMessages = Signing { sign, params: take(params), open: None, in_parts: false };
         // What the parameter is wrong by is told now, not with the first message.
-        sign.sign(&key, messages.params()?)?;
-        operations.message_sign = Some(Operation::new(key, SmallBox::new(messages)));
-        Ok(())
+        messages.begin(&key)?;
+        operations.message_sign.start(key, |_, state| begin!(state, messages))
     }
 
     /// C_SignMessage. `out` is `None` if only the length is asked for.
@@ -96,7 +114,7 @@ impl Session {
             return Err(in_the_middle());
         }
         if operation.state.open.is_none() {
-            let state = operation.state.sign.sign(&operation.key, operation.state.params()?)?;
+            let state = operation.state.begin(&operation.key)?;
             operation.state.open = Some(state);
         }
         sign(operation, out, |state, key, out| state.one_shot(key, data, out))
@@ -112,7 +130,7 @@ impl Session {
         if operation.state.in_parts {
             return Err(in_the_middle());
         }
-        let state = operation.state.sign.sign(&operation.key, operation.state.params()?)?;
+        let state = operation.state.begin(&operation.key)?;
         let multipart = state.multipart();
         open_parts(&mut operation.state, state, multipart)
     }
@@ -163,17 +181,21 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::sign_messages_init`].
-    pub fn verify_messages_init(&self, row: &'static Mechanism, params: Params, key: Handle) -> Result<()> {
+    pub fn verify_messages_init(
+        &self,
+        row: &'static Mechanism,
+        params: &mut Params,
+        key: Handle,
+    ) -> Result<()> {
         let mut operations = self.running();
-        if operations.message_verify.is_some() {
+        if operations.message_verify.runs() {
             fail!(OperationActive);
         }
         let Some(sign) = row.sign else { fail!(MechanismInvalid, "{} does not verify", row.name) };
-        let key = self.key_for_messages(Use::Verify, row, &params, key)?;
-        let messages = Signing { sign, params, open: None, in_parts: false };
-        sign.verify(&key, messages.params()?)?;
-        operations.message_verify = Some(Operation::new(key, SmallBox::new(messages)));
-        Ok(())
+        let key = self.key_for_messages(Use::Verify, row, params, key)?;
+        let messages: VerifyMessages = Signing { sign, params: take(params), open: None, in_parts: false };
+        messages.begin(&key)?;
+        operations.message_verify.start(key, |_, state| begin!(state, messages))
     }
 
     /// C_VerifyMessage.
@@ -186,7 +208,7 @@ impl Session {
         if operation.state.in_parts {
             return Err(in_the_middle());
         }
-        let mut state = operation.state.sign.verify(&operation.key, operation.state.params()?)?;
+        let mut state = operation.state.begin(&operation.key)?;
         let verdict = state.one_shot(&operation.key, data, signature);
         conclude(operation);
         verdict
@@ -202,7 +224,7 @@ impl Session {
         if operation.state.in_parts {
             return Err(in_the_middle());
         }
-        let state = operation.state.sign.verify(&operation.key, operation.state.params()?)?;
+        let state = operation.state.begin(&operation.key)?;
         let multipart = state.multipart();
         open_parts(&mut operation.state, state, multipart)
     }
@@ -236,13 +258,13 @@ impl Session {
     }
 }
 
-fn end<S: ?Sized>(slot: &mut Option<Operation<Signing<S>>>) -> Result<()> {
-    match slot {
-        None => fail!(OperationNotInitialized),
-        Some(operation) if operation.state.in_parts => Err(in_the_middle()),
-        _ => {
-            *slot = None;
-            Ok(())
-        }
+fn end<S: ?Sized>(operation: &mut Operation<Signing<S>>) -> Result<()> {
+    if !operation.runs() {
+        fail!(OperationNotInitialized);
     }
+    if operation.state.in_parts {
+        return Err(in_the_middle());
+    }
+    operation.stop();
+    Ok(())
 }

@@ -4,9 +4,8 @@ use super::{private, public};
 use crate::crypto::rsa::{self, PKCS1_OVERHEAD, PrivateKey, PublicKey};
 use crate::crypto::{Direction, InOut, Secret};
 use crate::error::{Error, Result, Rv};
-use crate::mechanism::{Cipher, CipherState, InPlace, Params, Wrap, params, wrong_shape};
+use crate::mechanism::{Begun, Cipher, CipherState, Params, Wrap, params, wrong_shape};
 use crate::object::Object;
-use smallbox::smallbox;
 
 /// RSAES-PKCS1-v1_5. Decryption never tells whether the padding was right.
 pub struct Pkcs1;
@@ -120,14 +119,15 @@ impl<S: Scheme> Cipher for S {
         direction: Direction,
         key: &Object,
         params: &mut Params,
-    ) -> Result<InPlace<dyn CipherState>> {
+        state: &mut Begun<dyn CipherState>,
+    ) -> Result<()> {
         let padding = self.padding(params)?;
         let size = match direction {
             Direction::Encrypt => public(key)?.size(),
             Direction::Decrypt => private(key)?.size(),
         };
         let capacity = padding.capacity(size)?;
-        Ok(smallbox!(State { padding, direction, size, capacity }))
+        begin!(state, State { padding, direction, size, capacity })
     }
 }
 

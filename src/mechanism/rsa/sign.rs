@@ -6,9 +6,8 @@ use crate::crypto::Hash;
 use crate::crypto::rsa;
 use crate::error::{Result, Rv};
 use crate::mechanism::signature::{Scheme, Signature, check_len, verdict};
-use crate::mechanism::{InPlace, Params, Recover, Sign, SignState, VerifyState, wrong_shape};
+use crate::mechanism::{Begun, Params, Recover, Sign, SignState, VerifyState, wrong_shape};
 use crate::object::Object;
-use smallbox::smallbox;
 
 /// CKM_RSA_PKCS and CKM_SHA*_RSA_PKCS: RSASSA-PKCS1-v1_5, of the caller's DigestInfo without a hash.
 pub struct SignPkcs1(pub Option<Hash>);
@@ -20,33 +19,33 @@ pub struct Pss(pub Option<Hash>);
 pub struct RawSign;
 
 impl Sign for SignPkcs1 {
-    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         private(key)?;
-        Ok(smallbox!(Signature::new(Pkcs1Scheme(self.0), self.0)))
+        begin!(state, Signature::new(Pkcs1Scheme(self.0), self.0))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         public(key)?;
-        Ok(smallbox!(Signature::new(Pkcs1Scheme(self.0), self.0)))
+        begin!(state, Signature::new(Pkcs1Scheme(self.0), self.0))
     }
 }
 
 impl Sign for RawSign {
-    fn sign(&self, key: &Object, _: Params) -> Result<InPlace<dyn SignState>> {
+    fn sign(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
         private(key)?;
-        Ok(smallbox!(Signature::new(RawScheme, None)))
+        begin!(state, Signature::new(RawScheme, None))
     }
 
-    fn verify(&self, key: &Object, _: Params) -> Result<InPlace<dyn VerifyState>> {
+    fn verify(&self, key: &Object, _: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
         public(key)?;
-        Ok(smallbox!(Signature::new(RawScheme, None)))
+        begin!(state, Signature::new(RawScheme, None))
     }
 }
 
 impl Pss {
     /// The parameter, checked against mechanism and key.
-    fn scheme(&self, params: Params, bits: usize) -> Result<PssScheme> {
-        let Params::Pss { hash, mgf, salt_len } = params else { return Err(wrong_shape()) };
+    fn scheme(&self, params: &Params, bits: usize) -> Result<PssScheme> {
+        let Params::Pss { hash, mgf, salt_len } = *params else { return Err(wrong_shape()) };
         if self.0.is_some_and(|own| own != hash) {
             fail!(MechanismParamInvalid, "hashAlg is {hash:?}, not the mechanism's");
         }
@@ -59,12 +58,12 @@ impl Pss {
 }
 
 impl Sign for Pss {
-    fn sign(&self, key: &Object, params: Params) -> Result<InPlace<dyn SignState>> {
-        Ok(smallbox!(Signature::new(self.scheme(params, private(key)?.bits())?, self.0)))
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
+        begin!(state, Signature::new(self.scheme(params, private(key)?.bits())?, self.0))
     }
 
-    fn verify(&self, key: &Object, params: Params) -> Result<InPlace<dyn VerifyState>> {
-        Ok(smallbox!(Signature::new(self.scheme(params, public(key)?.bits())?, self.0)))
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
+        begin!(state, Signature::new(self.scheme(params, public(key)?.bits())?, self.0))
     }
 }
 
