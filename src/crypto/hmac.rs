@@ -43,16 +43,25 @@ impl Key {
     /// The whole MAC of `data`, `hash().output_len()` bytes.
     pub fn mac(&self, data: &[u8]) -> Output {
         let mut out = Output::new(self.hash.output_len());
+        self.mac_into(data, &mut out);
+        out
+    }
+
+    /// The whole MAC of `data` in `out`.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the MAC.
+    pub fn mac_into(&self, data: &[u8], out: &mut [u8]) {
+        assert_eq!(out.len(), self.hash.output_len());
         match self.hash.block_len() {
-            sha256::BLOCK if self.hash != Hash::Sha1 => self.mac_by_sha256(data, &mut out),
-            sha512::BLOCK => self.mac_by_sha512(data, &mut out),
+            sha256::BLOCK if self.hash != Hash::Sha1 => self.mac_by_sha256(data, out),
+            sha512::BLOCK => self.mac_by_sha512(data, out),
             _ => {
                 let mut context = self.start();
                 context.update(data);
-                return context.finish();
+                out.copy_from_slice(&context.finish());
             }
         }
-        out
     }
 
     /// From the chaining values of the two padded keys, a block each, and not from a copy of the whole context.
@@ -60,10 +69,8 @@ impl Key {
         let ffi::HMAC_CTX { i_ctx, o_ctx, .. } = &self.template;
         // SAFETY: a keyed context of such a hash has that structure in its unions.
         let [inner, outer] = unsafe { [i_ctx.sha256.h, o_ctx.sha256.h] };
-        sha256::finish(inner, sha256::BLOCK, data, out);
-        let mut digest = [0; 32];
-        let digest = &mut digest[..out.len()];
-        digest.copy_from_slice(out);
+        let digest = &mut [0; 32][..out.len()];
+        sha256::finish(inner, sha256::BLOCK, data, digest);
         sha256::finish(outer, sha256::BLOCK, digest, out);
     }
 

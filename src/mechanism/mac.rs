@@ -28,20 +28,59 @@ trait Mac: Send {
     /// Takes more of the message.
     fn update(&mut self, key: &Object, data: &[u8]) -> Result<()>;
 
-    /// The MAC of all that was taken, and zeros after it.
-    fn finish(&mut self, key: &Object) -> Result<[u8; 64]>;
+    /// Bytes of the whole MAC; [`MOST`] at most.
+    fn len(&self) -> usize;
+
+    /// The whole MAC of all that was taken.
+    fn finish(&mut self, key: &Object, mac: &mut [u8]) -> Result<()>;
 
     /// `update` and `finish` at once.
-    fn one_shot(&mut self, key: &Object, data: &[u8]) -> Result<[u8; 64]> {
-        self.update(key, data)?;
-        self.finish(key)
-    }
+    fn one_shot(&mut self, key: &Object, data: &[u8], mac: &mut [u8]) -> Result<()>;
 }
+
+/// The longest MAC, in bytes.
+const MOST: usize = 64;
 
 /// A MAC cut to its length, made or checked.
 struct Cut<M> {
     mac: M,
     len: usize,
+}
+
+impl<M: Mac> Cut<M> {
+    /// The front of what `compute` makes, in `out`: where that is to be, if it is the whole.
+    #[inline]
+    fn front(
+        &mut self,
+        out: &mut [u8],
+        compute: impl FnOnce(&mut M, &mut [u8]) -> Result<()>,
+    ) -> Result<usize> {
+        let (whole, out) = (self.mac.len(), &mut out[..self.len]);
+        if out.len() == whole {
+            compute(&mut self.mac, out)?;
+        } else {
+            let mac = &mut [0; MOST][..whole];
+            compute(&mut self.mac, mac)?;
+            out.copy_from_slice(&mac[..out.len()]);
+        }
+        Ok(self.len)
+    }
+
+    fn check(
+        &mut self,
+        signature: &[u8],
+        compute: impl FnOnce(&mut M, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let expected = &mut [0; MOST][..self.mac.len()];
+        compute(&mut self.mac, expected)?;
+        if signature.len() != self.len {
+            fail!(SignatureLenRange, "the MAC has {} bytes", self.len);
+        }
+        if !crate::crypto::equal(&expected[..self.len], signature) {
+            fail!(SignatureInvalid);
+        }
+        Ok(())
+    }
 }
 
 impl<M: Mac> SignState for Cut<M> {
@@ -54,25 +93,11 @@ impl<M: Mac> SignState for Cut<M> {
     }
 
     fn finish(&mut self, key: &Object, out: &mut [u8]) -> Result<usize> {
-        out[..self.len].copy_from_slice(&self.mac.finish(key)?[..self.len]);
-        Ok(self.len)
+        self.front(out, |mac, out| mac.finish(key, out))
     }
 
     fn one_shot(&mut self, key: &Object, data: &[u8], out: &mut [u8]) -> Result<usize> {
-        out[..self.len].copy_from_slice(&self.mac.one_shot(key, data)?[..self.len]);
-        Ok(self.len)
-    }
-}
-
-impl<M: Mac> Cut<M> {
-    fn check(&self, expected: &[u8; 64], signature: &[u8]) -> Result<()> {
-        if signature.len() != self.len {
-            fail!(SignatureLenRange, "the MAC has {} bytes", self.len);
-        }
-        if !crate::crypto::equal(&expected[..self.len], signature) {
-            fail!(SignatureInvalid);
-        }
-        Ok(())
+        self.front(out, |mac, out| mac.one_shot(key, data, out))
     }
 }
 
@@ -82,13 +107,11 @@ impl<M: Mac> VerifyState for Cut<M> {
     }
 
     fn finish(&mut self, key: &Object, signature: &[u8]) -> Result<()> {
-        let expected = self.mac.finish(key)?;
-        self.check(&expected, signature)
+        self.check(signature, |mac, out| mac.finish(key, out))
     }
 
     fn one_shot(&mut self, key: &Object, data: &[u8], signature: &[u8]) -> Result<()> {
-        let expected = self.mac.one_shot(key, data)?;
-        self.check(&expected, signature)
+        self.check(signature, |mac, out| mac.one_shot(key, data, out))
     }
 }
 
@@ -107,20 +130,28 @@ fn hmac_key(key: &Object, hash: Hash) -> Result<&hmac::Key> {
 pub struct Hmac(pub Hash);
 
 impl Hmac {
-    fn begin(&self, key: &Object, params: &Params) -> Result<Cut<RunningHmac>> {
+    /// The length that is asked for, with the key at hand.
+    #[inline]
+    fn check(&self, key: &Object, params: &Params) -> Result<usize> {
         let len = length(params, self.0.output_len())?;
-        hmac_key(key, self.0)?;
-        Ok(Cut { mac: RunningHmac { hash: self.0, context: None }, len })
+        hmac_key(key, self.0).map(|_| len)
+    }
+
+    #[inline]
+    fn mac(&self) -> RunningHmac {
+        RunningHmac { hash: self.0, context: None }
     }
 }
 
 impl Sign for Hmac {
     fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
-        begin!(state, self.begin(key, params)?)
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
     }
 
     fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
-        begin!(state, self.begin(key, params)?)
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
     }
 }
 
@@ -128,12 +159,6 @@ impl Sign for Hmac {
 struct RunningHmac {
     hash: Hash,
     context: Option<Box<hmac::Context>>,
-}
-
-fn widened(mac: &[u8]) -> [u8; 64] {
-    let mut out = [0; 64];
-    out[..mac.len()].copy_from_slice(mac);
-    out
 }
 
 impl Mac for RunningHmac {
@@ -146,15 +171,21 @@ impl Mac for RunningHmac {
         Ok(())
     }
 
-    fn finish(&mut self, key: &Object) -> Result<[u8; 64]> {
-        match self.context.take() {
-            Some(context) => Ok(widened(&context.finish())),
-            None => self.one_shot(key, &[]),
-        }
+    fn len(&self) -> usize {
+        self.hash.output_len()
     }
 
-    fn one_shot(&mut self, key: &Object, data: &[u8]) -> Result<[u8; 64]> {
-        Ok(widened(&hmac_key(key, self.hash)?.mac(data)))
+    fn finish(&mut self, key: &Object, mac: &mut [u8]) -> Result<()> {
+        match self.context.take() {
+            Some(context) => mac.copy_from_slice(&context.finish()),
+            None => self.one_shot(key, &[], mac)?,
+        }
+        Ok(())
+    }
+
+    fn one_shot(&mut self, key: &Object, data: &[u8], mac: &mut [u8]) -> Result<()> {
+        hmac_key(key, self.hash)?.mac_into(data, mac);
+        Ok(())
     }
 }
 
@@ -177,20 +208,28 @@ pub trait CmacKey<const N: usize>: BlockKey<N> + cmac::BlockCipher<N> {}
 impl<K: BlockKey<N> + cmac::BlockCipher<N>, const N: usize> CmacKey<N> for K {}
 
 impl<K: CmacKey<N>, const N: usize> Cmac<K, N> {
-    fn begin(&self, key: &Object, params: &Params) -> Result<Cut<RunningCmac<K, N>>> {
+    /// The length that is asked for, with the key at hand.
+    #[inline]
+    fn check(&self, key: &Object, params: &Params) -> Result<usize> {
         let len = length(params, N)?;
-        K::of(key)?;
-        Ok(Cut { mac: RunningCmac { context: Default::default(), key: PhantomData }, len })
+        K::of(key).map(|_| len)
+    }
+
+    #[inline]
+    fn mac(&self) -> RunningCmac<K, N> {
+        RunningCmac { context: Default::default(), key: PhantomData }
     }
 }
 
 impl<K: CmacKey<N>, const N: usize> Sign for Cmac<K, N> {
     fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
-        begin!(state, self.begin(key, params)?)
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
     }
 
     fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
-        begin!(state, self.begin(key, params)?)
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
     }
 }
 
@@ -205,8 +244,18 @@ impl<K: CmacKey<N>, const N: usize> Mac for RunningCmac<K, N> {
         Ok(())
     }
 
-    fn finish(&mut self, key: &Object) -> Result<[u8; 64]> {
-        Ok(widened(&std::mem::take(&mut self.context).finish(K::of(key)?)))
+    fn len(&self) -> usize {
+        N
+    }
+
+    fn finish(&mut self, key: &Object, mac: &mut [u8]) -> Result<()> {
+        mac.copy_from_slice(&std::mem::take(&mut self.context).finish(K::of(key)?));
+        Ok(())
+    }
+
+    fn one_shot(&mut self, key: &Object, data: &[u8], mac: &mut [u8]) -> Result<()> {
+        mac.copy_from_slice(&cmac::mac(K::of(key)?, data));
+        Ok(())
     }
 }
 

@@ -88,8 +88,8 @@ impl Session {
     /// # Errors
     /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE, CKR_OPERATION_NOT_INITIALIZED ...
     pub fn verify(&self, data: &[u8], signature: Option<&[u8]>) -> Result<()> {
-        let operations = self.running();
-        if operations.verify.runs() && operations.verify.in_parts {
+        let in_parts = |operation: &Operation<dyn VerifyState>| operation.runs() && operation.in_parts;
+        if in_parts(&self.running().verify) {
             fail!(OperationNotInitialized, "{IN_PARTS}");
         }
         self.conclude(signature, |operation, signature| {
