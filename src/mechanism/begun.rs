@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use smallbox::SmallBox;
-use std::mem::{forget, replace};
+use std::mem::forget;
 use std::ops::{Deref, DerefMut};
 
 /// A state, in place if it is small: beginning an operation on small data allocates nothing.
@@ -45,7 +45,7 @@ impl<S: ?Sized> Begun<S> {
     pub fn put(&mut self, state: InPlace<S>) {
         debug_assert!(self.0.is_none());
         // There is nothing to drop, and the compiler does not know.
-        forget(replace(&mut self.0, Some(state)));
+        forget(self.0.replace(state));
     }
 }
 
