@@ -222,7 +222,7 @@ impl Attributes {
     }
 
     /// Puts a value in that is no Boolean and not there.
-    #[inline]
+    #[inline(always)]
     fn put_other(&mut self, attribute: AttributeType, value: Value) {
         if let Some(place) = place(attribute) {
             self.there.put(place, true);
@@ -242,17 +242,18 @@ impl Attributes {
     }
 
     /// Puts a value in. False, and the older one stays, if there is one.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, attribute: AttributeType, value: Value) -> bool {
         let new = !self.has(attribute);
         if new {
-            self.set(attribute, value);
+            self.push(attribute, value);
         }
         new
     }
 
     /// Puts a value in that is not there, from where nobody vouches for its kind, except that a Boolean attribute has a
     /// Boolean.
+    #[inline(always)]
     pub(super) fn push(&mut self, attribute: AttributeType, value: Value) {
         debug_assert!(!self.has(attribute));
         match value {
