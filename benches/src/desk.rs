@@ -107,6 +107,25 @@ impl Desk {
         })
     }
 
+    /// A key pair that comes from elsewhere; the templates are the keys' own parts.
+    pub fn import(
+        &self,
+        name: &'static str,
+        (public, private): (&[Attr], &[Attr]),
+        uses: (CK_ATTRIBUTE_TYPE, CK_ATTRIBUTE_TYPE),
+    ) -> Result<Pair> {
+        self.key(name, |session| {
+            let mut template = vec![Attr::class(CKO_PUBLIC_KEY), Attr::label(name), id(name)];
+            template.extend([Attr::bool(CKA_TOKEN, self.token_keys), Attr::bool(uses.0, true)]);
+            template.extend_from_slice(public);
+            let public = session.create_object(&template)?;
+            let mut template = self.private(name, &[uses.1]);
+            template.push(Attr::class(CKO_PRIVATE_KEY));
+            template.extend_from_slice(private);
+            Ok(Pair { public, private: session.create_object(&template)? })
+        })
+    }
+
     fn private(&self, name: &str, uses: &[CK_ATTRIBUTE_TYPE]) -> Vec<Attr> {
         let mut template = vec![Attr::label(name), id(name), Attr::bool(CKA_TOKEN, self.token_keys)];
         template.extend([CKA_PRIVATE, CKA_SENSITIVE].iter().chain(uses).map(|&each| Attr::bool(each, true)));

@@ -213,7 +213,7 @@ fn writers(provider: &Provider, from: u64, budget: Duration) -> Result<Value, St
         one.push(turn(1)?);
         eight.push(turn(WRITERS)?);
     }
-    let (one, eight) = (work::undisturbed(&mut one), work::undisturbed(&mut eight));
+    let (one, eight) = (work::median(&mut one), work::median(&mut eight));
     Ok(json!({ "one_per_second": one, "eight_per_second": eight, "objects": number.into_inner() }))
 }
 

@@ -31,8 +31,8 @@ struct GcmParamsWithoutIvBits {
 }
 
 impl Caller {
-    /// The parameter of a mechanism whose row names `shape`, in `params`, which is none before. Where `makes_ivs`, a GCM IV of zeros asks the
-    /// module to make one.
+    /// The parameter of a mechanism whose row names `shape`, in `params`, which is none before. Where `makes_ivs`, a
+    /// GCM IV of zeros asks the module to make one.
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID; CKR_HOST_MEMORY.

@@ -61,6 +61,7 @@ impl Seat {
         self.0 < OWN
     }
 
+    /// The seat of the thread whose control block is at this address.
     fn take(address: usize) -> Seat {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let likely = Seat::likely(address);
@@ -137,5 +138,15 @@ mod tests {
         // Far more threads than there are seats, one after another.
         let last = (0..2 * OWN).map(|_| thread::spawn(Seat::taken).join().unwrap()).max_by_key(|seat| seat.0);
         assert!(last.is_some_and(Seat::is_own), "{last:?}");
+    }
+
+    /// Two addresses of one likely number, which no thread has.
+    #[test]
+    fn a_number_that_is_taken_leads_to_another_one_for_good() {
+        let (one, number) = (1, Seat::likely(1));
+        let other = (2..).find(|address| Seat::likely(*address) == number).unwrap();
+        let (first, second) = (Seat::take(one), Seat::take(other));
+        assert!(first.is_own() && second.is_own() && first != second);
+        assert_eq!((Seat::take(one), Seat::take(other)), (first, second));
     }
 }

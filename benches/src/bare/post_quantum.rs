@@ -5,6 +5,7 @@ use super::{must, sure};
 use crate::work::{Work, repeat};
 use aws_lc_sys::*;
 use std::ptr;
+use std::sync::OnceLock;
 
 const MESSAGE: [u8; 64] = [0x5A; 64];
 
@@ -33,6 +34,25 @@ fn key(context: *mut EVP_PKEY_CTX) -> *mut EVP_PKEY {
     // SAFETY: a live context and an address to write to; the key is never freed.
     must(unsafe { EVP_PKEY_keygen(context, &mut key) });
     key
+}
+
+/// The ML-DSA key of all contestants: how often a signature is tried depends on its key.
+fn dsa_key() -> *mut EVP_PKEY {
+    static KEY: OnceLock<usize> = OnceLock::new();
+    ptr::with_exposed_provenance_mut(*KEY.get_or_init(|| key(dsa()).expose_provenance()))
+}
+
+/// Its public and its private half as PKCS#11 has them in CKA_VALUE.
+pub fn dsa_values() -> [Vec<u8>; 2] {
+    type Get = unsafe extern "C" fn(*const EVP_PKEY, *mut u8, *mut usize) -> i32;
+    [EVP_PKEY_get_raw_public_key as Get, EVP_PKEY_get_raw_private_key].map(|get| {
+        let mut value = vec![0; 8192];
+        let mut length = value.len();
+        // SAFETY: a live key and a buffer with its length.
+        must(unsafe { get(dsa_key(), value.as_mut_ptr(), &mut length) });
+        value.truncate(length);
+        value
+    })
 }
 
 fn generate(context: *mut EVP_PKEY_CTX) -> Work {
@@ -97,13 +117,13 @@ fn sign_once(key: *mut EVP_PKEY, out: &mut [u8]) -> (i32, usize) {
 
 /// EVP_DigestSign of 64 bytes.
 pub fn sign() -> Work {
-    let (key, mut out) = (key(dsa()), vec![0; 4096]);
+    let (key, mut out) = (dsa_key(), vec![0; 4096]);
     repeat(move || sure(sign_once(key, &mut out).0))
 }
 
 /// EVP_DigestVerify.
 pub fn verify() -> Work {
-    let (key, mut signature) = (key(dsa()), vec![0; 4096]);
+    let (key, mut signature) = (dsa_key(), vec![0; 4096]);
     let (answer, length) = sign_once(key, &mut signature);
     must(answer);
     // SAFETY: a live key, a context that is freed, buffers with their lengths.

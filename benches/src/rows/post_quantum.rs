@@ -17,8 +17,11 @@ fn kem(desk: &Desk) -> Result<Pair> {
 }
 
 fn dsa(desk: &Desk) -> Result<Pair> {
-    let uses: (&[_], &[_]) = (&[CKA_VERIFY], &[CKA_SIGN]);
-    desk.pair("mldsa65", CKM_ML_DSA_KEY_PAIR_GEN, &set(CKP_ML_DSA_65), uses)
+    let [public, private] = bare::dsa_values().map(|value| {
+        let [parameters] = set(CKP_ML_DSA_65);
+        [Attr::key_type(CKK_ML_DSA), parameters, Attr::bytes(CKA_VALUE, value)]
+    });
+    desk.import("mldsa65", (&public, &private), (CKA_VERIFY, CKA_SIGN))
 }
 
 fn encapsulate(desk: &Desk) -> Result<Work> {
