@@ -83,22 +83,23 @@ def main():
             command = ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-fd={tell}", driver, module, work]
             with subprocess.Popen(command, pass_fds=[tell], stderr=subprocess.PIPE, text=True) as child:
                 os.close(tell)
+                with open(told) as trace:
+                    found = list(waiting(trace, f"I  {mark:08x},"))
+                    # The rest is read too, or else the child waits for ever.
+                    deque(trace, maxlen=0)
                 base = int(child.stderr.readline(), 16) - exported(module, "C_GetFunctionList")
 
-                def place(address):
-                    offset = address - base
-                    index = bisect.bisect_right(addresses, offset) - 1
-                    if index < 0 or offset > addresses[-1]:
-                        return "elsewhere"
-                    return f"{names[index]}+{offset - addresses[index]:#x}"
+            def place(address):
+                offset = address - base
+                index = bisect.bisect_right(addresses, offset) - 1
+                if index < 0 or offset > addresses[-1]:
+                    return "elsewhere"
+                return f"{names[index]}+{offset - addresses[index]:#x}"
 
-                print(f"== {work}")
-                with open(told) as trace:
-                    for load, store in waiting(trace, f"I  {mark:08x},"):
-                        if "aws_lc" not in place(load[1]):
-                            print(f"{load[0]} bytes in {place(load[1])}\n    from {store[0]} in {place(store[1])}")
-                    # Its pipe must not fill up.
-                    deque(trace, maxlen=0)
+            print(f"== {work}")
+            for load, store in found:
+                if "aws_lc" not in place(load[1]):
+                    print(f"{load[0]} bytes in {place(load[1])}\n    from {store[0]} in {place(store[1])}")
 
 
 main()
