@@ -91,9 +91,9 @@ impl<S: ?Sized> Operation<S> {
         key: Kept,
         begin: impl FnOnce(&Object, &mut Begun<S>) -> Result<()>,
     ) -> Result<()> {
-        begin(&key, &mut self.state)?;
         self.needs_login = key.is_true(CKA_ALWAYS_AUTHENTICATE);
         (self.in_parts, self.in_one_piece) = (false, false);
+        begin(&key, &mut self.state)?;
         self.key = InUse(Some(key));
         Ok(())
     }
