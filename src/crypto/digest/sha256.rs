@@ -43,8 +43,7 @@ pub fn finish(chain: Chain, before: usize, data: &[u8], out: &mut [u8]) {
     }
 }
 
-#[cold]
-#[inline(never)]
+/// Where there is no kernel.
 fn finish_by_aws_lc(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
     let mut chain = *chain;
     let (blocks, rest) = data.as_chunks::<BLOCK>();
