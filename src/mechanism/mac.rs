@@ -115,6 +115,29 @@ impl<M: Mac> VerifyState for Cut<M> {
     }
 }
 
+/// A mechanism that makes MACs.
+trait Macs: Sync {
+    type Running: Mac + 'static;
+
+    /// The length that is asked for; that the key is one, with its form at hand.
+    fn check(&self, key: &Object, params: &Params) -> Result<usize>;
+
+    /// A MAC of no bytes yet.
+    fn mac(&self) -> Self::Running;
+}
+
+impl<M: Macs> Sign for M {
+    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
+    }
+
+    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
+        let len = self.check(key, params)?;
+        begin!(state, Cut { mac: self.mac(), len })
+    }
+}
+
 /// The expanded forms of an HMAC key, which a generic secret has one of for each hash.
 #[derive(Default)]
 struct Forms([OnceCell<Box<hmac::Key>>; Hash::ALL.len()]);
@@ -129,29 +152,16 @@ fn hmac_key(key: &Object, hash: Hash) -> Result<&hmac::Key> {
 /// HMAC.
 pub struct Hmac(pub Hash);
 
-impl Hmac {
-    /// The length that is asked for, with the key at hand.
-    #[inline]
+impl Macs for Hmac {
+    type Running = RunningHmac;
+
     fn check(&self, key: &Object, params: &Params) -> Result<usize> {
         let len = length(params, self.0.output_len())?;
         hmac_key(key, self.0).map(|_| len)
     }
 
-    #[inline]
     fn mac(&self) -> RunningHmac {
         RunningHmac { hash: self.0, context: None }
-    }
-}
-
-impl Sign for Hmac {
-    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
-        let len = self.check(key, params)?;
-        begin!(state, Cut { mac: self.mac(), len })
-    }
-
-    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
-        let len = self.check(key, params)?;
-        begin!(state, Cut { mac: self.mac(), len })
     }
 }
 
@@ -207,29 +217,16 @@ pub trait CmacKey<const N: usize>: BlockKey<N> + cmac::BlockCipher<N> {}
 
 impl<K: BlockKey<N> + cmac::BlockCipher<N>, const N: usize> CmacKey<N> for K {}
 
-impl<K: CmacKey<N>, const N: usize> Cmac<K, N> {
-    /// The length that is asked for, with the key at hand.
-    #[inline]
+impl<K: CmacKey<N>, const N: usize> Macs for Cmac<K, N> {
+    type Running = RunningCmac<K, N>;
+
     fn check(&self, key: &Object, params: &Params) -> Result<usize> {
         let len = length(params, N)?;
         K::of(key).map(|_| len)
     }
 
-    #[inline]
     fn mac(&self) -> RunningCmac<K, N> {
         RunningCmac { context: Default::default(), key: PhantomData }
-    }
-}
-
-impl<K: CmacKey<N>, const N: usize> Sign for Cmac<K, N> {
-    fn sign(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn SignState>) -> Result<()> {
-        let len = self.check(key, params)?;
-        begin!(state, Cut { mac: self.mac(), len })
-    }
-
-    fn verify(&self, key: &Object, params: &mut Params, state: &mut Begun<dyn VerifyState>) -> Result<()> {
-        let len = self.check(key, params)?;
-        begin!(state, Cut { mac: self.mac(), len })
     }
 }
 
