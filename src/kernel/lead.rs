@@ -7,10 +7,10 @@
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::mem::{replace, transmute};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where threads come with work that is done on a `C`, which the one has who leads.
 pub struct Lead<C> {
@@ -27,6 +27,9 @@ struct State<C> {
     wanted: usize,
 }
 
+/// How long a leader does not sleep.
+const YIELDING: Duration = Duration::from_micros(200);
+
 /// A thread's work.
 pub type Work<'w, C> = dyn FnMut(&C) + Send + 'w;
 
@@ -42,6 +45,8 @@ unsafe impl<C> Send for Lent<C> {}
 struct Seat {
     state: AtomicU8,
     thread: Thread,
+    /// Whom its thread wakes once it is awake itself.
+    wakes: OnceLock<[Option<Arc<Seat>>; 2]>,
 }
 
 const WAITS: u8 = 0;
@@ -49,18 +54,38 @@ const LEADS: u8 = 1;
 const DONE: u8 = 2;
 
 impl Seat {
+    fn new() -> Seat {
+        Seat { state: AtomicU8::new(WAITS), thread: thread::current(), wakes: OnceLock::new() }
+    }
+
     fn tell(&self, state: u8) {
         self.state.store(state, Ordering::Release);
         self.thread.unpark();
     }
 
+    /// Tells them all. Waking a thread takes as long as a small piece of work, so most are woken by each other.
+    fn tell_all(seats: &[Arc<Seat>], state: u8) {
+        for (at, seat) in seats.iter().enumerate() {
+            let wakes = [2 * at + 2, 2 * at + 3].map(|other| seats.get(other).cloned());
+            let _ = seat.wakes.set(wakes);
+        }
+        seats.iter().for_each(|seat| seat.state.store(state, Ordering::Release));
+        seats.iter().take(2).for_each(|seat| seat.thread.unpark());
+    }
+
     fn wait(&self) -> u8 {
-        loop {
+        let told = loop {
             match self.state.load(Ordering::Acquire) {
                 WAITS => thread::park(),
-                state => return state,
+                state => break state,
             }
-        }
+        };
+        self.wakes
+            .get()
+            .iter()
+            .flat_map(|wakes| wakes.iter().flatten())
+            .for_each(|seat| seat.thread.unpark());
+        told
     }
 }
 
@@ -77,7 +102,7 @@ impl<C> Lead<C> {
     pub fn come<'w>(&self, work: &mut Work<'w, C>, lead: impl FnOnce(&mut Work<'w, C>, &mut Others<'_, C>)) {
         let mut state = self.state.lock();
         if replace(&mut state.led, true) {
-            let seat = Arc::new(Seat { state: AtomicU8::new(WAITS), thread: thread::current() });
+            let seat = Arc::new(Seat::new());
             // SAFETY: pointers of one kind; what it points to is used as long as this thread waits, and so still borrows it.
             let work = unsafe { transmute::<*mut Work<'w, C>, *mut Work<'static, C>>(work) };
             state.waiting.push_back(Lent { work, seat: seat.clone() });
@@ -117,8 +142,16 @@ impl<C> Others<'_, C> {
         self.lead.state.lock().waiting.is_empty()
     }
 
-    /// Waits until so many wait, or till the deadline.
+    /// Waits until one waits, or till the deadline. Who comes next is likely to be on the way through one of the processors
+    /// that the threads share: at first this one's is only offered to them. A sleep ends when so many wait.
     pub fn wait_for(&self, count: usize, deadline: Instant) {
+        let begun = Instant::now();
+        while begun.elapsed() < YIELDING {
+            if !self.is_empty() {
+                return;
+            }
+            thread::yield_now();
+        }
         let mut state = self.lead.state.lock();
         state.wanted = count;
         while state.waiting.len() < count && !self.lead.enough.wait_until(&mut state, deadline).timed_out() {}
@@ -133,7 +166,7 @@ impl<C> Drop for Others<'_, C> {
         state.led = successor.is_some();
         drop(state);
         successor.iter().for_each(|lent| lent.seat.tell(LEADS));
-        self.done.iter().for_each(|seat| seat.tell(DONE));
+        Seat::tell_all(&self.done, DONE);
     }
 }
 
@@ -142,7 +175,6 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::AtomicUsize;
-    use std::time::Duration;
 
     /// Every thread's work is done once a round, by one leader at a time, and is seen by the thread that brought it.
     #[test]

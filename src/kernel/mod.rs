@@ -26,6 +26,7 @@ pub mod sha512;
 pub mod shard;
 pub mod shared;
 pub mod signals;
+pub mod wal;
 
 pub use in_out::InOut;
 

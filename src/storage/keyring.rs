@@ -16,6 +16,7 @@ use crate::crypto::Secret;
 use crate::crypto::seal::{self, Hmac, KEM_PUBLIC, KEM_SEED, KEY, KemPair, NONCE, TAG, random_array};
 use crate::error::{Result, Rv};
 use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::Arc;
 
 /// Names a token for as long as it is not initialised again.
 pub type TokenId = [u8; 16];
@@ -361,7 +362,7 @@ pub struct TokenKeys {
     pub(super) key: Secret,
     pub(super) record_mac: Hmac,
     pub(super) set_tag: Hmac,
-    pub(super) set_seal: Secret,
+    pub(super) set_seal: Arc<Secret>,
     pub(super) anchor: Hmac,
 }
 
@@ -371,7 +372,7 @@ impl TokenKeys {
         TokenKeys {
             record_mac: Hmac::new(derived(b"coffer-1 token record mac\0").expose()),
             set_tag: Hmac::new(derived(b"coffer-1 token set tag\0").expose()),
-            set_seal: derived(b"coffer-1 token set seal\0"),
+            set_seal: Arc::new(derived(b"coffer-1 token set seal\0")),
             anchor: Hmac::new(derived(b"coffer-1 token anchor\0").expose()),
             id,
             key,

@@ -1,6 +1,7 @@
 //! A token in memory: for tests, and for tokens that are to be gone with the process.
 
 use super::*;
+use crate::error::Error;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ impl Storage for Memory {
         if batch.is_empty() {
             return Ok(state.revision);
         }
+        let last = batch.last.map(|(key, value)| Ok::<_, Error>((key, Some(value()?)))).transpose()?;
         state.revision = state.revision.next();
         let revision = state.revision;
         if batch.clear {
@@ -96,7 +98,6 @@ impl Storage for Memory {
             state.horizon = revision;
         }
         state.known = batch.known;
-        let last = batch.last.map(|(key, value)| (key, Some(value)));
         for (key, value) in batch.writes.into_iter().chain(last) {
             if value.is_some() || state.records.contains_key(&key) {
                 state.records.insert(key, (revision, value));

@@ -153,16 +153,19 @@ fn after(prefix: &[u8]) -> Key {
     end
 }
 
+/// Makes a value, at most once for each time that somebody looks at it.
+pub type Late = Box<dyn Fn() -> Result<Bytes> + Send>;
+
 /// What one transaction writes. All of it, or nothing.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Batch {
     /// Deletes everything first, leaving no trace of it in the file.
     pub clear: bool,
     /// New contents; none deletes. Deleting what is not there is no error.
     pub writes: Vec<(Key, Option<Bytes>)>,
     /// A write to the one key that transactions have in common, which no [`View::records`] meets: where several are
-    /// committed together, only the last one's is stored.
-    pub last: Option<(Key, Bytes)>,
+    /// committed together, only the last one's is stored, so only that is made.
+    pub last: Option<(Key, Late)>,
     /// For [`View::known`] of the next transaction.
     pub known: Option<Knowledge>,
 }

@@ -292,7 +292,7 @@ fn found(view: &dyn View, meta: &Meta, token: &TokenKeys, so: &User) -> Result<B
     author.put(meta::RECORD.into(), meta.body())?;
     author.put(user_record(Role::So, ""), so.body())?;
     author.put_plain(tries_record(Role::So, ""), Tries::default().body());
-    author.finish()
+    Ok(author.finish())
 }
 
 fn load_meta(view: &dyn View) -> Result<Meta> {
@@ -408,7 +408,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                         _ => author.keep(record),
                     }
                 }
-                author.finish()
+                Ok(author.finish())
             })?;
             if !stale {
                 return Ok(());

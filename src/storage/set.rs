@@ -9,7 +9,7 @@
 use super::codec::{Reader, Writer};
 use super::keyring::{TokenId, TokenKeys, UserId, open_small, seal_small};
 use super::record::{ObjectId, object_of, object_record};
-use super::{Batch, Changes, Key, Record, Revision, Row, Upto, View};
+use super::{Batch, Changes, Key, Late, Record, Revision, Row, Upto, View};
 use crate::crypto::seal::{KEY, Messages, same, sha256};
 use crate::error::{Error, Result, Rv};
 use smallvec::SmallVec;
@@ -163,19 +163,22 @@ impl Set {
         self.join(&Set { count: 1_u64.wrapping_neg(), hash: set_tag(token, key, revision) });
     }
 
-    fn aad(token: &TokenKeys, revision: Revision) -> Vec<u8> {
-        Writer::default().raw(b"coffer-1 set\0").raw(&token.id).u64(revision.0).0
+    fn aad(token: &TokenId, revision: Revision) -> Vec<u8> {
+        Writer::default().raw(b"coffer-1 set\0").raw(token).u64(revision.0).0
     }
 
-    fn value(&self, token: &TokenKeys, revision: Revision) -> Result<Vec<u8>> {
-        let plain = Writer::default().u64(self.count).raw(&self.hash).0;
-        let sealed = seal_small(&token.set_seal, &Set::aad(token, revision), &plain)?;
-        Ok(plain_value(RECORD, revision, sealed))
+    fn value(self, token: &TokenKeys, revision: Revision) -> Late {
+        let (key, token) = (token.set_seal.clone(), token.id);
+        Box::new(move || {
+            let plain = Writer::default().u64(self.count).raw(&self.hash).0;
+            let sealed = seal_small(&key, &Set::aad(&token, revision), &plain)?;
+            Ok(plain_value(RECORD, revision, sealed))
+        })
     }
 
     fn open<'a>(token: &TokenKeys, row: impl Into<Row<'a>>) -> Result<Set> {
         let row = row.into();
-        let opened = open_small(&token.set_seal, &Set::aad(token, row.revision), plain_body(row)?);
+        let opened = open_small(&token.set_seal, &Set::aad(&token.id, row.revision), plain_body(row)?);
         let opened = opened.ok_or_else(|| Rv::DeviceError.because("the record of the set is forged"))?;
         let mut from = Reader(opened.expose());
         Ok(Set { count: from.u64()?, hash: from.array()? })
@@ -282,17 +285,16 @@ impl<'a> Author<'a> {
         self.batch.delete(key);
     }
 
-    pub(super) fn finish(mut self) -> Result<Batch> {
-        let value = self.set.value(self.token, self.revision)?;
-        self.batch.last = Some((RECORD.into(), value));
-        Ok(self.batch)
+    pub(super) fn finish(mut self) -> Batch {
+        self.batch.last = Some((RECORD.into(), self.set.value(self.token, self.revision)));
+        self.batch
     }
 
     /// The same of a transaction that writes neither the token's own record nor a user's, by a user who is there, of a
     /// token that takes writes.
-    pub(super) fn finish_for(self, user: UserId) -> Result<Batch> {
+    pub(super) fn finish_for(self, user: UserId) -> Batch {
         let known = Known { token: self.token.id, user, set: self.set };
-        Ok(Batch { known: Some(Arc::new(known)), ..self.finish()? })
+        Batch { known: Some(Arc::new(known)), ..self.finish() }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Rv};
 use crate::kernel::fork::Uncut;
 use crate::kernel::lead::Lead;
 use crate::kernel::shared::{SharedCounter, writable};
+use crate::kernel::wal;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
@@ -24,7 +25,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use turns::Open;
+use turns::{Last, Open};
 
 /// `PRAGMA application_id` of a token file: "Cofr".
 pub const APPLICATION_ID: i32 = 0x436f_6672;
@@ -246,7 +247,7 @@ struct Snapshot<'a> {
     revision: Revision,
     path: &'a Path,
     /// What is not in the tables yet.
-    last: Option<&'a Record>,
+    last: Option<&'a Last>,
     known: Option<&'a Knowledge>,
 }
 
@@ -260,8 +261,8 @@ impl View for Snapshot<'_> {
     }
 
     fn record(&self, key: &[u8]) -> Result<Option<Record>> {
-        if let Some(last) = self.last.filter(|last| last.key == key) {
-            return Ok(Some(last.clone()));
+        if let Some(Last { revision, value, .. }) = self.last.filter(|last| last.key == key) {
+            return Ok(Some(Record { key: key.to_vec(), revision: *revision, value: Some(value()?) }));
         }
         let select = "SELECT revision, value FROM record WHERE key = ? AND value IS NOT NULL";
         let row = || {
@@ -305,6 +306,7 @@ fn state(connection: &Connection) -> rusqlite::Result<(Revision, Revision)> {
 }
 
 const PUT: &str = "INSERT OR REPLACE INTO record VALUES (?, ?, ?)";
+const BURY: &str = "UPDATE record SET revision = ?, value = NULL WHERE key = ?";
 
 fn write(connection: &Connection, batch: Batch, revision: Revision) -> rusqlite::Result<()> {
     let at = revision.0 as i64;
@@ -313,18 +315,17 @@ fn write(connection: &Connection, batch: Batch, revision: Revision) -> rusqlite:
         connection.execute("UPDATE state SET horizon = ?", [at])?;
     }
     let mut put = connection.prepare_cached(PUT)?;
-    let mut bury = connection.prepare_cached("UPDATE record SET revision = ?, value = NULL WHERE key = ?")?;
-    let mut buried = 0;
+    let mut buried = false;
     for (key, value) in batch.writes {
         match value {
             Some(value) => put.execute(params![key, at, value])?,
             None => {
-                buried += 1;
-                bury.execute(params![at, key])?
+                buried = true;
+                connection.prepare_cached(BURY)?.execute(params![at, key])?
             }
         };
     }
-    if buried > 0 { forget_old_deletions(connection) } else { Ok(()) }
+    if buried { forget_old_deletions(connection) } else { Ok(()) }
 }
 
 fn forget_old_deletions(connection: &Connection) -> rusqlite::Result<()> {
@@ -344,7 +345,11 @@ fn forget_old_deletions(connection: &Connection) -> rusqlite::Result<()> {
 fn connect(path: &Path, read_only: bool) -> Result<Connection> {
     let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(path, flags).and_then(configure).map_err(|error| sqlite(path, error))
+    let open = || match wal::register() {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
+    };
+    open().and_then(configure).map_err(|error| sqlite(path, error))
 }
 
 fn connect_immutable(path: &Path) -> Result<Connection> {

@@ -25,7 +25,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 }
                 let mut author = Author::new(view, &keys.token)?;
                 author.put(RECORD.into(), head.body())?;
-                author.finish()
+                Ok(author.finish())
             })
             .map(drop)
     }

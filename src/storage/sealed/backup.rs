@@ -90,7 +90,7 @@ pub fn restore_by_escrow<S: Storage + ?Sized>(
         let mut author = Author::new(view, &token)?;
         author.put(user_record(Role::So, ""), founder.body())?;
         author.put_plain(tries_record(Role::So, ""), Tries::default().body());
-        author.finish()
+        Ok(author.finish())
     })?;
     Ok(meta)
 }

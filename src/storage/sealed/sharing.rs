@@ -92,7 +92,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
         spend(&mut author, view, keys, what)?;
         let body = content.body(&keys.token.id, author.revision, &keys.opener.own)?;
         author.put(object_record(&object.id), body)?;
-        author.finish()
+        Ok(author.finish())
     }
 
     /// Who owns an object, and with whom it is shared, as far as those users are there.

@@ -236,7 +236,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 same_token(view, keys)?;
                 let mut author = Author::new(view, &keys.token)?;
                 work(&mut author, view, &loaded.stored)?;
-                author.finish()
+                Ok(author.finish())
             })?;
             if !stale {
                 return Ok(());

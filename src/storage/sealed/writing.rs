@@ -54,7 +54,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                 write_one(&mut author, view, keys, change, record)?;
             }
             what.map_or(Ok(()), |what| spend(&mut author, view, keys, what))?;
-            author.finish_for(keys.user())
+            Ok(author.finish_for(keys.user()))
         })?;
         Ok(stale.map_or(Commit::Done(revision), Commit::Stale))
     }
@@ -95,7 +95,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
             }
             let mut author = Author::new(view, token)?;
             work(&mut author, view)?;
-            author.finish()
+            Ok(author.finish())
         })
     }
 }

@@ -24,13 +24,19 @@ struct Writing {
     /// Those who wrote in it, and how much.
     members: usize,
     bytes: usize,
-    /// What is written when it is committed: the last one's [`Batch::last`].
-    last: Option<Record>,
+    last: Option<Last>,
     /// Everything there was went in it.
     cleared: bool,
     /// Why it cannot be committed.
     spoilt: Option<Error>,
     outcome: Outcome,
+}
+
+/// What is written when it is committed: the last one's [`Batch::last`].
+pub(super) struct Last {
+    pub(super) key: Key,
+    pub(super) revision: Revision,
+    pub(super) value: Late,
 }
 
 /// How one transaction ends: told once, before any who wrote in it look.
@@ -97,7 +103,7 @@ impl Sqlite {
         }
         if let Some((key, value)) = batch.last.take() {
             debug_assert!(writing.last.as_ref().is_none_or(|last| last.key == key), "one key");
-            writing.last = Some(Record { key, revision: writing.revision, value: Some(value) });
+            writing.last = Some(Last { key, revision: writing.revision, value });
         }
         open.known = batch.known.take().map(|known| (writing.revision, known));
         // What a panic leaves half written must not be committed with what the others write.
@@ -153,20 +159,21 @@ impl Sqlite {
             Sign::Shared(counter) => Some((counter, begin_write(counter))),
             _ => None,
         };
-        let commit = || -> rusqlite::Result<()> {
-            if let Some(Record { key, revision, value }) = &writing.last {
+        let commit = |last: Option<(&Last, Bytes)>| -> rusqlite::Result<()> {
+            if let Some((Last { key, revision, .. }, value)) = last {
                 connection.prepare_cached(PUT)?.execute(params![key, revision.0 as i64, value])?;
             }
             let at = writing.revision.0 as i64;
             connection.prepare_cached("UPDATE state SET revision = ?")?.execute([at])?;
             run(connection, "COMMIT")
         };
-        let outcome = commit();
+        let last = writing.last.as_ref().map(|last| Ok((last, (last.value)()?))).transpose();
+        let outcome = last.and_then(|last| commit(last).map_err(|error| self.failed(error)));
         if let Some((counter, odd)) = mark {
             // If it fails, the next writer has begun already and will settle it.
             counter.advance(odd, odd + 1);
         }
-        outcome.map_err(|error| self.failed(error))
+        outcome
     }
 }
 
