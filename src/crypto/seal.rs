@@ -122,12 +122,27 @@ fn by_kernel(
 
 /// AES-256-GCM: the ciphertext of `plain` followed by its tag. A nonce must never repeat under one key.
 pub fn seal(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-    let mut out = vec![0; plain.len() + TAG];
+    let mut out = Vec::with_capacity(plain.len() + TAG);
+    seal_onto(&mut out, key, nonce, aad, plain)?;
+    Ok(out)
+}
+
+/// The same behind what is in `to` already.
+pub fn seal_onto(
+    to: &mut Vec<u8>,
+    key: &Secret,
+    nonce: &[u8; NONCE],
+    aad: &[u8],
+    plain: &[u8],
+) -> Result<()> {
+    let before = to.len();
+    to.resize(before + plain.len() + TAG, 0);
+    let out = &mut to[before..];
     let (ciphertext, end) = out.split_at_mut(plain.len());
     if let Some(tag) = by_kernel(key.expose(), Direction::Encrypt, nonce, aad, InOut::new(plain, ciphertext))
     {
         end.copy_from_slice(&tag);
-        return Ok(out);
+        return Ok(());
     }
     let mut written = 0;
     // SAFETY: every pointer is valid for the length beside it.
@@ -145,9 +160,7 @@ pub fn seal(key: &Secret, nonce: &[u8; NONCE], aad: &[u8], plain: &[u8]) -> Resu
             aad.len(),
         )
     })?;
-    check(ok, "sealing failed")?;
-    out.truncate(written);
-    Ok(out)
+    check(ok, "sealing failed")
 }
 
 /// Opens what [`seal`] sealed into `out`, which is shorter by [`TAG`]. False, and zeros, if a bit of it, of the nonce or of

@@ -10,6 +10,11 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub struct Writer(pub Vec<u8>);
 
 impl Writer {
+    /// With room for so many bytes.
+    pub fn with_capacity(len: usize) -> Writer {
+        Writer(Vec::with_capacity(len))
+    }
+
     /// One byte.
     pub fn u8(mut self, value: u8) -> Writer {
         self.0.push(value);

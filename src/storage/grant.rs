@@ -130,6 +130,11 @@ impl<'a> Grant<'a> {
         }
     }
 
+    /// Bytes that [`Grant::write`] writes.
+    pub(super) fn stored_len(&self) -> usize {
+        1 + self.user.len() + 4 + self.bytes.len()
+    }
+
     pub(super) fn write(&self, to: Writer) -> Writer {
         to.u8(self.kind as u8).raw(&self.user).bytes(&self.bytes)
     }

@@ -130,7 +130,10 @@ impl Role {
 /// Seals under a random nonce, which goes first.
 pub(super) fn seal_small(key: &Secret, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
     let nonce: [u8; NONCE] = random_array();
-    Ok([&nonce[..], &seal::seal(key, &nonce, aad, plain)?].concat())
+    let mut sealed = Vec::with_capacity(NONCE + plain.len() + TAG);
+    sealed.extend(nonce);
+    seal::seal_onto(&mut sealed, key, &nonce, aad, plain)?;
+    Ok(sealed)
 }
 
 /// What [`seal_small`] sealed, or nothing.

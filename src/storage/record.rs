@@ -9,10 +9,11 @@ use super::Revision;
 use super::codec::{Reader, Writer};
 use super::grant::{DataKey, Friend, Grant, Kind, MAX_GRANTS, Opener, OwnGrants};
 use super::keyring::{TokenId, UserId};
+use super::set::AUTHENTICATION;
 use crate::crypto::Secret;
 use crate::crypto::seal::{self, Messages, NONCE, TAG, random_array, random_key};
 use crate::error::{Result, Rv};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
@@ -87,6 +88,9 @@ impl Blob {
 /// What all the seals of one version of an object are bound to, and room for the blob's number behind it.
 struct Binding([u8; BOUND + 1]);
 
+/// Bytes before the grants, and the lengths of the two blobs.
+const HEAD: usize = 1 + 1 + 8 + 16 + 4 + 2 * 4;
+
 const BOUND: usize = 16 + 2 * 16 + 8 + 1 + 8 + 16;
 
 impl Binding {
@@ -125,21 +129,31 @@ impl Content<'_> {
     pub(super) fn body(&self, token: &TokenId, revision: Revision, own: &OwnGrants) -> Result<Vec<u8>> {
         let mut bound = binding(token, &self.id, revision, self.private, self.class, &self.owner);
         let key = random_key();
-        let mut sealed = |blob: Blob, plain: &[u8]| seal::seal(&key, &blob.nonce(), bound.of(blob), plain);
-        let secrets = if self.secrets.is_empty() { Vec::new() } else { sealed(Blob::Secrets, self.secrets)? };
-        let (grants, attributes) = match self.private {
-            true => {
-                let attributes = sealed(Blob::Attributes, self.attributes)?;
-                (self.grants(bound.bytes(), own, &key)?, attributes)
-            }
-            false => (vec![Grant::clear(self.owner, &key)], self.attributes.into()),
-        };
-        let to = Writer::default().u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
+        let grants = self.grants(bound.bytes(), own, &key)?;
+        let room = HEAD + grants.iter().map(Grant::stored_len).sum::<usize>();
+        let room = room + self.attributes.len() + self.secrets.len() + 2 * TAG + AUTHENTICATION;
+        let to = Writer::with_capacity(room).u8(1).u8(self.private.into()).u64(self.class).raw(&self.owner);
         let to = grants.iter().fold(to.u32(grants.len() as u32), |to, grant| grant.write(to));
-        Ok(to.bytes(&attributes).bytes(&secrets).0)
+        let mut sealed = |to: Writer, blob: Blob, plain: &[u8]| -> Result<Writer> {
+            let mut to = to.u32((plain.len() + TAG) as u32);
+            seal::seal_onto(&mut to.0, &key, &blob.nonce(), bound.of(blob), plain)?;
+            Ok(to)
+        };
+        let to = match self.private {
+            true => sealed(to, Blob::Attributes, self.attributes)?,
+            false => to.bytes(self.attributes),
+        };
+        let to = match self.secrets {
+            [] => to.bytes(&[]),
+            secrets => sealed(to, Blob::Secrets, secrets)?,
+        };
+        Ok(to.0)
     }
 
-    fn grants(&self, bound: &[u8], own: &OwnGrants, key: &Secret) -> Result<Vec<Grant<'static>>> {
+    fn grants(&self, bound: &[u8], own: &OwnGrants, key: &Secret) -> Result<SmallVec<[Grant<'static>; 1]>> {
+        if !self.private {
+            return Ok(smallvec![Grant::clear(self.owner, key)]);
+        }
         if self.friends.len() >= MAX_GRANTS {
             fail!(DeviceMemory, "an object shared with more than {} users", MAX_GRANTS - 1);
         }

@@ -19,6 +19,8 @@ use std::sync::Arc;
 /// The record of it.
 pub(super) const RECORD: &[u8] = b"s";
 const CHECKSUM: usize = 16;
+/// Bytes behind the body of an authenticated record.
+pub(super) const AUTHENTICATION: usize = KEY + CHECKSUM;
 
 /// Bytes of an object's [`placed`] before the rest, or a few more.
 const PLACE: usize = 48;

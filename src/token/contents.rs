@@ -16,6 +16,7 @@ use crate::storage::record::{ObjectId, object_id};
 use crate::storage::sealed::{Change, Commit, Loaded, NewSecrets};
 use crate::storage::{Revision, Stamp};
 use cryptoki_sys::*;
+use smallvec::SmallVec;
 use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::atomic::Ordering;
@@ -214,9 +215,10 @@ impl Token {
         if stored().next().is_none() {
             return Ok(new.map(|(object, _)| self.show(owner, object)));
         }
+        let ids: SmallVec<[ObjectId; 2]> = stored().copied().collect();
         let hex = |id: &ObjectId| String::from_utf8_lossy(&unique_id(id)).into_owned();
-        let ids = stored().map(hex).collect::<Vec<_>>().join(" ");
-        self.audited("create objects", || ids, || self.store(owner, new))
+        let names = || ids.iter().map(hex).collect::<Vec<_>>().join(" ");
+        self.audited("create objects", names, || self.store(owner, new))
     }
 
     /// Puts a session object among the others. A private one ends with the login, also with one that ends just now.

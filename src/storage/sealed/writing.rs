@@ -2,6 +2,7 @@
 
 use super::quorum::spend;
 use super::*;
+use crate::storage::Key;
 use crate::storage::quorum::Guarded;
 
 impl<S: Storage + ?Sized> Sealed<S> {
@@ -42,7 +43,8 @@ impl<S: Storage + ?Sized> Sealed<S> {
             };
             for change in changes {
                 let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
-                let record = view.record(&object_record(id))?;
+                let key = object_record(id);
+                let record = view.record(&key)?;
                 let expected = match change {
                     Change::Put { at, .. } => *at,
                     Change::Delete { at, .. } => Some(*at),
@@ -51,7 +53,7 @@ impl<S: Storage + ?Sized> Sealed<S> {
                     stale = Some(*id);
                     return Ok(Batch::default());
                 }
-                write_one(&mut author, view, keys, change, record)?;
+                write_one(&mut author, view, keys, change, key, record)?;
             }
             what.map_or(Ok(()), |what| spend(&mut author, view, keys, what))?;
             Ok(author.finish_for(keys.user()))
@@ -118,6 +120,7 @@ fn write_one(
     view: &dyn View,
     keys: &Keys,
     change: &Change,
+    key: Key,
     record: Option<Record>,
 ) -> Result<()> {
     let old = record.as_ref().map(|record| {
@@ -126,11 +129,11 @@ fn write_one(
     });
     match change {
         // What is damaged can be deleted all the same.
-        Change::Delete { id, .. } => {
+        Change::Delete { .. } => {
             if let Some(Ok(old)) = &old {
                 own(view, keys, old)?;
             }
-            author.delete(object_record(id))
+            author.delete(key)
         }
         Change::Put { id, private, class, attributes, secrets, .. } => {
             let old = old.transpose()?;
@@ -162,7 +165,7 @@ fn write_one(
             let (id, private, class, friends) = (*id, *private, *class, &friends);
             let content = Content { id, private, class, owner, friends, attributes, secrets };
             let body = content.body(&keys.token.id, author.revision, &keys.opener.own)?;
-            author.put_over(record.map(|record| record.revision), object_record(&id), body)
+            author.put_over(record.map(|record| record.revision), key, body)
         }
     }
 }
