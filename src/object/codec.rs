@@ -31,14 +31,22 @@ pub const MAX_DEPTH: usize = 3;
 impl Attributes {
     /// Their stored form. It holds secrets if the attributes do, and no bytes if there are none.
     pub fn encode(&self) -> Secret {
-        let mut bytes = Vec::with_capacity(1 + self.encoded_len());
+        // For all of them: a growing vector would leave copies of secrets behind.
+        let room = 1 + self.longest();
+        let mut bytes = Vec::with_capacity(room);
         if !self.is_empty() {
             bytes.push(MARK);
             self.encode_into(&mut bytes);
         }
+        debug_assert!(bytes.len() <= room);
         let secret = Secret::from_slice(&bytes);
         zeroize::Zeroize::zeroize(&mut bytes);
         secret
+    }
+
+    /// No less than [`Attributes::encoded_len`], and faster found.
+    fn longest(&self) -> usize {
+        self.unordered().map(|(_, value)| LONGEST + 1 + value.longest()).sum()
     }
 
     fn encoded_len(&self) -> usize {
@@ -237,6 +245,18 @@ fn first(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
 }
 
 impl Value {
+    fn longest(&self) -> usize {
+        let rest = match self {
+            Value::Bool(_) | Value::Ulong(_) => 0,
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Follows(value) => value.bytes().len(),
+            Value::Secret(secret) => secret.len(),
+            Value::Mechanisms(list) => LONGEST * list.len(),
+            Value::Template(template) => template.longest(),
+        };
+        LONGEST + rest
+    }
+
     /// Of what follows the tag.
     fn encoded_len(&self) -> usize {
         let counted = |len: usize| number_len(len as u64) + len;
@@ -291,6 +311,9 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     }
     out.push(number as u8);
 }
+
+/// Bytes of the longest number.
+const LONGEST: usize = 10;
 
 fn number_len(number: u64) -> usize {
     (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
