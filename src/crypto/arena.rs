@@ -8,8 +8,8 @@
 //! Chunks are inherited by children (no MADV_WIPEONFORK): a process may be configured to go on using its keys
 //! there, and one that is not starts anew without touching them.
 
+use crate::kernel::lock::{Guard, Mutex};
 use crate::kernel::shard::{self, Apart};
-use parking_lot::{Mutex, MutexGuard};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
@@ -67,7 +67,7 @@ pub(super) fn give_back(slot: Slot) {
 }
 
 /// The thread's own list, or another if that one is held.
-fn shard() -> Option<MutexGuard<'static, Shard>> {
+fn shard() -> Option<Guard<'static, Shard>> {
     let own = shard::shard();
     (0..SHARDS).find_map(|i| ARENA[(own + i) % SHARDS].0.try_lock())
 }

@@ -1,27 +1,19 @@
 //! A lock for what one thread takes again and again, and hardly ever another.
 //!
-//! Taking a lock is an atomic exchange, which waits until all that the thread has written before is out of its hands: a
-//! fifth to a third of what an empty call costs. So a thread that takes this one often comes to own it: it then writes the
-//! lock's address into a slot of its own, reads once more that it is the owner, and lets go by clearing the slot. All
-//! others, and a thread that has its slot in use, take the ordinary lock that there is besides. Whoever has that one and
-//! finds an owner ends the ownership, imposes a [`barrier`] on all threads, and waits until the owner's slot has another
-//! address: either the owner has read the end, or its slot is seen. [`TIMES`] in a row make a thread the owner. In a forked
-//! child, the slot of a thread that was inside stays as it was; who gets that thread's seat there owns nothing.
+//! A thread that takes it often comes to own it and takes it without an atomic exchange, see [`super::owner`].
 //!
 //! The ordinary lock lets go by a plain write, too. Who waits for it counts itself in and sleeps; the one who lets go
 //! reads that count after its write, without a barrier, so it can miss a waiter that comes at that very moment. That one
 //! looks again by itself after [`PATIENCE`].
 
-use super::barrier;
-use super::seat::{OWN, Seat};
-use super::shard::Apart;
+use super::owner::{Owner, Slot};
+use super::seat::Seat;
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const FREE: u32 = 0;
@@ -32,23 +24,11 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// Looks before the first sleep.
 const SPINS: u32 = 64;
 
-/// Times in a row that make a thread the owner: together they cost about what it costs to end that.
-const TIMES: u32 = 64;
-/// Beside the owner, while somebody ends the ownership.
-const ENDING: usize = 1 << 31;
-
-/// The address of the lock that a thread holds as its owner, by the thread's seat; 0 for none.
-static SLOTS: [Apart<AtomicUsize>; OWN] = [const { Apart(AtomicUsize::new(0)) }; OWN];
-
 /// The lock without a value.
 struct Raw {
     state: AtomicU32,
     waiting: AtomicU32,
-    /// The owner's seat and 1; 0 for none. Written by who holds `state`.
-    owner: AtomicUsize,
-    /// Who has held `state` last, written as the owner is, and how often in a row. Both are its holder's.
-    last: AtomicUsize,
-    times: AtomicU32,
+    owner: Owner,
 }
 
 /// The lock around a value.
@@ -88,7 +68,7 @@ impl<T> Mutex<T> {
         self.guard(self.raw.lock(seat))
     }
 
-    /// Takes it, unless another one has it.
+    /// Takes it, unless it is held.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         Some(self.guard(self.raw.try_lock(Seat::taken())?))
     }
@@ -138,7 +118,7 @@ impl<'a> Holding<'a> {
     const BY_SLOT: usize = 1;
 
     #[inline]
-    fn by_slot(slot: &'static AtomicUsize) -> Holding<'a> {
+    fn by_slot(slot: &'static Slot) -> Holding<'a> {
         Holding(NonNull::from(slot).cast().map_addr(|address| address | Self::BY_SLOT), PhantomData)
     }
 
@@ -158,7 +138,7 @@ impl Drop for Holding<'_> {
     fn drop(&mut self) {
         if self.is_by_slot() {
             // SAFETY: the address that `by_slot` was given, but for the bit.
-            let slot = unsafe { self.0.byte_sub(Self::BY_SLOT).cast::<AtomicUsize>().as_ref() };
+            let slot = unsafe { self.0.byte_sub(Self::BY_SLOT).cast::<Slot>().as_ref() };
             slot.store(0, Ordering::Release);
         } else {
             // SAFETY: what `by_state` was given, which outlives this.
@@ -167,26 +147,14 @@ impl Drop for Holding<'_> {
     }
 }
 
-/// How [`Raw::owner`] has a thread. One that shares its seat never is the owner.
-#[inline]
-fn as_owner(seat: Seat) -> usize {
-    seat.number() + 1
-}
-
 impl Raw {
     const fn new() -> Raw {
-        Raw {
-            state: AtomicU32::new(FREE),
-            waiting: AtomicU32::new(0),
-            owner: AtomicUsize::new(0),
-            last: AtomicUsize::new(0),
-            times: AtomicU32::new(0),
-        }
+        Raw { state: AtomicU32::new(FREE), waiting: AtomicU32::new(0), owner: Owner::none() }
     }
 
     #[inline]
     fn lock(&self, seat: Seat) -> Holding<'_> {
-        match self.enter_slot(seat) {
+        match self.owner.enter(seat) {
             Some(slot) => Holding::by_slot(slot),
             None => self.lock_state(seat),
         }
@@ -197,98 +165,42 @@ impl Raw {
         if !self.take() {
             self.wait();
         }
-        if self.owner.load(Ordering::Relaxed) != 0 {
-            self.end_ownership();
-            self.wait_for_owner();
+        if self.owner.is_some() {
+            self.owner.end();
         }
         self.counted(seat)
     }
 
-    #[cold]
+    #[inline]
     fn try_lock(&self, seat: Seat) -> Option<Holding<'_>> {
-        if let Some(slot) = self.enter_slot(seat) {
-            return Some(Holding::by_slot(slot));
+        match self.owner.enter(seat) {
+            Some(slot) => Some(Holding::by_slot(slot)),
+            None => self.try_lock_state(seat),
         }
+    }
+
+    #[inline(never)]
+    fn try_lock_state(&self, seat: Seat) -> Option<Holding<'_>> {
         if !self.take() {
             return None;
         }
-        if self.owner.load(Ordering::Relaxed) != 0 {
-            self.end_ownership();
-            if self.is_with_owner() {
-                self.let_go();
-                return None;
-            }
-            self.owner.store(0, Ordering::Relaxed);
+        if self.owner.is_some() && !self.owner.try_end() {
+            self.let_go();
+            return None;
         }
         Some(self.counted(seat))
     }
 
-    /// By the holder of `state`. If it has been that so often, it goes on as the owner.
-    fn counted(&self, seat: Seat) -> Holding<'_> {
-        if self.last.load(Ordering::Relaxed) != as_owner(seat) {
-            self.last.store(as_owner(seat), Ordering::Relaxed);
-            self.times.store(0, Ordering::Relaxed);
-        }
-        let times = self.times.load(Ordering::Relaxed);
-        if times < TIMES {
-            self.times.store(times + 1, Ordering::Relaxed);
-        } else if seat.is_own() && SLOTS[seat.number()].0.load(Ordering::Relaxed) == 0 {
-            let slot = &SLOTS[seat.number()].0;
-            slot.store(self.address(), Ordering::Relaxed);
-            self.owner.store(as_owner(seat), Ordering::Relaxed);
-            self.times.store(0, Ordering::Relaxed);
-            // Who takes `state` next sees the owner, and the slot.
-            self.let_go();
-            return Holding::by_slot(slot);
-        }
-        Holding::by_state(self)
-    }
-
-    /// By the owner, whose slot is free.
+    /// By the holder of `state`, who may go on as the owner.
     #[inline]
-    fn enter_slot(&self, seat: Seat) -> Option<&'static AtomicUsize> {
-        if self.owner.load(Ordering::Relaxed) != as_owner(seat) {
-            return None;
+    fn counted(&self, seat: Seat) -> Holding<'_> {
+        match self.owner.count(seat) {
+            Some(slot) => {
+                self.let_go();
+                Holding::by_slot(slot)
+            }
+            None => Holding::by_state(self),
         }
-        let slot = &SLOTS[seat.number()].0;
-        if slot.load(Ordering::Relaxed) != 0 {
-            return None;
-        }
-        slot.store(self.address(), Ordering::Relaxed);
-        // Either this thread reads that its ownership has ended, or who ends it reads the slot.
-        barrier::light();
-        if self.owner.load(Ordering::Relaxed) != as_owner(seat) {
-            slot.store(0, Ordering::Release);
-            return None;
-        }
-        Some(slot)
-    }
-
-    /// By the holder of `state`: no owner enters from now on.
-    #[cold]
-    fn end_ownership(&self) {
-        self.owner.store(self.owner.load(Ordering::Relaxed) | ENDING, Ordering::Relaxed);
-        barrier::heavy();
-    }
-
-    /// Whether an owner whose time has ended is still inside.
-    fn is_with_owner(&self) -> bool {
-        let seat = (self.owner.load(Ordering::Relaxed) & !ENDING) - 1;
-        SLOTS[seat].0.load(Ordering::Acquire) == self.address()
-    }
-
-    #[cold]
-    fn wait_for_owner(&self) {
-        let mut looks = 0;
-        while self.is_with_owner() {
-            looks += 1;
-            if looks < SPINS { spin_loop() } else { thread::sleep(PATIENCE / 20) }
-        }
-        self.owner.store(0, Ordering::Relaxed);
-    }
-
-    fn address(&self) -> usize {
-        ptr::from_ref(self).addr()
     }
 
     #[inline]
@@ -354,9 +266,11 @@ fn wake(_: &AtomicU32) {}
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::{DEPTH, TIMES};
     use super::*;
     use std::sync::Barrier;
     use std::sync::atomic::AtomicBool;
+    use std::thread;
     use std::time::Instant;
 
     /// A lock that this thread owns.
@@ -441,15 +355,58 @@ mod tests {
             done.store(true, Ordering::SeqCst);
         });
         let held = lock.lock();
-        assert!(*held == 1 && !held.holding.is_by_slot() && lock.raw.owner.load(Ordering::Relaxed) == 0);
+        assert!(*held == 1 && !held.holding.is_by_slot() && !lock.raw.owner.is_some());
     }
 
     #[test]
     fn an_owner_holds_several() {
-        let (one, other) = (owned(1), owned(2));
-        let (one, other) = (one.lock(), other.lock());
-        assert_eq!((*one, *other), (1, 2));
-        assert!(one.holding.is_by_slot() && !other.holding.is_by_slot());
+        let locks = [1, 2, 3].map(owned);
+        let [one, other, third] = locks.each_ref().map(Mutex::lock);
+        assert_eq!((*one, *other, *third), (1, 2, 3));
+        assert!(one.holding.is_by_slot() && other.holding.is_by_slot());
+        assert!(!third.holding.is_by_slot(), "all slots are in use");
+        // Whichever slot is let go of is taken next.
+        drop((one, third));
+        let one = locks[0].lock();
+        assert!(one.holding.is_by_slot() && *other == 2);
+        drop((one, other));
+        assert!(locks[..2].iter().all(|lock| lock.lock().holding.is_by_slot()));
+    }
+
+    #[test]
+    fn others_wait_for_either_slot() {
+        for waited_for in 0..DEPTH {
+            let locks = [1, 2].map(owned);
+            let mut held = locks.each_ref().map(|lock| Some(lock.lock()));
+            assert!(held.iter().flatten().all(|held| held.holding.is_by_slot()));
+            let (lock, tried, done) = (&locks[waited_for], Barrier::new(2), AtomicBool::new(false));
+            thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    let refused = lock.try_lock().is_none() && lock.try_lock().is_none();
+                    tried.wait();
+                    assert!(refused);
+                    drop(lock.lock());
+                    done.load(Ordering::SeqCst)
+                });
+                tried.wait();
+                thread::sleep(10 * PATIENCE);
+                done.store(true, Ordering::SeqCst);
+                held[waited_for] = None;
+                assert!(other.join().unwrap());
+            });
+            held[1 - waited_for] = None;
+            assert!(locks[1 - waited_for].lock().holding.is_by_slot(), "the other ownership stays");
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_not_taken_again() {
+        let lock = owned(());
+        let held = lock.lock();
+        assert!(held.holding.is_by_slot() && lock.try_lock().is_none());
+        // Nor is it the owner's any more.
+        drop(held);
+        assert!(lock.try_lock().is_some_and(|held| !held.holding.is_by_slot()));
     }
 
     #[test]

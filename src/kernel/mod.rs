@@ -19,6 +19,7 @@ pub mod lock;
 pub mod ml_kem;
 #[cfg(test)]
 mod numbers;
+mod owner;
 pub mod primes;
 pub mod seat;
 pub mod sha256;
