@@ -70,8 +70,11 @@ impl<'a> Call<'a> {
     }
 
     /// The same with the parameter where it is to be: nothing of its size is moved.
+    ///
+    /// # Errors
+    /// As [`Call::mechanism`].
     #[inline]
-    fn mechanism_into(
+    pub fn mechanism_into(
         &self,
         session: &Session,
         mechanism: *const CK_MECHANISM,

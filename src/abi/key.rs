@@ -1,5 +1,6 @@
 //! Key management (section 5.18).
 
+use crate::mechanism::Params;
 use cryptoki_sys::*;
 
 entry! {
@@ -90,7 +91,8 @@ entry! {
     ) {
         let session = call.session(session)?;
         let out = call.out(key)?;
-        let (row, params) = call.mechanism(&session, mechanism)?;
+        let mut params = Params::None;
+        let row = call.mechanism_into(&session, mechanism, &mut params)?;
         out.set(session.derive_key(row, params, base_key, call.template(template, count)?)?);
         Ok(())
     }

@@ -48,6 +48,11 @@ fn is_of_key(template: &Attributes) -> bool {
     matches!(template.ulong(CKA_CLASS), Some(CKO_SECRET_KEY | CKO_PRIVATE_KEY))
 }
 
+/// What a template of so many attributes is read into.
+fn with_room(count: CK_ULONG) -> Attributes {
+    if count == 0 { Attributes::new() } else { Attributes::with_capacity(ROOM) }
+}
+
 impl Caller {
     /// A template.
     ///
@@ -56,7 +61,8 @@ impl Caller {
     /// CKR_ATTRIBUTE_VALUE_INVALID for a value its kind cannot have, CKR_TEMPLATE_INCONSISTENT for an
     /// attribute that is there twice, all naming the attribute; CKR_HOST_MEMORY.
     pub fn template(&self, template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Attributes> {
-        let mut attributes = self.nested_template(template, count, 0)?;
+        let mut attributes = with_room(count);
+        self.nested_template(template, count, 0, &mut attributes)?;
         // Where CKA_CLASS came first it is one already.
         if matches!(attributes.value(CKA_VALUE), Some(Value::Bytes(_)))
             && is_of_key(&attributes)
@@ -82,24 +88,25 @@ impl Caller {
         }
     }
 
+    /// Reads a template into `attributes`, which are none before: nothing of their size is moved.
     fn nested_template(
         &self,
         template: *const CK_ATTRIBUTE,
         count: CK_ULONG,
         depth: usize,
-    ) -> Result<Attributes> {
+        attributes: &mut Attributes,
+    ) -> Result<()> {
         let given = self.elements(template, count, MOST_ATTRIBUTES)?;
-        let mut attributes = Attributes::with_capacity(ROOM.min(ROOM * given.len()));
         for attribute in given {
             let number = standard(attribute.type_);
             let new = self
-                .take(number, &attribute, &mut attributes, depth)
+                .take(number, &attribute, attributes, depth)
                 .map_err(|e| e.within(attribute::name(number)))?;
             if !new {
                 fail!(TemplateInconsistent, "{}: given twice", attribute::name(number));
             }
         }
-        Ok(attributes)
+        Ok(())
     }
 
     /// Adds one attribute to those that came before it in the template. False if it is there.
@@ -122,10 +129,13 @@ impl Caller {
         let secret = || is_secret(number) || (number == CKA_VALUE && depth == 0 && is_of_key(attributes));
         let value = match attribute::kind_at(place) {
             Kind::Bool => return Ok(attributes.insert_flag(place, boolean(bytes)?)),
-            Kind::Ulong => match (number, ulong(bytes)?) {
-                (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => Value::Ulong(CKK_ML_DSA),
-                (_, value) => Value::Ulong(value),
-            },
+            Kind::Ulong => {
+                let value = match (number, ulong(bytes)?) {
+                    (CKA_KEY_TYPE, CKK_CLOUDHSM_ML_DSA) => CKK_ML_DSA,
+                    (_, value) => value,
+                };
+                return Ok(attributes.insert_number(number, value));
+            }
             Kind::Bytes | Kind::Text => byte_value(secret(), bytes)?,
             Kind::Integer => byte_value(secret(), without_leading_zeros(bytes))?,
             Kind::Date => byte_value(secret(), date(bytes)?)?,
@@ -133,11 +143,13 @@ impl Caller {
             Kind::Template if depth == MOST_NESTED => fail!(AttributeValueInvalid, "nested too deep"),
             Kind::Template => {
                 let count = elements(bytes, size_of::<CK_ATTRIBUTE>())?;
-                let nested = self.nested_template(attribute.pValue.cast(), count as CK_ULONG, depth + 1);
-                Value::from(nested.map_err(|error| match error.rv() {
-                    Rv::ArgumentsBad => error.recode(Rv::AttributeValueInvalid),
-                    _ => error,
-                })?)
+                let mut nested = with_room(count as CK_ULONG);
+                self.nested_template(attribute.pValue.cast(), count as CK_ULONG, depth + 1, &mut nested)
+                    .map_err(|error| match error.rv() {
+                        Rv::ArgumentsBad => error.recode(Rv::AttributeValueInvalid),
+                        _ => error,
+                    })?;
+                Value::from(nested)
             }
         };
         Ok(attributes.insert(number, value))

@@ -6,6 +6,7 @@
 //! secret.
 
 pub mod aes;
+pub mod append;
 pub mod barrier;
 pub mod biased;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use cryptoki_sys::*;
 ///
 /// # Errors
 /// CKR_ATTRIBUTE_VALUE_INVALID if the caller gave another value for it.
+#[inline(always)]
 pub(super) fn follows(key: &mut Attributes, attribute: AttributeType, value: impl Into<Value>) -> Result<()> {
     let value = value.into();
     match key.value(attribute) {

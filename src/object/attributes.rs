@@ -4,6 +4,7 @@ use super::attribute::{self, ALL, AttributeType, FLAGS, Kind, Set, place};
 use super::follows::{Follows, SecretValue};
 use crate::crypto::Secret;
 use crate::error::Result;
+use crate::kernel::append::append;
 use cryptoki_sys::*;
 use smallvec::SmallVec;
 use std::fmt;
@@ -227,7 +228,7 @@ impl Attributes {
         if let Some(place) = place(attribute) {
             self.there.put(place, true);
         }
-        self.others.push((attribute, value));
+        append(&mut self.others, attribute, value);
     }
 
     /// What is there, of the attributes that the module knows.
@@ -247,6 +248,16 @@ impl Attributes {
         let new = !self.has(attribute);
         if new {
             self.push(attribute, value);
+        }
+        new
+    }
+
+    /// The same of a number.
+    #[inline(never)]
+    pub fn insert_number(&mut self, attribute: AttributeType, value: CK_ULONG) -> bool {
+        let new = !self.has(attribute);
+        if new {
+            self.put_other(attribute, Value::Ulong(value));
         }
         new
     }
@@ -325,7 +336,10 @@ impl Attributes {
     pub fn fill(&mut self, defaults: &Attributes) {
         for (attribute, value) in &defaults.others {
             if !self.has(*attribute) {
-                self.put_other(*attribute, value.clone());
+                match value {
+                    Value::Ulong(value) => self.put_other(*attribute, Value::Ulong(*value)),
+                    other => self.put_other(*attribute, other.clone()),
+                }
             }
         }
         self.set = self.set.or(defaults.set.without(self.there));

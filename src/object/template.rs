@@ -111,7 +111,7 @@ pub fn copy(current: &Attributes, template: &Attributes, rules: &Rules) -> Resul
     change(&original, template, rules, Change::Copy)
 }
 
-/// The caller's template and the CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE ... that the key itself has
+/// Puts into the caller's template the CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE ... that the key itself has
 /// (section 5.18): both must hold.
 ///
 /// Under strict rules an unwrapped key can wrap only if the unwrapping key says so: else a known key, unwrapped,
@@ -119,21 +119,16 @@ pub fn copy(current: &Attributes, template: &Attributes, rules: &Rules) -> Resul
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCONSISTENT if they contradict each other.
-pub fn merge(
-    act: Act,
-    mut given: Attributes,
-    keys_own: Option<&Attributes>,
-    rules: &Rules,
-) -> Result<Attributes> {
+pub fn merge(act: Act, given: &mut Attributes, keys_own: Option<&Attributes>, rules: &Rules) -> Result<()> {
     let grants_wrap = keys_own.is_some_and(|own| own.is_true(CKA_WRAP));
     if rules.strict && act == Act::Unwrap && given.is_true(CKA_WRAP) && !grants_wrap {
         fail!(TemplateInconsistent, "CKA_WRAP: the unwrapping key's template does not grant it");
     }
     if let Some(own) = keys_own {
-        agree(&given, own)?;
+        agree(given, own)?;
         given.fill(own);
     }
-    Ok(given)
+    Ok(())
 }
 
 /// The row of an attribute that a template names.

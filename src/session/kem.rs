@@ -20,7 +20,7 @@ impl Session {
         row: &'static Mechanism,
         params: Params,
         public_key: Handle,
-        template: Attributes,
+        mut template: Attributes,
         out: Option<&mut [u8]>,
     ) -> Result<(Answer, Option<Handle>)> {
         let Some(kem) = row.kem else { fail!(MechanismInvalid, "{} encapsulates nothing", row.name) };
@@ -32,8 +32,8 @@ impl Session {
             Some(out) => out,
         };
         let own = public.attributes().template(CKA_ENCAPSULATE_TEMPLATE);
-        let template = template::merge(Act::Unwrap, template, own, &self.rules())?;
-        let (draft, wanted) = self.new_secret(Act::Unwrap, template)?;
+        template::merge(Act::Unwrap, &mut template, own, &self.rules())?;
+        let (draft, wanted) = self.new_secret(Act::Unwrap, &mut template)?;
         let (ciphertext, secret) = kem.encapsulate(&public, &params)?;
         let secret = cut(secret, wanted)?;
         let handle = self.create_secret(row, draft, secret, None)?;
@@ -50,14 +50,14 @@ impl Session {
         row: &'static Mechanism,
         params: Params,
         private_key: Handle,
-        template: Attributes,
+        mut template: Attributes,
         ciphertext: &[u8],
     ) -> Result<Handle> {
         let Some(kem) = row.kem else { fail!(MechanismInvalid, "{} decapsulates nothing", row.name) };
         let private = self.key_for(Use::Decapsulate, row, &params, private_key)?;
         let own = private.attributes().template(CKA_DECAPSULATE_TEMPLATE);
-        let template = template::merge(Act::Unwrap, template, own, &self.rules())?;
-        let (draft, wanted) = self.new_secret(Act::Unwrap, template)?;
+        template::merge(Act::Unwrap, &mut template, own, &self.rules())?;
+        let (draft, wanted) = self.new_secret(Act::Unwrap, &mut template)?;
         let secret = cut(kem.decapsulate(&private, &params, ciphertext)?, wanted)?;
         self.create_secret(row, draft, secret, None)
     }

@@ -21,11 +21,11 @@ impl Session {
         &self,
         row: &'static Mechanism,
         params: Params,
-        template: Attributes,
+        mut template: Attributes,
     ) -> Result<Handle> {
         let Some(generator) = row.generate else { fail!(MechanismInvalid, "{} generates no key", row.name) };
         let implied = Some((CKO_SECRET_KEY, generator.key_type()));
-        let mut draft = template::build(Act::Generate, template, implied, &self.rules())?;
+        let mut draft = template::build(Act::Generate, &mut template, implied, &self.rules())?;
         self.may_write(&draft)?;
         generator.generate(&params, &mut draft)?;
         let key = self.finish(row, draft, None)?;
@@ -41,7 +41,7 @@ impl Session {
         &self,
         row: &'static Mechanism,
         _: Params,
-        public: Attributes,
+        mut public: Attributes,
         private: Attributes,
     ) -> Result<(Handle, Handle)> {
         let row = self.policy().pair_generator(row, &public)?;
@@ -50,15 +50,13 @@ impl Session {
         };
         let key_type = generator.key_type();
         let rules = self.rules();
-        let mut public = template::build(Act::Generate, public, Some((CKO_PUBLIC_KEY, key_type)), &rules)
-            .map_err(|error| error.within("public key"))?;
-        let mut private = template::build(
-            Act::Generate,
-            own_part(row, &public, private)?,
-            Some((CKO_PRIVATE_KEY, key_type)),
-            &rules,
-        )
-        .map_err(|error| error.within("private key"))?;
+        let mut public =
+            template::build(Act::Generate, &mut public, Some((CKO_PUBLIC_KEY, key_type)), &rules)
+                .map_err(|error| error.within("public key"))?;
+        let mut private = own_part(row, &public, private)?;
+        let implied = Some((CKO_PRIVATE_KEY, key_type));
+        let mut private = template::build(Act::Generate, &mut private, implied, &rules)
+            .map_err(|error| error.within("private key"))?;
         self.may_write(&public)?;
         self.may_write(&private)?;
         let policy = self.policy();
@@ -155,16 +153,16 @@ impl Session {
         params: Params,
         unwrapping_key: Handle,
         wrapped: &[u8],
-        template: Attributes,
+        mut template: Attributes,
     ) -> Result<Handle> {
         let Some(wrap) = row.wrap else { fail!(MechanismInvalid, "{} does not unwrap", row.name) };
         let unwrapping = self
             .key_for(Use::Unwrap, row, &params, unwrapping_key)
             .map_err(|error| wrapping_error(Use::Unwrap, error))?;
         let own = unwrapping.attributes().template(CKA_UNWRAP_TEMPLATE);
-        let template = template::merge(Act::Unwrap, template, own, &self.rules())
+        template::merge(Act::Unwrap, &mut template, own, &self.rules())
             .map_err(|error| error.within("CKA_UNWRAP_TEMPLATE"))?;
-        let mut draft = template::build(Act::Unwrap, template, None, &self.rules())?;
+        let mut draft = template::build(Act::Unwrap, &mut template, None, &self.rules())?;
         self.may_write(&draft)?;
         let kind = key::kind(draft.need_ulong(CKA_CLASS)?, draft.need_ulong(CKA_KEY_TYPE)?)?;
         let values = match (kind.class, kind.import) {
@@ -196,22 +194,35 @@ impl Session {
         row: &'static Mechanism,
         params: Params,
         base_key: Handle,
-        template: Attributes,
+        mut template: Attributes,
     ) -> Result<Handle> {
         let Some(derive) = row.derive else { fail!(MechanismInvalid, "{} derives no key", row.name) };
-        let base = self.key_for(Use::Derive, row, &params, base_key)?;
+        let base = self.lent_key_for(Use::Derive, row, &params, base_key)?;
+        let derived = self.derive_from(&base, row, derive, params, &mut template);
+        self.give_back(base);
+        derived
+    }
+
+    fn derive_from(
+        &self,
+        base: &Object,
+        row: &'static Mechanism,
+        derive: &dyn Derive,
+        params: Params,
+        template: &mut Attributes,
+    ) -> Result<Handle> {
         let own = base.attributes().template(CKA_DERIVE_TEMPLATE);
-        let mut template = template::merge(Act::Derive, template, own, &self.rules())
+        template::merge(Act::Derive, template, own, &self.rules())
             .map_err(|error| error.within("CKA_DERIVE_TEMPLATE"))?;
         if derive.gives_data() {
-            return self.derive_data(derive, params, &base, template);
+            return self.derive_data(derive, params, base, template);
         }
         if self.rules().strict {
-            template::inherit(&mut template, &[base.attributes()])?;
+            template::inherit(template, &[base.attributes()])?;
         }
         let (draft, wanted) = self.new_secret(Act::Derive, template)?;
-        let value = derive.derive(&base, params, wanted, &|handle| self.other(handle))?;
-        self.create_secret(row, draft, value, Some(&base))
+        let value = derive.derive(base, params, wanted, &|handle| self.other(handle))?;
+        self.create_secret(row, draft, value, Some(base))
     }
 
     /// A derivation into an object of class CKO_DATA, private unless the template says otherwise. Data has no
@@ -221,7 +232,7 @@ impl Session {
         derive: &dyn Derive,
         params: Params,
         base: &Object,
-        mut template: Attributes,
+        template: &mut Attributes,
     ) -> Result<Handle> {
         template.set_default(CKA_CLASS, CKO_DATA);
         template.set_default(CKA_PRIVATE, true);
@@ -243,7 +254,11 @@ impl Session {
 
     /// The draft of a secret that a derivation or a KEM is to give, and what is wanted of its value. A template that
     /// says nothing else asks for a generic secret.
-    pub(super) fn new_secret(&self, act: Act, mut template: Attributes) -> Result<(Draft, Wanted)> {
+    pub(super) fn new_secret<'a>(
+        &self,
+        act: Act,
+        template: &'a mut Attributes,
+    ) -> Result<(Draft<'a>, Wanted)> {
         template.set_default(CKA_CLASS, CKO_SECRET_KEY);
         if template.ulong(CKA_CLASS) == Some(CKO_SECRET_KEY) {
             template.set_default(CKA_KEY_TYPE, CKK_GENERIC_SECRET);
@@ -270,7 +285,7 @@ impl Session {
     pub(super) fn create_secret(
         &self,
         row: &'static Mechanism,
-        mut draft: Draft,
+        mut draft: Draft<'_>,
         value: Secret,
         base: Option<&Object>,
     ) -> Result<Handle> {
@@ -280,7 +295,12 @@ impl Session {
     }
 
     /// Checks a new key's components, adds what follows from them, and writes down where it came from.
-    fn finish(&self, row: &'static Mechanism, mut draft: Draft, base: Option<&Object>) -> Result<Settled> {
+    fn finish(
+        &self,
+        row: &'static Mechanism,
+        mut draft: Draft<'_>,
+        base: Option<&Object>,
+    ) -> Result<Settled> {
         let kind = key::kind(draft.need_ulong(CKA_CLASS)?, draft.need_ulong(CKA_KEY_TYPE)?)?;
         (kind.complete)(&mut draft)?;
         self.policy().judge_key(&draft)?;

@@ -6,7 +6,7 @@ use crate::error::{Result, Rv};
 use crate::mechanism::key;
 use crate::object::template::{self, Act};
 use crate::object::{Attributes, Handle, Object};
-use crate::token::{User, quorum};
+use crate::token::{Token, User, quorum};
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ impl Session {
     ///
     /// # Errors
     /// What the template is wrong by; CKR_SESSION_READ_ONLY; CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_MEMORY.
-    pub fn create_object(&self, template: Attributes) -> Result<Handle> {
-        let mut draft = template::build(Act::Create, template, None, &self.rules())?;
+    pub fn create_object(&self, mut template: Attributes) -> Result<Handle> {
+        let mut draft = template::build(Act::Create, &mut template, None, &self.rules())?;
         self.may_write(&draft)?;
         if let Some(key_type) = draft.ulong(CKA_KEY_TYPE) {
             let kind = key::kind(draft.need_ulong(CKA_CLASS)?, key_type)?;
@@ -79,13 +79,23 @@ impl Session {
     /// # Errors
     /// CKR_ACTION_PROHIBITED unless CKA_DESTROYABLE; CKR_SESSION_READ_ONLY; CKR_OBJECT_HANDLE_INVALID.
     pub(super) fn destroy_object(&self, handle: Handle) -> Result<bool> {
-        let destroyed = self.on_current(handle, |object| {
+        let allow = |object: &Object| {
             self.may_write(object.attributes())?;
             if !object.is_true(CKA_DESTROYABLE) {
                 fail!(ActionProhibited, "CKA_DESTROYABLE of the object is not set");
             }
-            self.token().destroy(object)
-        })?;
+            Ok(())
+        };
+        let destroyed = match Token::is_of_session(handle) {
+            true => {
+                self.refresh()?;
+                self.token().take_out(handle, allow)?
+            }
+            false => self.on_current(handle, |object| {
+                allow(object)?;
+                self.token().destroy(object)
+            })?,
+        };
         // Most objects are destroyed when nobody uses them, and then there is nobody to tell.
         if Object::is_alone(&destroyed) {
             return Ok(false);

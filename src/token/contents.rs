@@ -181,11 +181,10 @@ impl Token {
         self.keep(owner, pair).map(|[public, private]| (public, private))
     }
 
-    fn named(&self, owner: CK_SESSION_HANDLE, new: Settled) -> New {
-        let Settled { mut attributes, secrets } = new;
-        let id = name(&mut attributes);
+    fn named(&self, owner: CK_SESSION_HANDLE, mut new: Settled) -> New {
+        let id = name(&mut new.attributes);
         let handle = self.new_handle(owner, id);
-        (Arc::new(Object::new(handle, attributes, Secrets::opened(secrets))), id)
+        (Arc::new(Object::new(handle, new.attributes, Secrets::opened(new.secrets))), id)
     }
 
     fn new_handle(&self, owner: CK_SESSION_HANDLE, id: Option<ObjectId>) -> Handle {
@@ -313,15 +312,29 @@ impl Token {
         Ok(true)
     }
 
-    /// C_DestroyObject, once it is allowed. False as [`Token::change`].
+    /// C_DestroyObject of a token object, once it is allowed. False as [`Token::change`].
     ///
     /// # Errors
     /// As the storage.
     pub fn destroy(&self, object: &Object) -> Result<bool> {
-        match object.is_token() {
-            true => self.audited_change("destroy object", object, || self.remove(object)),
-            false => Ok(self.session_objects.remove(object)),
-        }
+        self.audited_change("destroy object", object, || self.remove(object))
+    }
+
+    /// Whether it is the handle of a session object.
+    pub fn is_of_session(handle: Handle) -> bool {
+        SessionObjects::is_one(handle)
+    }
+
+    /// C_DestroyObject of a session object, if `allow` does. It is judged and taken out at once, so it cannot change
+    /// between.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID; those of `allow`.
+    pub fn take_out(&self, handle: Handle, allow: impl FnOnce(&Object) -> Result<()>) -> Result<Arc<Object>> {
+        let judge = |object: &Object| {
+            present(self.visible(object).then_some(()), handle).and_then(|()| allow(object))
+        };
+        present(self.session_objects.take_out(handle, judge)?, handle)
     }
 
     fn remove(&self, object: &Object) -> Result<bool> {

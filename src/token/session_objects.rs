@@ -2,6 +2,7 @@
 //! objects in a shard, whose number is part of their handles.
 
 use super::objects::{ByHandle, Index};
+use crate::error::Result;
 use crate::kernel::biased::{RwLock, RwLockWriteGuard};
 use crate::kernel::shard::{Apart, SHARDS, next_number};
 use crate::object::{Attributes, Handle, Object};
@@ -67,12 +68,15 @@ impl Shard {
         }
     }
 
-    /// Takes an object out and ends its handle, if `is` says that it is the one.
-    fn remove(&mut self, handle: Handle, is: impl FnOnce(&Object) -> bool) -> Option<Arc<Object>> {
-        let object = match self.entries.entry(handle) {
-            Occupied(entry) if is(&entry.get().object) => entry.remove().object,
-            _ => return None,
-        };
+    /// Takes an object out and ends its handle, if `judge` has no objection.
+    fn remove(
+        &mut self,
+        handle: Handle,
+        judge: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Option<Arc<Object>>> {
+        let Occupied(entry) = self.entries.entry(handle) else { return Ok(None) };
+        judge(&entry.get().object)?;
+        let object = entry.remove().object;
         if let Some(index) = &mut self.index {
             index.drop(&object);
         }
@@ -83,14 +87,14 @@ impl Shard {
             }
         }
         object.revoke();
-        Some(object)
+        Ok(Some(object))
     }
 
     /// Takes out all that `choose` says.
     fn remove_where(&mut self, choose: impl Fn(&Entry) -> bool) -> Vec<Arc<Object>> {
         let chosen = self.entries.iter().filter(|(_, entry)| choose(entry)).map(|(handle, _)| *handle);
         let chosen: Vec<Handle> = chosen.collect();
-        chosen.into_iter().filter_map(|handle| self.remove(handle, |_| true)).collect()
+        chosen.into_iter().filter_map(|handle| self.remove(handle, |_| Ok(())).ok()?).collect()
     }
 }
 
@@ -139,13 +143,13 @@ impl SessionObjects {
     }
 
     /// The shard of an object, for writing.
-    fn shard(&self, object: &Object) -> Option<RwLockWriteGuard<'_, Shard>> {
-        Some(self.shards[shard_of(object.handle())?].0.write())
+    fn shard(&self, handle: Handle) -> Option<RwLockWriteGuard<'_, Shard>> {
+        Some(self.shards[shard_of(handle)?].0.write())
     }
 
     /// Puts a newer version in the place of `object`. False if that is not the current one.
     pub(super) fn replace(&self, object: &Object, new: Arc<Object>) -> bool {
-        let Some(mut shard) = self.shard(object) else { return false };
+        let Some(mut shard) = self.shard(object.handle()) else { return false };
         let Shard { entries, index } = &mut *shard;
         let Some(entry) = entries.get_mut(&object.handle()).filter(|entry| ptr::eq(&*entry.object, object))
         else {
@@ -160,10 +164,20 @@ impl SessionObjects {
         true
     }
 
-    /// Takes an object out and ends its handle. False if it is not the current version.
-    pub(super) fn remove(&self, object: &Object) -> bool {
-        let is = |current: &Object| ptr::eq(current, object);
-        self.shard(object).is_some_and(|mut shard| shard.remove(object.handle(), is).is_some())
+    /// Takes an object out and ends its handle, if there is one and `judge` has no objection, which is asked while
+    /// nobody else can change or take out the object.
+    ///
+    /// # Errors
+    /// Those of `judge`.
+    pub(super) fn take_out(
+        &self,
+        handle: Handle,
+        judge: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Option<Arc<Object>>> {
+        match self.shard(handle) {
+            Some(mut shard) => shard.remove(handle, judge),
+            None => Ok(None),
+        }
     }
 
     /// Takes out the objects of a session. True if others still hold one of them.
@@ -243,6 +257,10 @@ mod tests {
         found
     }
 
+    fn taken_out(objects: &SessionObjects, handle: Handle) -> bool {
+        objects.take_out(handle, |_| Ok(())).unwrap().is_some()
+    }
+
     /// As many in one shard as it takes for an index to come and to go.
     #[test]
     fn many_and_few_are_found_alike() {
@@ -256,11 +274,16 @@ mod tests {
         assert!(objects.replace(&all[0], renamed.clone()) && !objects.replace(&all[0], renamed.clone()));
         assert_eq!((find(&objects, b"new"), find(&objects, &[0])), (vec![renamed.handle()], vec![]));
         for (i, old) in all.iter().enumerate().skip(1) {
-            assert!(objects.remove(old) && !objects.remove(old) && old.is_revoked());
+            assert!(
+                objects.take_out(old.handle(), |_| fail!(ActionProhibited)).is_err() && !old.is_revoked()
+            );
+            assert!(
+                taken_out(&objects, old.handle()) && !taken_out(&objects, old.handle()) && old.is_revoked()
+            );
             assert!(find(&objects, &[i as u8]).is_empty());
             assert!((i + 1..all.len()).all(|i| find(&objects, &[i as u8]) == [all[i].handle()]));
         }
-        assert!(objects.remove(&renamed));
+        assert!(taken_out(&objects, renamed.handle()));
     }
 
     #[test]

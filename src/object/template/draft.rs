@@ -8,15 +8,16 @@ use crate::object::attribute::{self, ALL, AttributeType, Set};
 use crate::object::schema::{self, Absent, Implied, Row, Schema};
 use crate::object::{Attributes, MAX_DEPTH, Value};
 use cryptoki_sys::*;
+use std::mem::take;
 use std::ops::{Deref, DerefMut};
 
 /// What [`build`] makes of a template: the attributes, which get a key's value and what follows from it, until
-/// [`Draft::settle`] finishes the object.
-pub struct Draft {
+/// [`Draft::settle`] finishes the object. They stay where the template is.
+pub struct Draft<'a> {
     act: Act,
     schema: &'static Schema,
     rules: Rules,
-    attributes: Attributes,
+    attributes: &'a mut Attributes,
 }
 
 /// A new object, all but its CKA_UNIQUE_ID.
@@ -27,42 +28,47 @@ pub struct Settled {
     pub secrets: Attributes,
 }
 
-impl Deref for Draft {
+impl Deref for Draft<'_> {
     type Target = Attributes;
 
     fn deref(&self) -> &Attributes {
-        &self.attributes
+        self.attributes
     }
 }
 
-impl DerefMut for Draft {
+impl DerefMut for Draft<'_> {
     fn deref_mut(&mut self) -> &mut Attributes {
-        &mut self.attributes
+        self.attributes
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Finishes an object that has its value: writes down where a key came from, and drops what only told a length or
     /// was left empty. `bases` are the keys it was derived from, if any.
     ///
     /// # Errors
     /// CKR_TEMPLATE_INCOMPLETE, naming it, if an attribute is missing that such an object has.
     pub fn settle(self, mechanism: CK_MECHANISM_TYPE, bases: &[&Attributes]) -> Result<Settled> {
-        let Draft { act, schema, rules, mut attributes } = self;
-        history(act, mechanism, schema, &mut attributes, bases, &rules);
-        settle(&mut attributes, schema)?;
-        let secrets = take_secrets(&mut attributes, schema);
-        Ok(Settled { attributes, secrets })
+        let Draft { act, schema, rules, attributes } = self;
+        history(act, mechanism, schema, attributes, bases, &rules);
+        settle(attributes, schema)?;
+        let secrets = take_secrets(attributes, schema);
+        Ok(Settled { attributes: take(attributes), secrets })
     }
 }
 
-/// Makes a new object of the caller's `template`, what the function itself contributes (`implied`: class, key type),
+/// Makes of the caller's `template` a new object, with what the function itself contributes (`implied`: class, key type)
 /// and the defaults.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
 /// CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY, as section 4.1.1 has them.
-pub fn build(act: Act, template: Attributes, implied: Implied, rules: &Rules) -> Result<Draft> {
+pub fn build<'a>(
+    act: Act,
+    template: &'a mut Attributes,
+    implied: Implied,
+    rules: &Rules,
+) -> Result<Draft<'a>> {
     let implied_values =
         || implied.into_iter().flat_map(|(class, key_type)| [(CKA_CLASS, class), (CKA_KEY_TYPE, key_type)]);
     for (attribute, value) in implied_values() {
@@ -70,7 +76,7 @@ pub fn build(act: Act, template: Attributes, implied: Implied, rules: &Rules) ->
             return Err(differs(attribute));
         }
     }
-    let schema = schema::of_both(&template, implied)?;
+    let schema = schema::of_both(template, implied)?;
     if schema.class.made_by.is_empty() {
         fail!(AttributeValueInvalid, "CKA_CLASS: objects of class {:#x} are built in", schema.class.number);
     }
@@ -95,16 +101,16 @@ pub fn build(act: Act, template: Attributes, implied: Implied, rules: &Rules) ->
     let secret_key = schema.class.number == CKO_SECRET_KEY;
     let uses = if secret_key { USES } else { USES.without(Set::of(&[CKA_DERIVE])) };
     let uses_given = !template.known().and(uses).is_empty();
-    let mut attributes = template;
+    let attributes = template;
     if !as_given {
         attributes
             .retain_others(|attribute, value| schema.find(attribute).is_none_or(|row| keep(row, value)));
     }
     attributes.fill(blank(act, schema, rules, uses_given));
     if act == Act::Create {
-        demand_one(&attributes, schema)?;
+        demand_one(attributes, schema)?;
     }
-    consistent(&attributes, schema, rules)?;
+    consistent(attributes, schema, rules)?;
     Ok(Draft { act, schema, rules: *rules, attributes })
 }
 

@@ -43,7 +43,7 @@ fn public(key_type: CK_KEY_TYPE) -> Attributes {
 
 /// The draft's attributes.
 fn build(act: Act, template: &Attributes, implied: Implied, rules: &Rules) -> Result<Attributes> {
-    draft::build(act, template.clone(), implied, rules).map(|draft| draft.clone())
+    draft::build(act, &mut template.clone(), implied, rules).map(|draft| draft.clone())
 }
 
 /// A part of [`Draft::settle`].
@@ -70,7 +70,8 @@ fn made(act: Act, template: Attributes, bases: &[&Attributes], rules: &Rules) ->
         Act::Create => template.with(CKA_VALUE, bytes(&[0; 32])),
         _ => template.with(CKA_VALUE_LEN, 32 as CK_ULONG),
     };
-    let mut draft = draft::build(act, template, AES, rules).unwrap();
+    let mut template = template;
+    let mut draft = draft::build(act, &mut template, AES, rules).unwrap();
     draft.set(CKA_VALUE, bytes(&[0; 32]));
     draft.settle(CKM_AES_KEY_GEN, bases).unwrap().attributes
 }
@@ -444,6 +445,9 @@ fn nested_templates_fit_some_key() {
 #[test]
 fn a_keys_own_template_holds_with_the_callers() {
     let own = attributes! { CKA_SENSITIVE: true, CKA_EXTRACTABLE: false };
+    let merge = |act, mut given: Attributes, own: Option<&Attributes>, rules: &Rules| {
+        super::merge(act, &mut given, own, rules).map(|()| given)
+    };
     let merged = merge(Act::Unwrap, aes(), Some(&own), &SPEC).unwrap();
     assert!(merged.is_true(CKA_SENSITIVE) && merged.has(CKA_EXTRACTABLE));
     let weaker = aes().with(CKA_SENSITIVE, false);
