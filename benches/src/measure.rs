@@ -74,9 +74,12 @@ impl Contestant {
         Contestant { work, times, rates: Vec::new(), begun: Instant::now() }
     }
 
+    /// Each window at another depth of the stack: where that lies to what else the work reads and writes makes some
+    /// percent of a signature of ML-DSA, and is another in each run.
     fn window(&mut self) {
         let Ok(work) = &mut self.work else { return };
-        match work::window(work, self.times) {
+        let depth = self.rates.len() % work::DEPTHS;
+        match work::at_depth(depth, &mut || work::window(work, self.times)) {
             Ok(rate) => self.rates.push(rate),
             Err(rv) => self.work = Err(rv),
         }

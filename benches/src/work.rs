@@ -74,6 +74,21 @@ pub fn window(work: &mut Work, times: u64) -> Result<f64> {
     Ok(times as f64 / (thread_time() - from).as_secs_f64())
 }
 
+/// Depths that [`at_depth`] makes a page of.
+pub const DEPTHS: usize = 17;
+
+/// What `work` gives so many steps further down the stack, none of which is a multiple of a cache line.
+#[inline(never)]
+pub fn at_depth<R>(steps: usize, work: &mut dyn FnMut() -> R) -> R {
+    if steps == 0 {
+        return work();
+    }
+    let step = black_box([0_u8; 200]);
+    let done = at_depth(steps - 1, work);
+    black_box(step);
+    done
+}
+
 /// How many repetitions fill `span`; at least one. Warms the work up on the way.
 pub fn calibrate(work: &mut Work, span: Duration) -> Result<u64> {
     // The first does what is done once: seeding, expanding a key.
