@@ -142,17 +142,17 @@ impl<C> Others<'_, C> {
         self.lead.state.lock().waiting.is_empty()
     }
 
-    /// Waits until one waits, or till the deadline. Who comes next is likely to be on the way through one of the processors
-    /// that the threads share: at first this one's is only offered to them. A sleep ends when so many wait.
+    /// Waits for the next one, or till the deadline. At first it only offers its processor to others, since the next one
+    /// may be on the way through that; then it sleeps, until `count` wait.
     pub fn wait_for(&self, count: usize, deadline: Instant) {
-        let begun = Instant::now();
-        while begun.elapsed() < YIELDING {
-            if !self.is_empty() {
-                return;
-            }
+        let awake = deadline.min(Instant::now() + YIELDING);
+        while self.is_empty() && Instant::now() < awake {
             thread::yield_now();
         }
         let mut state = self.lead.state.lock();
+        if !state.waiting.is_empty() {
+            return;
+        }
         state.wanted = count;
         while state.waiting.len() < count && !self.lead.enough.wait_until(&mut state, deadline).timed_out() {}
         state.wanted = 0;
@@ -218,8 +218,10 @@ mod tests {
         thread::scope(|scope| {
             let panicking = scope.spawn(|| {
                 let lost = |_: &mut Work<'_, usize>, others: &mut Others<'_, usize>| {
-                    others.wait_for(2, Instant::now() + Duration::from_secs(10));
+                    let soon = || Instant::now() + Duration::from_secs(10);
+                    others.wait_for(1, soon());
                     assert!(others.next(&0));
+                    others.wait_for(1, soon());
                     panic!("with one taken and one waiting");
                 };
                 catch_unwind(AssertUnwindSafe(|| lead.come(&mut |_: &usize| (), lost))).is_err()

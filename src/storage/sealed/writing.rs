@@ -21,11 +21,13 @@ impl<S: Storage + ?Sized> Sealed<S> {
     /// # Errors
     /// As [`Sealed::commit`]; CKR_FUNCTION_REJECTED without their approval.
     pub fn commit_guarded(&self, keys: &Keys, changes: &[Change], what: Option<&Guarded>) -> Result<Commit> {
-        let mut ids = HashSet::new();
-        for change in changes {
-            let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
-            if !ids.insert(id) {
-                fail!(GeneralError, "an object twice in one transaction");
+        if changes.len() > 1 {
+            let mut ids = HashSet::new();
+            for change in changes {
+                let (Change::Put { id, .. } | Change::Delete { id, .. }) = change;
+                if !ids.insert(id) {
+                    fail!(GeneralError, "an object twice in one transaction");
+                }
             }
         }
         if keys.rescue {

@@ -164,7 +164,7 @@ impl Sqlite {
                 connection.prepare_cached(PUT)?.execute(params![key, revision.0 as i64, value])?;
             }
             let at = writing.revision.0 as i64;
-            connection.prepare_cached("UPDATE state SET revision = ?")?.execute([at])?;
+            connection.prepare_cached("UPDATE state SET revision = ? WHERE id = 0")?.execute([at])?;
             run(connection, "COMMIT")
         };
         let last = writing.last.as_ref().map(|last| Ok((last, (last.value)()?))).transpose();
