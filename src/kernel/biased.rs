@@ -5,13 +5,7 @@
 //! the bias stands. A writer takes the ordinary lock, which keeps readers by count out, ends the bias, and waits until no
 //! slot has the address: either the reader sees the end of the bias, or the writer sees the slot. [`READS`] reads without
 //! a write between them bring the bias back. (Dice and Kogan, "BRAVO: Biased Locking for Reader-Writer Locks", 2019.)
-//!
-//! A thread that writes again and again comes to own the lock, see [`super::owner`]: it then has it for itself, also for
-//! reading. Any other thread that comes, if only to read, takes the ordinary lock for writing to end that. A lock is never
-//! biased and owned at once: who comes to own it has ended the bias before, and brings none back.
 
-use super::owner::{Owner, Slot};
-use super::seat::Seat;
 use super::shard::{Apart, SHARDS, shard};
 use parking_lot::RawRwLock as Counting;
 use parking_lot::lock_api::{self, RawRwLock};
@@ -43,23 +37,14 @@ pub struct Raw {
     /// Reads by count since the last write, roughly.
     reads: AtomicU32,
     counting: Counting,
-    owner: Owner,
 }
 
 /// How a reader came in, and so how it goes.
 pub enum Reading {
-    /// By a slot of its own, as a reader or as the owner.
-    Slot(&'static Slot),
+    /// By its slot.
+    Slot(&'static AtomicUsize),
     /// By count.
     Counted(<Counting as RawRwLock>::SharedGuard),
-}
-
-/// How a writer came in.
-pub enum Writing {
-    /// As the owner.
-    Slot(&'static Slot),
-    /// By the ordinary lock.
-    Alone(<Counting as RawRwLock>::ExclusiveGuard),
 }
 
 impl Raw {
@@ -95,36 +80,6 @@ impl Raw {
         Reading::Counted(guard)
     }
 
-    /// Takes the ordinary lock for reading, once there is no owner.
-    fn count_in(&self) -> <Counting as RawRwLock>::SharedGuard {
-        loop {
-            let guard = self.counting.lock_shared();
-            if !self.owner.is_some() {
-                return guard;
-            }
-            // SAFETY: taken above, and the next one here.
-            unsafe { self.counting.unlock_shared(guard) };
-            let guard = self.counting.lock_exclusive();
-            if self.owner.is_some() {
-                self.owner.end();
-            }
-            // SAFETY: as above.
-            unsafe { self.counting.unlock_exclusive(guard) };
-        }
-    }
-
-    /// By who has the ordinary lock for writing, and nobody else has the lock: he may go on as the owner.
-    fn alone(&self, guard: <Counting as RawRwLock>::ExclusiveGuard, seat: Seat) -> Writing {
-        match self.owner.count(seat) {
-            Some(slot) => {
-                // SAFETY: the caller's, who has the lock by the slot from now on.
-                unsafe { self.counting.unlock_exclusive(guard) };
-                Writing::Slot(slot)
-            }
-            None => Writing::Alone(guard),
-        }
-    }
-
     /// By who holds the lock for writing: whether it was biased.
     fn end_bias(&self) -> bool {
         if self.reads.load(Ordering::Relaxed) != 0 {
@@ -153,43 +108,24 @@ impl Raw {
     }
 }
 
-// SAFETY: a writer holds `counting` for writing, has seen an owner end and the bias end and no slot with the lock
-// afterwards, or is the owner; a reader holds `counting` for reading and has seen no owner, or is the owner, or holds a slot
-// that it took while the bias stood.
+// SAFETY: a writer holds `counting` for writing, and has seen the bias end and no slot with the lock afterwards; a reader
+// holds `counting` for reading, or a slot that it took while the bias stood.
 unsafe impl RawRwLock for Raw {
     #[allow(clippy::declare_interior_mutable_const)]
-    const INIT: Raw = Raw {
-        biased: AtomicBool::new(false),
-        reads: AtomicU32::new(0),
-        counting: Counting::INIT,
-        owner: Owner::none(),
-    };
+    const INIT: Raw =
+        Raw { biased: AtomicBool::new(false), reads: AtomicU32::new(0), counting: Counting::INIT };
 
     type SharedGuard = Reading;
-    type ExclusiveGuard = Writing;
+    type ExclusiveGuard = <Counting as RawRwLock>::ExclusiveGuard;
 
     #[inline]
     fn lock_shared(&self) -> Reading {
-        match self.enter_slot().or_else(|| self.owner.enter(Seat::taken()).map(Reading::Slot)) {
-            Some(reading) => reading,
-            None => self.counted(self.count_in()),
-        }
+        self.enter_slot().unwrap_or_else(|| self.counted(self.counting.lock_shared()))
     }
 
     #[inline]
     fn try_lock_shared(&self) -> Option<Reading> {
-        if let Some(reading) =
-            self.enter_slot().or_else(|| self.owner.enter(Seat::taken()).map(Reading::Slot))
-        {
-            return Some(reading);
-        }
-        let guard = self.counting.try_lock_shared()?;
-        if self.owner.is_some() {
-            // SAFETY: taken above.
-            unsafe { self.counting.unlock_shared(guard) };
-            return None;
-        }
-        Some(self.counted(guard))
+        self.enter_slot().or_else(|| Some(self.counted(self.counting.try_lock_shared()?)))
     }
 
     #[inline]
@@ -202,62 +138,43 @@ unsafe impl RawRwLock for Raw {
     }
 
     #[inline]
-    fn lock_exclusive(&self) -> Writing {
-        let seat = Seat::taken();
-        if let Some(slot) = self.owner.enter(seat) {
-            return Writing::Slot(slot);
-        }
+    fn lock_exclusive(&self) -> Self::ExclusiveGuard {
         let guard = self.counting.lock_exclusive();
-        if self.owner.is_some() {
-            self.owner.end();
-        }
         if self.end_bias() {
             self.wait_for_slots();
         }
-        self.alone(guard, seat)
+        guard
     }
 
-    fn try_lock_exclusive(&self) -> Option<Writing> {
-        let seat = Seat::taken();
-        if let Some(slot) = self.owner.enter(seat) {
-            return Some(Writing::Slot(slot));
-        }
+    fn try_lock_exclusive(&self) -> Option<Self::ExclusiveGuard> {
         let guard = self.counting.try_lock_exclusive()?;
-        let owned = self.owner.is_some() && !self.owner.try_end();
-        let read = !owned && self.end_bias() && self.has_slots();
-        if read {
+        if self.end_bias() && self.has_slots() {
             // The next writer must look at the slots again.
             self.biased.store(true, Ordering::SeqCst);
-        }
-        if owned || read {
             // SAFETY: taken above.
             unsafe { self.counting.unlock_exclusive(guard) };
             return None;
         }
-        Some(self.alone(guard, seat))
+        Some(guard)
     }
 
     #[inline]
-    unsafe fn unlock_exclusive(&self, writing: Writing) {
-        match writing {
-            Writing::Slot(slot) => slot.store(0, Ordering::Release),
-            // SAFETY: the caller's.
-            Writing::Alone(guard) => unsafe { self.counting.unlock_exclusive(guard) },
-        }
+    unsafe fn unlock_exclusive(&self, guard: Self::ExclusiveGuard) {
+        // SAFETY: the caller's.
+        unsafe { self.counting.unlock_exclusive(guard) }
     }
 
     fn is_locked(&self) -> bool {
-        self.is_locked_exclusive() || self.counting.is_locked() || self.has_slots()
+        self.counting.is_locked() || self.has_slots()
     }
 
     fn is_locked_exclusive(&self) -> bool {
-        self.counting.is_locked_exclusive() || self.owner.is_inside()
+        self.counting.is_locked_exclusive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::owner::TIMES;
     use super::*;
     use std::array;
     use std::sync::Barrier;
@@ -301,37 +218,6 @@ mod tests {
             drop(held);
         });
         assert_eq!(*lock.read(), 1);
-    }
-
-    #[test]
-    fn writes_in_a_row_bring_an_owner_and_others_wait_for_it() {
-        let lock = RwLock::new(0);
-        (0..=TIMES).for_each(|_| *lock.write() += 1);
-        // SAFETY: it is only looked at.
-        let owner = unsafe { &lock.raw().owner };
-        let before = *lock.read();
-        assert!(owner.is_some() && !biased(&lock));
-        for write in [false, true] {
-            (0..=TIMES).for_each(|_| *lock.write() = before);
-            assert!(owner.is_some());
-            let mut held = lock.write();
-            assert!(lock.try_read().is_none() && owner.is_inside());
-            thread::scope(|scope| {
-                let other = scope.spawn(|| {
-                    assert!(lock.try_read().is_none() && lock.try_write().is_none());
-                    if write { *lock.write() } else { *lock.read() }
-                });
-                thread::sleep(10 * PAUSE);
-                assert!(!other.is_finished());
-                *held = before + 1;
-                drop(held);
-                assert_eq!(other.join().unwrap(), before + 1);
-            });
-            assert!(!owner.is_some() && *lock.read() == before + 1);
-        }
-        bias(&lock);
-        *lock.write() = 0;
-        assert!(!biased(&lock) && !owner.is_some(), "reads by others count anew");
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Owner {
     }
 
     /// Whether the owner, if there is one, holds the lock.
-    pub fn is_inside(&self) -> bool {
+    fn is_inside(&self) -> bool {
         let owner = self.owner.load(Ordering::Relaxed) & !ENDING;
         let slots = owner.checked_sub(1).and_then(|seat| SLOTS.get(seat));
         slots.is_some_and(|slots| slots.0.iter().any(|slot| slot.load(Ordering::Acquire) == self.address()))
