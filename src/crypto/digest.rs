@@ -116,7 +116,7 @@ pub fn digest(hash: Hash, data: &[u8]) -> Output {
 ///
 /// # Panics
 /// If `out` is not as long as the digest.
-#[inline]
+#[inline(always)]
 pub fn digest_into(hash: Hash, data: &[u8], out: &mut [u8]) {
     assert_eq!(out.len(), hash.output_len());
     match hash {

@@ -10,6 +10,7 @@
 
 use super::{BLOCK, Chain, DIGEST, Finish, K};
 use crate::kernel::cpu::features;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// Bytes of the message's length in its last block.
@@ -31,21 +32,42 @@ type Block = [__m128i; 4];
 #[target_feature(enable = "sha,sse4.1,ssse3,avx512f,avx512bw,avx512vl")]
 fn finish(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
     let mut state = loaded(chain);
-    let (blocks, rest) = data.as_chunks::<BLOCK>();
-    for block in blocks {
-        state = compressed(state, part(block, u64::MAX));
+    let mut left = Some(data);
+    // One loop for blocks of all kinds, since the rounds are long: twice the code takes longer to fetch than to do.
+    loop {
+        let (mut block, mut last) = ([_mm_setzero_si128(); 4], true);
+        if let Some(data) = left {
+            if let Some((whole, rest)) = data.split_first_chunk::<BLOCK>() {
+                (block, left, last) = (part(whole, u64::MAX), Some(rest), false);
+            } else {
+                (block, left, last) = (padded(data), None, data.len() < BLOCK - LENGTH);
+            }
+        }
+        if last {
+            block[3] = _mm_mask_set1_epi64(block[3], 0b10, bits.swap_bytes() as i64);
+        }
+        state = compressed(state, block);
+        if last {
+            break store(state, digest);
+        }
+    }
+}
+
+/// The last bytes of a message, the bit behind them, and zeros.
+#[target_feature(enable = "avx512bw,avx512vl")]
+#[inline]
+fn padded(rest: &[u8]) -> Block {
+    let bit = 0x80_u8 as i8;
+    if rest.is_empty() {
+        let none = _mm_setzero_si128();
+        return [_mm_cvtsi32_si128(bit as u8 as i32), none, none, none];
     }
     let end = 1_u64 << rest.len();
     let mut last = part(rest, end - 1);
     for (i, quarter) in last.iter_mut().enumerate() {
-        *quarter = _mm_mask_set1_epi8(*quarter, (end >> (16 * i)) as u16, 0x80_u8 as i8);
+        *quarter = _mm_mask_set1_epi8(*quarter, (end >> (16 * i)) as u16, bit);
     }
-    if rest.len() >= BLOCK - LENGTH {
-        state = compressed(state, last);
-        last = [_mm_setzero_si128(); 4];
-    }
-    last[3] = _mm_mask_set1_epi64(last[3], 0b10, bits.swap_bytes() as i64);
-    store(compressed(state, last), digest);
+    last
 }
 
 /// The bytes of a block that `there` has a bit for, and zeros.
@@ -92,6 +114,16 @@ fn big_endian() -> __m128i {
     _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203)
 }
 
+/// [`K`] where it is, found anew for each block: a compiler that saw it would make sixteen constants of it, all over a pool of
+/// two pages, and load them all before the first of the blocks.
+#[inline]
+fn constants() -> *const __m128i {
+    let at;
+    // SAFETY: an address, and nothing else.
+    unsafe { asm!("lea {}, [rip + {}]", out(reg) at, sym K, options(nomem, nostack, preserves_flags)) }
+    at
+}
+
 /// The state past one block (section 6.2.2).
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 #[inline]
@@ -101,13 +133,13 @@ fn compressed(state: State, block: Block) -> State {
         *word = _mm_shuffle_epi8(*word, big_endian());
     }
     let [mut abef, mut cdgh] = state;
+    let constants = constants();
     // In round `4 * t`, `words[t % 4]` are the next four, and the three after them follow.
     for four in 0..4 {
         macro_rules! rounds {
             ($($t:literal)*) => { $(
                 // SAFETY: 16 times four constants.
-                let constants = unsafe { _mm_loadu_si128(K.as_ptr().add(16 * four + 4 * $t).cast()) };
-                let sums = _mm_add_epi32(words[$t], constants);
+                let sums = _mm_add_epi32(words[$t], unsafe { _mm_load_si128(constants.add(4 * four + $t)) });
                 cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sums);
                 abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32::<0x0E>(sums));
                 if four < 3 {

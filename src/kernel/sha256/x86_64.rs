@@ -99,7 +99,7 @@ fn rounds(state: [__m512i; 8], mut words: [__m512i; 16]) -> [__m512i; 8] {
                 }
                 let [a, b, c, d, e, f, g, h] = from_fn(|variable| (variable + 16 - $t) % 8);
                 let p = &mut places;
-                let constant = _mm512_set1_epi32(K[16 * sixteen + $t] as i32);
+                let constant = _mm512_set1_epi32(K.0[16 * sixteen + $t] as i32);
                 let known = _mm512_add_epi32(_mm512_add_epi32(p[h], constant), words[$t]);
                 let sigma1 = _mm512_ternarylogic_epi32::<XOR>(
                     _mm512_ror_epi32::<6>(p[e]), _mm512_ror_epi32::<11>(p[e]), _mm512_ror_epi32::<25>(p[e]));
