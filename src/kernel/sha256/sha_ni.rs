@@ -33,7 +33,7 @@ type Block = [__m128i; 4];
 fn finish(chain: &Chain, data: &[u8], bits: u64, digest: &mut [u8; DIGEST]) {
     let mut state = loaded(chain);
     let mut left = Some(data);
-    // One loop for blocks of all kinds, since the rounds are long: twice the code takes longer to fetch than to do.
+    // One loop for blocks of all kinds: the less there is to do beside the rounds, the sooner the next call's begin.
     loop {
         let (mut block, mut last) = ([_mm_setzero_si128(); 4], true);
         if let Some(data) = left {
