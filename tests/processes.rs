@@ -223,3 +223,22 @@ fn a_killed_process_loses_nothing_that_it_was_told_is_done() {
     }
     assert!((0..rounds).all(|round| labels(&token.session).contains_key(&format!("mine{round}"))));
 }
+
+/// By counts: two processes that both write all the time go in turns, more or less.
+#[test]
+fn a_process_that_writes_all_the_time_lets_others_have_their_turns() {
+    const TURNS: usize = 201;
+    let token = TestToken::new();
+    let mut other = Other::start(&token);
+    other.order("many theirs 1000000");
+    assert_eq!(other.answer(), "0");
+    let mut between: Vec<usize> = (0..TURNS)
+        .map(|number| {
+            generate(&token.session, &format!("mine{number}"));
+            other.answers.try_iter().count()
+        })
+        .collect();
+    between.sort_unstable();
+    assert!(between[TURNS / 2] < 16, "this one is kept out: {between:?}");
+    assert!(between.iter().sum::<usize>() > TURNS / 5, "the other one is kept out: {between:?}");
+}

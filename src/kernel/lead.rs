@@ -33,29 +33,29 @@ const YIELDING: Duration = Duration::from_micros(200);
 /// A thread's work.
 pub type Work<'w, C> = dyn FnMut(&C) + Send + 'w;
 
-/// The work of a thread that sleeps until the seat says more.
+/// The work of a thread that sleeps until its waiter is told more.
 struct Lent<C> {
     work: *mut Work<'static, C>,
-    seat: Arc<Seat>,
+    waiter: Arc<Waiter>,
 }
 
 // SAFETY: whoever takes it is the only one to use the work, which may be used in any thread.
 unsafe impl<C> Send for Lent<C> {}
 
-struct Seat {
+struct Waiter {
     state: AtomicU8,
     thread: Thread,
     /// Whom its thread wakes once it is awake itself.
-    wakes: OnceLock<[Option<Arc<Seat>>; 2]>,
+    wakes: OnceLock<[Option<Arc<Waiter>>; 2]>,
 }
 
 const WAITS: u8 = 0;
 const LEADS: u8 = 1;
 const DONE: u8 = 2;
 
-impl Seat {
-    fn new() -> Seat {
-        Seat { state: AtomicU8::new(WAITS), thread: thread::current(), wakes: OnceLock::new() }
+impl Waiter {
+    fn new() -> Waiter {
+        Waiter { state: AtomicU8::new(WAITS), thread: thread::current(), wakes: OnceLock::new() }
     }
 
     fn tell(&self, state: u8) {
@@ -64,13 +64,13 @@ impl Seat {
     }
 
     /// Tells them all. Waking a thread takes as long as a small piece of work, so most are woken by each other.
-    fn tell_all(seats: &[Arc<Seat>], state: u8) {
-        for (at, seat) in seats.iter().enumerate() {
-            let wakes = [2 * at + 2, 2 * at + 3].map(|other| seats.get(other).cloned());
-            let _ = seat.wakes.set(wakes);
+    fn tell_all(waiters: &[Arc<Waiter>], state: u8) {
+        for (at, waiter) in waiters.iter().enumerate() {
+            let wakes = [2 * at + 2, 2 * at + 3].map(|other| waiters.get(other).cloned());
+            let _ = waiter.wakes.set(wakes);
         }
-        seats.iter().for_each(|seat| seat.state.store(state, Ordering::Release));
-        seats.iter().take(2).for_each(|seat| seat.thread.unpark());
+        waiters.iter().for_each(|waiter| waiter.state.store(state, Ordering::Release));
+        waiters.iter().take(2).for_each(|waiter| waiter.thread.unpark());
     }
 
     fn wait(&self) -> u8 {
@@ -84,7 +84,7 @@ impl Seat {
             .get()
             .iter()
             .flat_map(|wakes| wakes.iter().flatten())
-            .for_each(|seat| seat.thread.unpark());
+            .for_each(|waiter| waiter.thread.unpark());
         told
     }
 }
@@ -102,15 +102,15 @@ impl<C> Lead<C> {
     pub fn come<'w>(&self, work: &mut Work<'w, C>, lead: impl FnOnce(&mut Work<'w, C>, &mut Others<'_, C>)) {
         let mut state = self.state.lock();
         if replace(&mut state.led, true) {
-            let seat = Arc::new(Seat::new());
+            let waiter = Arc::new(Waiter::new());
             // SAFETY: pointers of one kind; what it points to is used as long as this thread waits, and so still borrows it.
             let work = unsafe { transmute::<*mut Work<'w, C>, *mut Work<'static, C>>(work) };
-            state.waiting.push_back(Lent { work, seat: seat.clone() });
+            state.waiting.push_back(Lent { work, waiter: waiter.clone() });
             if state.waiting.len() == state.wanted {
                 self.enough.notify_one();
             }
             drop(state);
-            if seat.wait() == DONE {
+            if waiter.wait() == DONE {
                 return;
             }
         } else {
@@ -123,15 +123,15 @@ impl<C> Lead<C> {
 /// Those who wait for a leader. When it is dropped, whose work is done go on, and the first of the rest leads.
 pub struct Others<'a, C> {
     lead: &'a Lead<C>,
-    done: Vec<Arc<Seat>>,
+    done: Vec<Arc<Waiter>>,
 }
 
 impl<C> Others<'_, C> {
     /// Does the next one's work; false if nobody waits.
     pub fn next(&mut self, on: &C) -> bool {
-        let Some(Lent { work, seat }) = self.lead.state.lock().waiting.pop_front() else { return false };
-        self.done.push(seat);
-        // SAFETY: its thread waits until the seat is told that it is done, which only the drop does; nobody else has the
+        let Some(Lent { work, waiter }) = self.lead.state.lock().waiting.pop_front() else { return false };
+        self.done.push(waiter);
+        // SAFETY: its thread waits until it is told that this is done, which only the drop does; nobody else has the
         // pointer.
         unsafe { (*work)(on) };
         true
@@ -165,8 +165,8 @@ impl<C> Drop for Others<'_, C> {
         let successor = state.waiting.pop_front();
         state.led = successor.is_some();
         drop(state);
-        successor.iter().for_each(|lent| lent.seat.tell(LEADS));
-        Seat::tell_all(&self.done, DONE);
+        successor.iter().for_each(|lent| lent.waiter.tell(LEADS));
+        Waiter::tell_all(&self.done, DONE);
     }
 }
 

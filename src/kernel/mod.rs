@@ -13,6 +13,7 @@ pub mod biased;
 pub mod constant_time;
 pub mod cpu;
 pub mod des;
+pub mod door;
 pub mod fork;
 mod in_out;
 pub mod lead;

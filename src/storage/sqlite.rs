@@ -10,6 +10,7 @@ use super::connection::{Held, Shared};
 use super::place::stamp_path;
 use super::*;
 use crate::error::{Error, Rv};
+use crate::kernel::door::Door;
 use crate::kernel::fork::Uncut;
 use crate::kernel::lead::Lead;
 use crate::kernel::shared::{SharedCounter, writable};
@@ -34,7 +35,6 @@ pub const LAYOUT: i32 = 1;
 /// SQLite below this can corrupt a WAL that two connections reset at once.
 const OLDEST_SAFE: i32 = 3_051_003;
 const PATIENCE: Duration = Duration::from_secs(10);
-const RETRIES: usize = 3;
 
 const TABLES: &str = "
     CREATE TABLE record (key BLOB PRIMARY KEY, revision INTEGER NOT NULL, value BLOB) WITHOUT ROWID;
@@ -59,6 +59,8 @@ pub struct Sqlite {
     /// Where writers come, to write together.
     group: Lead<Connection>,
     sign: Sign,
+    /// Where processes wait that want to write.
+    door: Option<Door>,
     path: PathBuf,
     inode: (u64, u64),
     write_protected: bool,
@@ -85,7 +87,7 @@ impl Sqlite {
             connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;"))
         };
         make().map_err(|error| sqlite(path, error))?;
-        Sqlite::with(connection, path, false, Sign::None)
+        Sqlite::with(connection, path, false, Sign::None, None)
     }
 
     /// Opens a token file that [`super::place`] has judged safe.
@@ -108,17 +110,24 @@ impl Sqlite {
         if layout != LAYOUT {
             fail!(TokenNotRecognized, "{}: layout {layout}, but this Coffer knows {LAYOUT}", path.display());
         }
-        let sign = match immutable {
-            true => Sign::Constant,
-            false => map_stamp(&stamp_path(path)).map_or(Sign::None, Sign::Shared),
+        let (sign, door) = match immutable {
+            true => (Sign::Constant, None),
+            false => map_stamp(&stamp_path(path))
+                .map_or((Sign::None, None), |(counter, door)| (Sign::Shared(counter), Some(door))),
         };
-        Sqlite::with(connection, path, unwritable, sign)
+        Sqlite::with(connection, path, unwritable, sign, door)
     }
 
-    fn with(connection: Shared, path: &Path, write_protected: bool, sign: Sign) -> Result<Sqlite> {
+    fn with(
+        connection: Shared,
+        path: &Path,
+        write_protected: bool,
+        sign: Sign,
+        door: Option<Door>,
+    ) -> Result<Sqlite> {
         let inode = inode(path).ok_or_else(|| removed(path))?;
         let (path, open, group) = (path.into(), Mutex::default(), Lead::default());
-        Ok(Sqlite { connection, open, group, sign, path, inode, write_protected })
+        Ok(Sqlite { connection, open, group, sign, door, path, inode, write_protected })
     }
 
     /// Writes everything back into the one file and closes it: before it is renamed or copied.
@@ -379,7 +388,8 @@ fn configure(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn map_stamp(path: &Path) -> std::io::Result<SharedCounter> {
+/// The stamp, and its file as the door.
+fn map_stamp(path: &Path) -> std::io::Result<(SharedCounter, Door)> {
     let file: File = OpenOptions::new()
         .read(true)
         .write(true)
@@ -391,7 +401,7 @@ fn map_stamp(path: &Path) -> std::io::Result<SharedCounter> {
     if !file.metadata()?.is_file() {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    SharedCounter::map(&file)
+    Ok((SharedCounter::map(&file)?, Door::new(file)))
 }
 
 fn check_version() -> Result<()> {

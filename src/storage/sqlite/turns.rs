@@ -6,6 +6,7 @@ use crate::kernel::lead::Others;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Instant;
 
 /// The transaction that is open, and the one before it.
@@ -37,6 +38,27 @@ pub(super) struct Last {
     pub(super) key: Key,
     pub(super) revision: Revision,
     pub(super) value: Late,
+}
+
+/// How long one process in the door keeps the others from beginning, at most: it may have been stopped there.
+const COURTESY: Duration = Duration::from_millis(250);
+/// The pauses of [`wait_until`], from the first one to the longest.
+const PAUSES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(1)];
+
+/// Asks again and again until it is so, or for so long.
+fn wait_until(patience: Duration, mut so: impl FnMut() -> bool) {
+    let [mut pause, longest] = PAUSES;
+    if so() {
+        return;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        thread::sleep(pause);
+        if so() {
+            return;
+        }
+        pause = longest.min(2 * pause);
+    }
 }
 
 /// How one transaction ends: told once, before any who wrote in it look.
@@ -113,13 +135,9 @@ impl Sqlite {
     }
 
     fn begin(&self, connection: &Connection) -> Result<Writing> {
-        let mut tries = 0;
-        loop {
-            match run(connection, "BEGIN IMMEDIATE") {
-                Err(error) if busy(&error) && tries < RETRIES => tries += 1,
-                outcome => break outcome.map_err(|error| self.failed(error))?,
-            }
-        }
+        connection.busy_timeout(Duration::ZERO).map_err(|error| self.failed(error))?;
+        let begun = self.begin_in_turn(connection);
+        connection.busy_timeout(PATIENCE).and(begun).map_err(|error| self.failed(error))?;
         let (members, bytes, last, cleared, spoilt, outcome) = (0, 0, None, false, None, Outcome::default());
         match state(connection) {
             Ok((revision, _)) => Ok(Writing { revision, members, bytes, last, cleared, spoilt, outcome }),
@@ -128,6 +146,30 @@ impl Sqlite {
                 Err(self.failed(error))
             }
         }
+    }
+
+    /// SQLite's lock goes to whoever asks while it is free. A process that writes all the time asks again at once, and one
+    /// that waits looks now and then, so it would wait for seconds. So who finds the lock taken stands in the door until it
+    /// has it, and who wants to begin lets in first who stands there.
+    fn begin_in_turn(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let begin = || run(connection, "BEGIN IMMEDIATE");
+        let door = self.door.as_ref();
+        wait_until(COURTESY, || !door.is_some_and(Door::is_taken));
+        let mut begun = begin();
+        let taken = |begun: &rusqlite::Result<()>| begun.as_ref().is_err_and(busy);
+        if !taken(&begun) {
+            return begun;
+        }
+        let mut standing = None;
+        wait_until(COURTESY, || {
+            standing = door.and_then(Door::enter);
+            standing.is_some() || door.is_none()
+        });
+        wait_until(PATIENCE, || {
+            begun = begin();
+            !taken(&begun)
+        });
+        begun
     }
 
     /// Commits the transaction that is open, if one is, and tells all who wrote in it.
