@@ -1,13 +1,13 @@
 //! Threads that come with work at the same time: one of them leads, and does that of the others with its own.
 //!
 //! Passing a lock on from thread to thread costs each a sleep, a wake-up and a cold cache, which is more than a small piece
-//! of work. Here a thread that finds another one leading lends it its work and sleeps once, until the leader has ended and
-//! all that it took is done.
+//! of work. Here a thread that finds another one leading lends it its work and waits once, until the leader has ended and
+//! all that it took is done. Where that is soon, it does not sleep.
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::mem::{replace, transmute};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ pub struct Lead<C> {
     state: Mutex<State<C>>,
     /// As many wait as the leader waits for.
     enough: Condvar,
+    /// Who waited last did not wait for long.
+    soon: AtomicBool,
 }
 
 struct State<C> {
@@ -27,8 +29,9 @@ struct State<C> {
     wanted: usize,
 }
 
-/// How long a leader does not sleep.
-const YIELDING: Duration = Duration::from_micros(200);
+/// How long a thread only offers its processor to others before it sleeps. To be woken takes it tens of microseconds, on a
+/// virtual machine above all, whose idle processors the host has to be asked for.
+const YIELDING: Duration = Duration::from_micros(500);
 
 /// A thread's work.
 pub type Work<'w, C> = dyn FnMut(&C) + Send + 'w;
@@ -73,9 +76,11 @@ impl Waiter {
         waiters.iter().take(2).for_each(|waiter| waiter.thread.unpark());
     }
 
-    fn wait(&self) -> u8 {
+    fn wait(&self, yielding: bool) -> u8 {
+        let begun = Instant::now();
         let told = loop {
             match self.state.load(Ordering::Acquire) {
+                WAITS if yielding && begun.elapsed() < YIELDING => thread::yield_now(),
                 WAITS => thread::park(),
                 state => break state,
             }
@@ -92,7 +97,7 @@ impl Waiter {
 impl<C> Default for Lead<C> {
     fn default() -> Lead<C> {
         let state = State { led: false, waiting: VecDeque::new(), wanted: 0 };
-        Lead { state: Mutex::new(state), enough: Condvar::new() }
+        Lead { state: Mutex::new(state), enough: Condvar::new(), soon: AtomicBool::new(false) }
     }
 }
 
@@ -110,7 +115,10 @@ impl<C> Lead<C> {
                 self.enough.notify_one();
             }
             drop(state);
-            if waiter.wait() == DONE {
+            let begun = Instant::now();
+            let told = waiter.wait(self.soon.load(Ordering::Relaxed));
+            self.soon.store(begun.elapsed() < YIELDING, Ordering::Relaxed);
+            if told == DONE {
                 return;
             }
         } else {
