@@ -76,11 +76,11 @@ impl Waiter {
         waiters.iter().take(2).for_each(|waiter| waiter.thread.unpark());
     }
 
-    fn wait(&self, yielding: bool) -> u8 {
-        let begun = Instant::now();
+    /// Sleeps only from `awake` on.
+    fn wait(&self, awake: Instant) -> u8 {
         let told = loop {
             match self.state.load(Ordering::Acquire) {
-                WAITS if yielding && begun.elapsed() < YIELDING => thread::yield_now(),
+                WAITS if Instant::now() < awake => thread::yield_now(),
                 WAITS => thread::park(),
                 state => break state,
             }
@@ -115,8 +115,8 @@ impl<C> Lead<C> {
                 self.enough.notify_one();
             }
             drop(state);
-            let begun = Instant::now();
-            let told = waiter.wait(self.soon.load(Ordering::Relaxed));
+            let (begun, soon) = (Instant::now(), self.soon.load(Ordering::Relaxed));
+            let told = waiter.wait(if soon { begun + YIELDING } else { begun });
             self.soon.store(begun.elapsed() < YIELDING, Ordering::Relaxed);
             if told == DONE {
                 return;

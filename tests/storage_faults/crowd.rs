@@ -2,7 +2,9 @@
 
 use super::{contents, copy, long, make, open, put, strace};
 use coffer_pkcs11::error::{Result, Rv};
+use coffer_pkcs11::kernel::door::Door;
 use coffer_pkcs11::storage::keyring::Role;
+use coffer_pkcs11::storage::place::Place;
 use coffer_pkcs11::storage::record::{ObjectId, object_id};
 use coffer_pkcs11::storage::sealed::{Commit, Keys, Sealed};
 use coffer_pkcs11::storage::sqlite::Sqlite;
@@ -134,4 +136,58 @@ fn a_crowd_shares_syncs_and_loses_nothing_when_it_dies() {
             }
         }
     }
+}
+
+/// A process that was stopped in the door costs the others time, and no more.
+#[test]
+fn who_stays_in_the_door_stops_nobody() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("tokens");
+    make(&dir).unwrap();
+    let token = open(&dir).unwrap();
+    let (user, _) = token.login(Role::User, "", b"1234").unwrap();
+    let door = Door::new(fs::File::options().read(true).write(true).open(dir.join("1.stamp")).unwrap());
+    // SAFETY: the child asks the system for a lock and for sleep.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let _standing = door.enter();
+        loop {
+            // SAFETY: it only waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }
+    while !door.is_taken() {
+        std::thread::yield_now();
+    }
+    let done = put(&token, &user, object_id(), true, None, b"beside it", b"secret");
+    let still_there = door.is_taken();
+    // SAFETY: a child of this process.
+    unsafe {
+        assert_eq!(libc::kill(child, libc::SIGKILL), 0);
+        assert_eq!(libc::waitpid(child, std::ptr::null_mut(), 0), child);
+    }
+    assert!(matches!(done, Ok(Commit::Done(_))) && still_there);
+    assert!(!door.is_taken());
+}
+
+/// Ten seconds, and then an error that says so; nothing is written.
+#[test]
+fn a_lock_that_stays_taken_is_an_error() {
+    if !long() {
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("tokens");
+    make(&dir).unwrap();
+    let (token, other) = (open(&dir).unwrap(), Place::open(&dir).unwrap().token(1).unwrap());
+    let (user, _) = token.login(Role::User, "", b"1234").unwrap();
+    let write = || put(&token, &user, object_id(), true, None, b"label", b"secret");
+    other
+        .transact(&mut |_| {
+            let refused = write().map(drop).unwrap_err();
+            assert_eq!(refused.rv(), Rv::FunctionFailed);
+            Ok(Batch::default())
+        })
+        .unwrap();
+    assert!(matches!(write(), Ok(Commit::Done(_))));
 }

@@ -154,7 +154,8 @@ impl Sqlite {
     fn begin_in_turn(&self, connection: &Connection) -> rusqlite::Result<()> {
         let begin = || run(connection, "BEGIN IMMEDIATE");
         let door = self.door.as_ref();
-        wait_until(COURTESY, || !door.is_some_and(Door::is_taken));
+        let free = || !door.is_some_and(Door::is_taken);
+        wait_until(COURTESY, free);
         let mut begun = begin();
         let taken = |begun: &rusqlite::Result<()>| begun.as_ref().is_err_and(busy);
         if !taken(&begun) {
@@ -163,7 +164,7 @@ impl Sqlite {
         let mut standing = None;
         wait_until(COURTESY, || {
             standing = door.and_then(Door::enter);
-            standing.is_some() || door.is_none()
+            standing.is_some() || free()
         });
         wait_until(PATIENCE, || {
             begun = begin();
