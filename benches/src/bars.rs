@@ -82,6 +82,8 @@ const WIDE: [&str; 6] = [
 const DES3_SMALL: [&str; 4] = ["des3-ecb-enc-8", "des3-cbc-dec-8", "des3-ecb-enc-64", "des3-cbc-dec-64"];
 const CALLS: [&str; 5] =
     ["session-info", "getattr-aes-label", "getattr-rsa-modulus", "session-open-close", "find-session-object"];
+/// C_GetAttributeValue of a token key begins with a look for what other processes changed.
+const LOOKS: &str = "look for another process's changes, with a label read";
 const MAKES_KEYS: [&str; 7] = [
     "aes256-genkey",
     "aes256-create",
@@ -117,7 +119,7 @@ pub fn judge(found: &Findings<'_>) -> Vec<Verdict> {
     };
     let sha512 = if has("avx2") && !has("sha512") { 1.3 } else { 0.97 };
     let mut all = vec![
-        most(lines, "GCM, ECB, CBC, CMAC, HMAC, SHA-256, 16 to 64 bytes", 150.0, among(&SMALL)),
+        over(lines, "GCM, ECB, CBC, CMAC, HMAC, SHA-256, 16 to 64 bytes", 150.0, among(&SMALL)),
         peer(lines, "the same", 2.0, among(&SMALL)),
         bare(lines, "the same, 16 KiB and 1 MiB", 0.97, among(&LARGE)),
         bare(lines, "RSA, EC, ML-KEM, ML-DSA operations", 0.97, asymmetric),
@@ -129,11 +131,13 @@ pub fn judge(found: &Findings<'_>) -> Vec<Verdict> {
             des3,
             among(&["des3-ecb-enc-16k", "des3-cbc-dec-16k"]),
         ),
-        most(lines, "3DES, 8 and 64 bytes", 150.0, among(&DES3_SMALL)),
+        over(lines, "3DES, 8 and 64 bytes", 150.0, among(&DES3_SMALL)),
         bare(lines, "SHA-384, SHA-512, 16 KiB", sha512, among(&["sha384-16k", "sha512-16k"])),
         peer(lines, "RSA key pairs", 1.0, |name| name.starts_with("rsa") && name.ends_with("-keygen")),
         peer(lines, "random 32 bytes", 1.0, among(&["random-32"])),
         peer(lines, "session info, attributes, open and close, find", 1.0, among(&CALLS)),
+        // The bar is the look's alone; the whole call, of which it is a part, is what can be timed from outside.
+        most(lines, LOOKS, "<= 100 ns".into(), 100.0, among(&["getattr-aes-label"]), Line::whole),
         two_threads(found.scaling),
         peer(lines, "calls that make a key", 2.0, among(&MAKES_KEYS)),
     ];
@@ -180,12 +184,22 @@ fn peer(lines: &[Line], work: &'static str, least: f64, chosen: impl Fn(&str) ->
     at_least(work, format!(">= {least}x best peer"), least, &worst(lines, chosen, ratio))
 }
 
-fn most(lines: &[Line], work: &'static str, most: f64, chosen: impl Fn(&str) -> bool) -> Verdict {
-    let found = worst(lines, chosen, Line::overhead);
+fn most(
+    lines: &[Line],
+    work: &'static str,
+    bar: String,
+    most: f64,
+    chosen: impl Fn(&str) -> bool,
+    value: impl Fn(&Line) -> Option<f64>,
+) -> Verdict {
+    let found = worst(lines, chosen, value);
     let missed = found.iter().filter(|(_, value)| *value > most).count();
     let measured = tell(missed, &found, found.last(), " ns");
-    let bar = format!("<= {most} ns over AWS-LC");
     Verdict { work, bar, measured, passed: (!found.is_empty()).then_some(missed == 0) }
+}
+
+fn over(lines: &[Line], work: &'static str, limit: f64, chosen: impl Fn(&str) -> bool) -> Verdict {
+    most(lines, work, format!("<= {limit} ns over AWS-LC"), limit, chosen, Line::overhead)
 }
 
 fn two_threads(scaling: &[Scaling]) -> Verdict {

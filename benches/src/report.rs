@@ -61,9 +61,14 @@ impl Line {
         Some(self.first()?.undisturbed / self.bare?.undisturbed)
     }
 
+    /// The first module's time for an operation, in nanoseconds.
+    pub fn whole(&self) -> Option<f64> {
+        Some(1e9 / self.first()?.undisturbed)
+    }
+
     /// What the first module adds to an operation, in nanoseconds.
     pub fn overhead(&self) -> Option<f64> {
-        Some(1e9 / self.first()?.undisturbed - 1e9 / self.bare?.undisturbed)
+        Some(self.whole()? - 1e9 / self.bare?.undisturbed)
     }
 
     /// The first module's rate by the best of the others', and which that is, counted from the second module.
