@@ -17,7 +17,7 @@ mod work;
 
 use bars::Verdict;
 use clap::Parser;
-use measure::{Effort, Line};
+use measure::{Contest, Effort, Line};
 use provider::Provider;
 use report::Columns;
 use serde_json::json;
@@ -182,8 +182,15 @@ fn throughput(cli: &Cli, names: &[String], desks: &[desk::Desk]) -> Vec<Line> {
     if !rows.is_empty() {
         println!("{}", columns.line(&header));
     }
-    let measure = |row: &&rows::Row| {
-        let line = measure::row(row, desks, cli.effort());
+    let effort = cli.effort();
+    let mut contests: Vec<_> = rows.into_iter().map(Contest::new).collect();
+    for pass in 1..effort.passes {
+        contests.iter_mut().for_each(|contest| contest.pass(desks, effort));
+        eprintln!("{pass} of {} passes", effort.passes);
+    }
+    let finish = |mut contest: Contest<'_>| {
+        contest.pass(desks, effort);
+        let line = contest.line();
         println!("{}", columns.line(&report::cells(&line)));
         for (name, outcome) in names.iter().zip(&line.modules) {
             if let Err(why) = outcome {
@@ -192,7 +199,7 @@ fn throughput(cli: &Cli, names: &[String], desks: &[desk::Desk]) -> Vec<Line> {
         }
         line
     };
-    rows.iter().map(measure).collect()
+    contests.into_iter().map(finish).collect()
 }
 
 fn scaling(names: &[String], providers: &[Provider], desks: &[desk::Desk]) -> Vec<Scaling> {

@@ -1,8 +1,8 @@
 //! A B A B in one process: the contestants take turns of a short window each, and every round begins with another one.
 //!
 //! The cores of such machines are shared, and a thread of a neighbour on the other half of a core takes up to half the
-//! speed, for milliseconds or for seconds. Windows are short, so that what comes meets all contestants alike, and many, so
-//! that each has some without a neighbour.
+//! speed, for milliseconds or for minutes. Windows are short, so that what comes meets all contestants alike, and many, in
+//! several passes through all rows, so that each has some without a neighbour.
 
 use crate::desk::Desk;
 use crate::rows::Row;
@@ -13,24 +13,26 @@ use std::time::{Duration, Instant};
 /// How long to look.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// Of each contestant.
+    /// Through all rows.
+    pub passes: usize,
+    /// Of each contestant, in a pass.
     pub windows: usize,
     /// Of processor time, a window.
     pub window: Duration,
-    /// Of processor time, a contestant, for rows of which the mean counts.
+    /// Of processor time, a contestant, in a pass, for rows of which the mean counts.
     pub uneven: Duration,
 }
 
 impl Effort {
     /// About two minutes for two contestants.
     pub const QUICK: Effort =
-        Effort { windows: 100, window: Duration::from_millis(4), uneven: Duration::from_secs(2) };
+        Effort { passes: 1, windows: 100, window: Duration::from_millis(4), uneven: Duration::from_secs(2) };
     /// The published table.
     pub const FULL: Effort =
-        Effort { windows: 200, window: Duration::from_millis(4), uneven: Duration::from_secs(12) };
+        Effort { passes: 4, windows: 50, window: Duration::from_millis(4), uneven: Duration::from_secs(3) };
     /// Shows that it works, and no more.
     pub const GLANCE: Effort =
-        Effort { windows: 1, window: Duration::from_millis(2), uneven: Duration::from_millis(1) };
+        Effort { passes: 1, windows: 1, window: Duration::from_millis(2), uneven: Duration::from_millis(1) };
 }
 
 /// Operations a second of processor time.
@@ -58,7 +60,6 @@ struct Contestant {
     work: Result<Work>,
     times: u64,
     rates: Vec<f64>,
-    begun: Instant,
 }
 
 impl Contestant {
@@ -71,7 +72,7 @@ impl Contestant {
                 Err(rv) => work = Err(rv),
             }
         }
-        Contestant { work, times, rates: Vec::new(), begun: Instant::now() }
+        Contestant { work, times, rates: Vec::new() }
     }
 
     /// Each window at another depth of the stack: where that lies to what else the work reads and writes makes some
@@ -85,11 +86,9 @@ impl Contestant {
         }
     }
 
-    /// Whether its windows have taken `span` of processor time, or far more time by the clock: the work of some modules is
-    /// another process's.
-    fn has_had(&self, span: Duration) -> bool {
-        let spent: f64 = self.rates.iter().map(|rate| self.times as f64 / rate).sum();
-        self.work.is_err() || spent >= span.as_secs_f64() || self.begun.elapsed() > 20 * span
+    /// Processor time of its windows.
+    fn spent(&self) -> Duration {
+        Duration::from_secs_f64(self.rates.iter().map(|rate| self.times as f64 / rate).sum())
     }
 
     /// What counts of operations that are alike.
@@ -111,31 +110,59 @@ impl Contestant {
     }
 }
 
-/// Measures one row on all contestants.
-pub fn row(row: &Row, desks: &[Desk], effort: Effort) -> Line {
-    let bare = row.bare.as_ref().map(|bare| Contestant::new(Ok(bare()), effort.window));
-    let has_bare = bare.is_some();
-    let modules = desks.iter().map(|desk| Contestant::new((row.module)(desk), effort.window));
-    let mut all: Vec<Contestant> = bare.into_iter().chain(modules).collect();
-    let count = all.len();
-    let mut figures: Vec<_> = if row.uneven {
-        let mut round = 0;
-        while !all.iter().all(|each| each.has_had(effort.uneven)) {
-            for index in 0..count {
-                let each = &mut all[(round + index) % count];
-                if !each.has_had(effort.uneven) {
-                    each.window();
-                }
+/// One row on all contestants.
+pub struct Contest<'a> {
+    row: &'a Row,
+    /// Bare AWS-LC first, where there is such a thing; none before the first pass.
+    all: Vec<Contestant>,
+    rounds: usize,
+}
+
+impl<'a> Contest<'a> {
+    /// Of a row, not begun.
+    pub fn new(row: &'a Row) -> Contest<'a> {
+        Contest { row, all: Vec::new(), rounds: 0 }
+    }
+
+    /// One pass. The first one makes the contestants ready.
+    pub fn pass(&mut self, desks: &[Desk], effort: Effort) {
+        if self.all.is_empty() {
+            let bare = self.row.bare.iter().map(|bare| Ok(bare()));
+            let modules = desks.iter().map(|desk| (self.row.module)(desk));
+            self.all = bare.chain(modules).map(|work| Contestant::new(work, effort.window)).collect();
+        }
+        if !self.row.uneven {
+            return (0..effort.windows).for_each(|_| self.round(|_, _| true));
+        }
+        let begun = Instant::now();
+        let had: Vec<Duration> = self.all.iter().map(Contestant::spent).collect();
+        // The work of some modules is another process's, and takes far more time by the clock.
+        let wants = |index: usize, each: &Contestant| {
+            each.work.is_ok()
+                && each.spent() - had[index] < effort.uneven
+                && begun.elapsed() < 20 * effort.uneven
+        };
+        while self.all.iter().enumerate().any(|(index, each)| wants(index, each)) {
+            self.round(wants);
+        }
+    }
+
+    /// A window of each contestant that wants one; every round begins with another one.
+    fn round(&mut self, wants: impl Fn(usize, &Contestant) -> bool) {
+        let count = self.all.len();
+        for index in (0..count).map(|index| (self.rounds + index) % count) {
+            if wants(index, &self.all[index]) {
+                self.all[index].window();
             }
-            round += 1;
         }
-        all.into_iter().map(Contestant::mean).collect()
-    } else {
-        for round in 0..effort.windows {
-            (0..count).for_each(|index| all[(round + index) % count].window());
-        }
-        all.into_iter().map(Contestant::figure).collect()
-    };
-    let bare = has_bare.then(|| figures.remove(0).expect("AWS-LC does not fail"));
-    Line { name: row.name.clone(), bytes: row.bytes, bare, modules: figures }
+        self.rounds += 1;
+    }
+
+    /// What it came to.
+    pub fn line(self) -> Line {
+        let figure = if self.row.uneven { Contestant::mean } else { Contestant::figure };
+        let mut figures: Vec<_> = self.all.into_iter().map(figure).collect();
+        let bare = self.row.bare.is_some().then(|| figures.remove(0).expect("AWS-LC does not fail"));
+        Line { name: self.row.name.clone(), bytes: self.row.bytes, bare, modules: figures }
+    }
 }

@@ -7,8 +7,9 @@
 //! * Maj(a, b, c) as the sum of `b & c` and `a & (b ^ c)`, which share no bit: only one step waits for `a`.
 //! * the six rotations, for which there are only two ports.
 //! * where the processor cuts the instructions into the groups of six that it hands out to the ports together: one place
-//!   on, and the same rounds take up to a seventh more time. Two rounds are nine whole groups. Any taken branch moves the
-//!   cuts, and `vzeroupper` begins a new group, at the cost of about a cycle.
+//!   on, and the same rounds take up to a seventh more time. Two rounds are nine whole groups, but the cuts drift, and any
+//!   taken branch moves them. `vzeroupper` begins a new group, at the cost of about a cycle: one before each eight rounds,
+//!   and no branch in eighty.
 //!
 //! Compilers see none of it and take a quarter more time, so the rounds are in assembly. Among the orders that the
 //! dependencies allow, and among different ones for the first and the second of two rounds, this one was found by
@@ -16,13 +17,14 @@
 
 use std::arch::asm;
 
-/// Two rounds: where the variables are, and the row with their words. `bc` has `b ^ c` before, and of the new ones after.
+/// Two rounds: where the variables are, and the row with their words, counted in fours and from there on. `bc` has `b ^ c`
+/// before, and of the new ones after.
 #[rustfmt::skip]
 macro_rules! two {
-    ($a:literal $b:literal $c:literal $d:literal $e:literal $f:literal $g:literal $h:literal, $row:literal) => {
+    ($a:literal $b:literal $c:literal $d:literal $e:literal $f:literal $g:literal $h:literal, $four:literal $row:literal) => {
         concat!(
             "rorx {t}, {", $e, "}, 18\n",
-            "add {", $h, "}, [{words} + {from} + {row} * ", $row, "]\n",
+            "add {", $h, "}, [{words} + {from} + {row} * (4 * ", $four, " + ", $row, ")]\n",
             "rorx {u}, {", $e, "}, 14\n",
             "mov {w}, {", $b, "}\n",
             "and {w}, {", $c, "}\n",
@@ -40,7 +42,7 @@ macro_rules! two {
             "xor {t}, {u}\n",
             "rorx {u}, {", $a, "}, 34\n",
             "add {", $d, "}, {t}\n",
-            "add {", $g, "}, [{words} + {from} + {row} * ", $row, " + 8]\n",
+            "add {", $g, "}, [{words} + {from} + {row} * (4 * ", $four, " + ", $row, ") + 8]\n",
             "rorx {", $h, "}, {", $a, "}, 28\n",
             "add {w}, {bc}\n",
             "add {w}, {", $d, "}\n",
@@ -79,6 +81,19 @@ macro_rules! two {
     };
 }
 
+/// Eight rounds, from the `$four`th four rows: a new group of six, two of which are before the rounds.
+macro_rules! eight {
+    ($four:literal) => {
+        concat!(
+            "vzeroupper\nnop\nnop\n",
+            two!("a" "b" "c" "d" "e" "f" "g" "h", $four 0),
+            two!("g" "h" "a" "b" "c" "d" "e" "f", $four 1),
+            two!("e" "f" "g" "h" "a" "b" "c" "d", $four 2),
+            two!("c" "d" "e" "f" "g" "h" "a" "b", $four 3),
+        )
+    };
+}
+
 /// The working variables.
 pub(super) struct Rounds {
     /// They are not moved from round to round: in round `t`, variable `j` of `a` to `h` is at place `j - t`, modulo eight.
@@ -105,7 +120,7 @@ impl Rounds {
         // SAFETY: registers, and 16 bytes that are read; the instructions are the caller's.
         unsafe {
             asm!(
-                two!("a" "b" "c" "d" "e" "f" "g" "h", 0),
+                two!("a" "b" "c" "d" "e" "f" "g" "h", 0 0),
                 words = in(reg) words, from = const I * ROW, row = const ROW,
                 a = inout(reg) p[place(0)], b = inout(reg) p[place(1)], c = inout(reg) p[place(2)],
                 d = inout(reg) p[place(3)], e = inout(reg) p[place(4)], f = inout(reg) p[place(5)],
@@ -140,42 +155,32 @@ impl Rounds {
 ///
 /// # Safety
 /// The processor has AVX2 and BMI; there are blocks, and 40 rows, two words of each of which are read for each block.
-#[inline(always)]
+#[inline(never)]
 #[rustfmt::skip]
 pub(super) unsafe fn scheduled<const ROW: usize>(state: &mut [u64; 8], words: *const u64, end: *const u64) {
     // SAFETY: registers, the state, and 16 bytes of each row that are read; the instructions are the caller's.
     unsafe {
         asm!(
-            // There is no general register left for the state, the end of the blocks, and the end of a block's rows.
+            // There is no general register left for the state and the end of the blocks.
             "vmovq xmm0, {a}",
             "vmovq xmm1, {b}",
             "mov {h}, [{a} + 56]", "mov {g}, [{a} + 48]", "mov {f}, [{a} + 40]", "mov {e}, [{a} + 32]",
             "mov {d}, [{a} + 24]", "mov {c}, [{a} + 16]", "mov {b}, [{a} + 8]", "mov {a}, [{a}]",
             "2:",
-            "lea {t}, [{words} + 40 * {row}]",
-            "vmovq xmm2, {t}",
             "mov {bc}, {b}",
             "xor {bc}, {c}",
-            "3:",
-            // A new group of six, two of which are before the rounds.
-            "vzeroupper",
-            "add {words}, 4 * {row}",
-            "nop",
-            two!("a" "b" "c" "d" "e" "f" "g" "h", 0), two!("g" "h" "a" "b" "c" "d" "e" "f", 1),
-            two!("e" "f" "g" "h" "a" "b" "c" "d", 2), two!("c" "d" "e" "f" "g" "h" "a" "b", 3),
-            "vmovq {t}, xmm2",
-            "cmp {words}, {t}",
-            "jne 3b",
+            eight!(0), eight!(1), eight!(2), eight!(3), eight!(4),
+            eight!(5), eight!(6), eight!(7), eight!(8), eight!(9),
             "vmovq {t}, xmm0",
             "add {a}, [{t}]", "add {b}, [{t} + 8]", "add {c}, [{t} + 16]", "add {d}, [{t} + 24]",
             "add {e}, [{t} + 32]", "add {f}, [{t} + 40]", "add {g}, [{t} + 48]", "add {h}, [{t} + 56]",
             "mov [{t}], {a}", "mov [{t} + 8], {b}", "mov [{t} + 16], {c}", "mov [{t} + 24], {d}",
             "mov [{t} + 32], {e}", "mov [{t} + 40], {f}", "mov [{t} + 48], {g}", "mov [{t} + 56], {h}",
-            "add {words}, 16 - 40 * {row}",
+            "add {words}, 16",
             "vmovq {t}, xmm1",
             "cmp {words}, {t}",
             "jne 2b",
-            words = inout(reg) words => _, from = const -4 * ROW as isize, row = const ROW,
+            words = inout(reg) words => _, from = const 0, row = const ROW,
             a = inout(reg) state.as_mut_ptr() => _, b = inout(reg) end => _, c = out(reg) _, d = out(reg) _,
             e = out(reg) _, f = out(reg) _, g = out(reg) _, h = out(reg) _, bc = out(reg) _, ab = out(reg) _,
             t = out(reg) _, u = out(reg) _, w = out(reg) _,
