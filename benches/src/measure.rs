@@ -28,8 +28,12 @@ impl Effort {
     pub const QUICK: Effort =
         Effort { passes: 1, windows: 100, window: Duration::from_millis(4), uneven: Duration::from_secs(2) };
     /// The published table.
-    pub const FULL: Effort =
-        Effort { passes: 4, windows: 50, window: Duration::from_millis(4), uneven: Duration::from_secs(3) };
+    pub const FULL: Effort = Effort {
+        passes: 8,
+        windows: 25,
+        window: Duration::from_millis(4),
+        uneven: Duration::from_millis(1500),
+    };
     /// Shows that it works, and no more.
     pub const GLANCE: Effort =
         Effort { passes: 1, windows: 1, window: Duration::from_millis(2), uneven: Duration::from_millis(1) };

@@ -151,7 +151,8 @@ impl Rounds {
 }
 
 /// Takes the chaining value past blocks whose schedules are ready, in rows `ROW` bytes apart: that of the first block
-/// at `words`, that of each following one 16 bytes further on, until `end`.
+/// at `words`, that of each following one 16 bytes further on, until `end`. It is 9 KB long, and one for all that have
+/// such rows.
 ///
 /// # Safety
 /// The processor has AVX2 and BMI; there are blocks, and 40 rows, two words of each of which are read for each block.
