@@ -285,6 +285,47 @@ fn forks_while_other_threads_write_harm_nobody() {
     assert_eq!(left.len(), 1, "what is left is the shared key");
 }
 
+/// AWS-LC looks for forks under locks, at every draw of random bytes.
+#[test]
+fn forks_while_other_threads_draw_random_bytes_harm_nobody() {
+    if in_child("forks_while_other_threads_draw_random_bytes_harm_nobody", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    let done = AtomicBool::new(false);
+    let ecdsa = Mechanism::new(CKM_ECDSA);
+    let p256 = [Attr::bytes(CKA_EC_PARAMS, b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")];
+    let pair = || Mechanism::new(CKM_EC_KEY_PAIR_GEN);
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 2000 } else { 150 };
+    thread::scope(|scope| {
+        for drawer in 0..3 {
+            let (token, done, ecdsa, p256) = (&token, &done, &ecdsa, &p256);
+            scope.spawn(move || {
+                let session = token.rw();
+                let sign = [Attr::bool(CKA_SIGN, true)];
+                let (_, private) =
+                    session.generate_key_pair(&pair(), p256, &sign).expect("C_GenerateKeyPair");
+                while !done.load(Ordering::Relaxed) {
+                    match drawer {
+                        0 => session.sign(ecdsa, private, &[7; 32]).map(drop).expect("C_Sign"),
+                        // More than the thread's store gives.
+                        _ => session.random(600).map(drop).expect("C_GenerateRandom"),
+                    }
+                }
+            });
+        }
+        let stop = Stop(&done);
+        for round in 0..rounds {
+            let status = forked(|| {
+                token.module.init().expect("C_Initialize in the child");
+                session(token.module, &token.label).random(600).expect("C_GenerateRandom in the child");
+            });
+            assert_eq!(status, 0, "round {round}");
+        }
+        drop(stop);
+    });
+}
+
 /// Tells the threads of a scope to end, also when the test fails: the scope waits for them.
 struct Stop<'a>(&'a AtomicBool);
 

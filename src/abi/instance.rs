@@ -1,11 +1,10 @@
 //! The one static's shape: a value that lives from C_Initialize to C_Finalize, in one process.
 //!
-//! Entering must not make threads meet: each counts itself into a shard of its own, a cache line that no
-//! other thread writes. Ending takes the value away first and then waits until every shard has been seen at
+//! Entering must not make threads meet: each has a [`Counter`] of its own, a cache line that no other thread
+//! writes. Ending takes the value away first and then waits until every counter has been seen at
 //! zero, so nobody is inside when it is dropped, and every call either ran on the living value or found none.
 //! Whoever ends imposes the barrier between the two on all threads ([`barrier`]), so a call pays a plain
-//! write to come and one to go. Threads beyond [`OWN`] at one time share some more shards, which they count
-//! in atomically.
+//! write to come and one to go. Threads beyond a thousand at one time share some more counters.
 //!
 //! A fork ends the value for the child: its [`ForkMark`] falls. The child starts over in a new [`Process`];
 //! the old one, and all that the parent's value holds (open databases, locks that some thread held at that
@@ -14,46 +13,19 @@
 use crate::error::{Error, Result, Rv};
 use crate::kernel::barrier;
 use crate::kernel::fork::ForkMark;
-use crate::kernel::seat::{OWN, SHARED, Seat};
-use crate::kernel::shard::Apart;
+use crate::kernel::inside::{COUNTERS, Counter};
+use crate::kernel::seat::Seat;
 use std::ops::Deref;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Threads inside.
-#[derive(Default)]
-struct Shard(Apart<AtomicUsize>);
-
-impl Shard {
-    /// Counts a call in. What it reads afterwards, or else what [`Process::drained`] reads, is new.
-    #[inline]
-    fn come(&self, seat: Seat) {
-        if seat.is_own() {
-            self.0.0.store(self.0.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            barrier::light();
-        } else {
-            self.0.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Counts it out.
-    #[inline]
-    fn go(&self, seat: Seat) {
-        if seat.is_own() {
-            self.0.0.store(self.0.0.load(Ordering::Relaxed) - 1, Ordering::Release);
-        } else {
-            self.0.0.fetch_sub(1, Ordering::Release);
-        }
-    }
-}
-
 /// What one process has of the value. Never freed, so whoever has read its address may use it.
 struct Process<T> {
     mark: ForkMark,
-    inside: Box<[Shard]>,
+    inside: Box<[Counter]>,
     value: AtomicPtr<T>,
     /// Held while starting and ending. Of `std`, which keeps no table of waiters that a fork could tear.
     turning: Mutex<()>,
@@ -63,7 +35,7 @@ impl<T> Process<T> {
     fn new() -> Process<T> {
         Process {
             mark: ForkMark::new(),
-            inside: (0..OWN + SHARED).map(|_| Shard::default()).collect(),
+            inside: (0..COUNTERS).map(|_| Counter::new()).collect(),
             value: AtomicPtr::new(ptr::null_mut()),
             turning: Mutex::new(()),
         }
@@ -78,8 +50,8 @@ impl<T> Process<T> {
     fn drained(&self) {
         barrier::heavy();
         let mut pause = Duration::from_micros(10);
-        for shard in &self.inside {
-            while shard.0.0.load(Ordering::SeqCst) != 0 {
+        for counter in &self.inside {
+            while counter.count() != 0 {
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(5));
             }
@@ -126,11 +98,11 @@ impl<T: Send + Sync + 'static> Instance<T> {
     pub fn enter(&self) -> Option<Inside<T>> {
         let process = self.process()?;
         let seat = Seat::taken();
-        let shard = &process.inside[seat.number()];
+        let counter = &process.inside[seat.number()];
         // Either `end` sees this count, or the load below sees its null.
-        shard.come(seat);
+        counter.come(seat);
         let value = process.value.load(Ordering::SeqCst);
-        let inside = Inside { value, shard, seat };
+        let inside = Inside { value, counter, seat };
         (!value.is_null()).then_some(inside)
     }
 
@@ -177,7 +149,7 @@ impl<T: Send + Sync + 'static> Instance<T> {
 /// The value, as long as a call is inside.
 pub struct Inside<T: 'static> {
     value: *const T,
-    shard: &'static Shard,
+    counter: &'static Counter,
     seat: Seat,
 }
 
@@ -194,7 +166,7 @@ impl<T> Deref for Inside<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: not null, see `enter`; `end` waits for this shard before it frees the value.
+        // SAFETY: not null, see `enter`; `end` waits for this counter before it frees the value.
         unsafe { &*self.value }
     }
 }
@@ -202,7 +174,7 @@ impl<T> Deref for Inside<T> {
 impl<T> Drop for Inside<T> {
     #[inline]
     fn drop(&mut self) {
-        self.shard.go(self.seat);
+        self.counter.go(self.seat);
     }
 }
 
@@ -210,7 +182,7 @@ impl<T> Drop for Inside<T> {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     /// Says when it is dropped, and poisons itself.
     struct Probe {
@@ -268,14 +240,6 @@ mod tests {
             done.store(true, Ordering::Relaxed);
         });
         assert_eq!(drops.load(Ordering::SeqCst), rounds);
-    }
-
-    #[test]
-    fn threads_that_share_a_shard_count_all_the_same() {
-        let (shard, shared) = (Shard::default(), Seat::shared());
-        (0..3).for_each(|_| shard.come(shared));
-        shard.go(shared);
-        assert_eq!(shard.0.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

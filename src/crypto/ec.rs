@@ -3,6 +3,7 @@
 use super::Secret;
 use super::encoding::{Reader, tag};
 use super::owned::{Number, Owned, write_padded};
+use super::random::drawing;
 use super::status::ok;
 use crate::error::{Result, Rv};
 use aws_lc_sys as ffi;
@@ -195,6 +196,7 @@ impl PrivateKey {
     /// A new key.
     pub fn generate(curve: Curve) -> Result<PrivateKey> {
         let key = empty(curve)?;
+        let _drawing = drawing();
         // SAFETY: a key with its group.
         ok(unsafe { ffi::EC_KEY_generate_key(key.as_ptr()) }, "EC_KEY_generate_key")?;
         Ok(PrivateKey(PublicKey { curve, key }))
@@ -233,6 +235,7 @@ impl PrivateKey {
     /// The signature of a digest, of which the leftmost bits count: r and s of `curve().element_len()` bytes each.
     pub fn sign(&self, digest: &[u8], out: &mut [u8]) -> Result<()> {
         let (r, s) = out[..2 * self.curve.element_len()].split_at_mut(self.curve.element_len());
+        let _drawing = drawing();
         // SAFETY: a private key; r and s are below the order, so they fit.
         unsafe {
             let signature = ffi::ECDSA_do_sign(digest.as_ptr(), digest.len(), self.key.as_ptr());

@@ -4,6 +4,7 @@
 //! come in parts, and HashML-DSA is the same with another front.
 
 use super::owned::Owned;
+use super::random::drawing;
 use super::status::ok;
 use super::{Hash, Secret, equal};
 use crate::error::{Result, Rv};
@@ -254,6 +255,7 @@ impl PrivateKey {
     /// The signature of a mu. `out` has `set().signature_len()` bytes.
     pub fn sign(&self, mu: &[u8; MU_LEN], out: &mut [u8]) -> Result<()> {
         let mut len = out.len();
+        let _drawing = drawing();
         // SAFETY: the context lives through the calls; the buffers are valid for their lengths.
         unsafe {
             let context = Owned::new(ffi::EVP_PKEY_CTX_new(self.key.as_ptr(), ptr::null_mut()))?;

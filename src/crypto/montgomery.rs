@@ -1,6 +1,7 @@
 //! X25519 (RFC 7748).
 
 use super::Secret;
+use super::random::drawing;
 use crate::error::{Result, Rv};
 use aws_lc_sys as ffi;
 
@@ -18,6 +19,7 @@ impl PrivateKey {
     pub fn generate() -> PrivateKey {
         let mut public = [0; KEY_LEN];
         let mut value = Secret::zeroed(KEY_LEN);
+        let _drawing = drawing();
         // SAFETY: both have the fixed length.
         unsafe { ffi::X25519_keypair(public.as_mut_ptr(), value.expose_mut().as_mut_ptr()) };
         PrivateKey { public, value }

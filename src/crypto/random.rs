@@ -10,13 +10,20 @@
 //! call.
 
 use super::{Secret, wipe};
-use crate::kernel::fork::WipedOnFork;
+use crate::kernel::fork::{Uncut, WipedOnFork};
 use std::cell::OnceCell;
 use std::ptr;
 use std::slice;
 
+/// Held while AWS-LC draws random bytes, for whatever it does. At each draw it asks, under locks, whether the process was
+/// forked, and a child whose parent had a thread between them at that moment would wait for it at its first draw, for ever.
+pub(super) fn drawing() -> Uncut {
+    Uncut::enter()
+}
+
 /// Fills `out`. AWS-LC stops the process rather than return bytes that are not random, so there is no error.
 pub fn fill(out: &mut [u8]) {
+    let _drawing = drawing();
     // SAFETY: valid for its length.
     unsafe { aws_lc_sys::RAND_bytes(out.as_mut_ptr(), out.len()) };
 }

@@ -33,10 +33,7 @@ fn check(ok: i32, what: &'static str) -> Result<()> {
 
 /// Fills `out` from AWS-LC's generator.
 pub fn random(out: &mut [u8]) {
-    // SAFETY: `out` is valid for its length.
-    let ok = unsafe { RAND_bytes(out.as_mut_ptr(), out.len()) };
-    // AWS-LC's generator aborts rather than fail; anything else is no state to go on in.
-    assert_eq!(ok, 1, "the random generator failed");
+    super::random::fill(out);
 }
 
 /// `N` random bytes that are no secret.
@@ -294,6 +291,7 @@ pub fn encapsulate(public: &[u8]) -> Result<(Vec<u8>, Secret)> {
     let context = PkeyContext::new(&Pkey(key))?;
     let (mut ciphertext, mut shared) = (vec![0; KEM_CIPHERTEXT], Secret::zeroed(KEY));
     let (mut len, mut shared_len) = (KEM_CIPHERTEXT, KEY);
+    let _drawing = super::random::drawing();
     // SAFETY: both are valid for their lengths.
     let ok = unsafe {
         let out = shared.expose_mut().as_mut_ptr();

@@ -1,5 +1,10 @@
 //! Noticing a fork without a system call, and keeping one from falling into the middle of something.
 
+use super::barrier;
+use super::inside::{COUNTERS, Counter};
+use super::seat::Seat;
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::process;
 use std::ptr::{self, NonNull};
@@ -111,34 +116,58 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
 
 /// A stretch of work that no fork of this process may cut: what it changes is whole in every child.
 ///
-/// SQLite keeps global lists and locks, and a child forked while another thread is at them could never use
+/// SQLite and AWS-LC keep global lists and locks, and a child forked while another thread is at them could never use
 /// them. So `fork` waits for those inside, and who wants in meanwhile waits for `fork`. The handlers stay
 /// registered for ever, which is why the library is linked to stay in memory (`-z nodelete`).
-pub struct Uncut(());
+///
+/// It ends on its thread, and may be nested: a fork waits for the end of the outermost.
+pub struct Uncut(Seat, PhantomData<*const ()>);
 
 /// Threads inside; forks that are on.
-static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static INSIDE: [Counter; COUNTERS] = [const { Counter::new() }; COUNTERS];
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 /// Whether this process came from a fork that did cut.
 static CUT: AtomicBool = AtomicBool::new(false);
 
-/// How long a fork waits. Longer than any commit; a bound, because a signal handler may fork in a thread
-/// that is itself inside.
+thread_local! {
+    /// How often this thread is inside, if it shares its counter: a number without a destructor.
+    static NESTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How long a fork waits. Longer than any commit; a bound, because the thread that it waits for may be waiting for this one.
 const PATIENCE: Duration = Duration::from_secs(12);
 const PAUSE: Duration = Duration::from_micros(50);
 
 impl Uncut {
-    /// Begins; the end is the drop. May be nested only if no fork can come in between.
+    /// Begins; the end is the drop.
+    #[inline]
     pub fn enter() -> Uncut {
+        Uncut::enter_from(Seat::taken())
+    }
+
+    #[inline]
+    fn enter_from(seat: Seat) -> Uncut {
         register();
-        loop {
-            // Sequentially consistent on both sides: either this thread sees the fork, or the fork sees it.
-            INSIDE.fetch_add(1, Ordering::SeqCst);
-            if FORKS.load(Ordering::SeqCst) == 0 {
-                return Uncut(());
-            }
-            INSIDE.fetch_sub(1, Ordering::SeqCst);
+        // Either this thread sees the fork, or the fork sees it.
+        let before = INSIDE[seat.number()].come(seat);
+        if !seat.is_own() || (before == 0 && FORKS.load(Ordering::SeqCst) != 0) {
+            Uncut::enter_late(seat);
+        }
+        Uncut(seat, PhantomData)
+    }
+
+    /// The rest of it for a thread that is counted in already, but shares its counter, or has seen a fork.
+    #[cold]
+    fn enter_late(seat: Seat) {
+        let counter = &INSIDE[seat.number()];
+        let nested = NESTED.get();
+        while nested == 0 && FORKS.load(Ordering::SeqCst) != 0 {
+            counter.go(seat);
             thread::sleep(PAUSE);
+            counter.come(seat);
+        }
+        if !seat.is_own() {
+            NESTED.set(nested + 1);
         }
     }
 
@@ -149,8 +178,12 @@ impl Uncut {
 }
 
 impl Drop for Uncut {
+    #[inline]
     fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        if !self.0.is_own() {
+            NESTED.set(NESTED.get() - 1);
+        }
+        INSIDE[self.0.number()].go(self.0);
     }
 }
 
@@ -180,9 +213,12 @@ fn register() {
 
 extern "C" fn before_fork() {
     FORKS.fetch_add(1, Ordering::SeqCst);
+    barrier::heavy();
     let begun = Instant::now();
-    while INSIDE.load(Ordering::SeqCst) != 0 && begun.elapsed() < PATIENCE {
-        thread::sleep(PAUSE);
+    for (number, counter) in INSIDE.iter().enumerate() {
+        while counter.count() > forking(number, counter) && begun.elapsed() < PATIENCE {
+            thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -191,9 +227,21 @@ extern "C" fn after_in_parent() {
 }
 
 extern "C" fn after_in_child() {
-    // The threads that were inside do not exist here.
-    CUT.fetch_or(INSIDE.swap(0, Ordering::SeqCst) != 0, Ordering::Relaxed);
+    for (number, counter) in INSIDE.iter().enumerate().filter(|(_, counter)| counter.count() != 0) {
+        CUT.store(true, Ordering::Relaxed);
+        // The threads that were inside do not exist here, but for the one that forked.
+        counter.set(forking(number, counter));
+    }
     FORKS.store(0, Ordering::SeqCst);
+}
+
+/// How often the thread that forks is inside itself, by this counter: then a signal handler forks.
+fn forking(number: usize, counter: &Counter) -> usize {
+    match Seat::taken() {
+        seat if seat.number() != number => 0,
+        seat if seat.is_own() => counter.count(),
+        _ => NESTED.get(),
+    }
 }
 
 #[cfg(test)]
@@ -249,5 +297,37 @@ mod tests {
             done.store(true, Ordering::SeqCst);
             assert!(whole);
         });
+    }
+
+    /// A fork waits for the end of the outermost; who is inside already does not wait for the fork.
+    #[test]
+    fn who_is_inside_goes_further_in_while_another_forks() {
+        for seat in [Seat::taken(), Seat::shared()] {
+            let outer = Uncut::enter_from(seat);
+            thread::scope(|scope| {
+                let whole = scope.spawn(|| in_child(|| !Uncut::was_cut()));
+                while FORKS.load(Ordering::SeqCst) == 0 {
+                    thread::yield_now();
+                }
+                let inner = Uncut::enter_from(seat);
+                drop(outer);
+                assert!(!whole.is_finished());
+                drop(inner);
+                assert!(whole.join().unwrap());
+            });
+        }
+    }
+
+    /// As a signal handler may: the fork does not wait for its own thread, and the child knows.
+    #[test]
+    fn who_is_inside_may_fork() {
+        let begun = Instant::now();
+        let uncut = Uncut::enter();
+        assert!(in_child(|| {
+            let nested = Uncut::enter();
+            drop((uncut, nested));
+            Uncut::was_cut() && INSIDE.iter().all(|counter| counter.count() == 0)
+        }));
+        assert!(begun.elapsed() < PATIENCE);
     }
 }

@@ -16,6 +16,7 @@ pub mod des;
 pub mod door;
 pub mod fork;
 mod in_out;
+pub mod inside;
 pub mod lead;
 pub mod lock;
 pub mod ml_kem;

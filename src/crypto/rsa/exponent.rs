@@ -1,6 +1,7 @@
 //! The public exponent, and what generation computes modulo it.
 
 use super::super::owned::{Number, Owned};
+use super::super::random::drawing;
 use super::arithmetic::Arithmetic;
 use super::public::{MAX_EXPONENT_BITS, bit_len};
 use crate::crypto::Secret;
@@ -63,6 +64,7 @@ impl Exponent {
         let inverse = Number::zero()?;
         for _ in 0..TRIES {
             let mut none = 0;
+            let _drawing = drawing();
             // SAFETY: valid numbers, the residue below the exponent. It blinds by a random factor, and fails where
             // that is not prime to the exponent.
             let answer = unsafe {

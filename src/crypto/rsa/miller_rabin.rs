@@ -2,6 +2,7 @@
 //! numbers at once where the processor has AVX-512 IFMA.
 
 use super::super::owned::{Number, Owned};
+use super::super::random::drawing;
 use super::super::status::ok;
 use super::arithmetic::Arithmetic;
 use crate::error::Result;
@@ -56,6 +57,7 @@ impl Arithmetic {
     /// Steps 4.1 and 4.2: uniform in what lies between 1 and the number less one.
     fn base(&self, suspect: &Suspect) -> Result<Number> {
         let base = Number::zero()?;
+        let _drawing = drawing();
         // SAFETY: valid numbers.
         let answer = unsafe { ffi::BN_rand_range_ex(base.as_ptr(), 2, suspect.less_one.as_ptr()) };
         ok(answer, "BN_rand_range_ex")?;

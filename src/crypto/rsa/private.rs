@@ -2,6 +2,7 @@
 
 use super::super::hmac;
 use super::super::owned::{Owned, secret_bytes, write_padded};
+use super::super::random::drawing;
 use super::super::status::ok;
 use super::arithmetic::Arithmetic;
 use super::generate::{Primes, generate};
@@ -150,6 +151,7 @@ impl PrivateKey {
     pub fn sign_digest(&self, hash: Hash, digest: &[u8], out: &mut [u8]) -> Result<()> {
         assert!(out.len() >= self.size() && digest.len() == hash.output_len());
         let mut len = 0;
+        let _drawing = drawing();
         // SAFETY: a valid key; `out` has room for a signature.
         let answer = unsafe {
             let nid = ffi::EVP_MD_type(hash.evp_md());
@@ -188,6 +190,7 @@ impl PrivateKey {
             );
         }
         let (mut len, room) = (0, out.len());
+        let _drawing = drawing();
         // SAFETY: a valid key; the buffers are valid for their lengths; the salt fits an int since it fits a key.
         let answer = unsafe {
             ffi::RSA_sign_pss_mgf1(
@@ -214,6 +217,7 @@ impl PrivateKey {
     fn raw(&self, input: &[u8], out: &mut [u8], padding: i32) -> bool {
         assert!(out.len() >= self.size());
         let (mut len, room) = (0, out.len());
+        let _drawing = drawing();
         // SAFETY: a valid key; the buffers are valid for their lengths.
         unsafe {
             let rsa = self.public.0.as_ptr();
@@ -267,6 +271,7 @@ impl PrivateKey {
         }
         let mut out = Secret::zeroed(self.size());
         let mut len = out.len();
+        let _drawing = drawing();
         // SAFETY: the context lives through the calls and takes the copy of the label; `out` has `len` bytes.
         let answer = unsafe {
             let context = Owned::new(ffi::EVP_PKEY_CTX_new(self.evp.as_ptr(), ptr::null_mut()))?;

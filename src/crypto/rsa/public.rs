@@ -1,6 +1,7 @@
 //! What a public key does.
 
 use super::super::owned::{Number, Owned, public_bytes};
+use super::super::random::drawing;
 use super::super::status::ok;
 use super::{BITS, Oaep, Pss};
 use crate::crypto::Hash;
@@ -124,6 +125,7 @@ impl PublicKey {
         }
         let mut out = vec![0; self.size()];
         let (mut len, room) = (0, out.len());
+        let _drawing = drawing();
         // SAFETY: a valid key; the buffers are valid for their lengths.
         let answer = unsafe {
             let (input, input_len) = (data.as_ptr(), data.len());
@@ -148,6 +150,7 @@ impl PublicKey {
         }
         let mut block = crate::crypto::Secret::zeroed(self.size());
         let padded = block.expose_mut();
+        let _drawing = drawing();
         // SAFETY: all buffers are valid for their lengths.
         let answer = unsafe {
             ffi::RSA_padding_add_PKCS1_OAEP_mgf1(
