@@ -102,6 +102,45 @@ fn aws_lc_is_named_in_crypto_only() {
     }
 }
 
+/// Functions of AWS-LC that draw random bytes.
+const DRAW: [&str; 15] = [
+    "RAND_bytes",
+    "BN_rand_range_ex",
+    "BN_mod_inverse_blinded",
+    "EC_KEY_generate_key",
+    "ECDSA_do_sign",
+    "EVP_PKEY_keygen",
+    "EVP_PKEY_sign",
+    "EVP_PKEY_decrypt",
+    "EVP_PKEY_encapsulate",
+    "RSA_sign",
+    "RSA_sign_raw",
+    "RSA_sign_pss_mgf1",
+    "RSA_encrypt",
+    "RSA_padding_add_PKCS1_OAEP_mgf1",
+    "X25519_keypair",
+];
+
+/// See `crypto::random::drawing`.
+#[test]
+fn random_bytes_are_drawn_where_no_fork_cuts_in() {
+    let (mut drawn, mut wrong) = (0, Vec::new());
+    for source in all().iter().filter(|source| source.floor == "crypto" && !source.path.contains("tests")) {
+        let code = code(&source.text);
+        for function in code.split("fn ").skip(1) {
+            for name in DRAW {
+                let Some((before, _)) = function.split_once(&format!("{name}(")) else { continue };
+                drawn += 1;
+                if !before.contains("drawing()") {
+                    wrong.push(format!("{}: {name}", source.path));
+                }
+            }
+        }
+    }
+    assert!(drawn >= 14, "{drawn} found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn c_structures_with_pointers_stay_in_abi() {
     const WITH_POINTERS: [&str; 9] = [
