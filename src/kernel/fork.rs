@@ -132,6 +132,8 @@ static CUT: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// How often this thread is inside, if it shares its counter: a number without a destructor.
     static NESTED: Cell<usize> = const { Cell::new(0) };
+    /// Whether the fork that this thread is at cuts.
+    static CUTS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How long a fork waits. Longer than any commit; a bound, because the thread that it waits for may be waiting for this one.
@@ -215,11 +217,18 @@ extern "C" fn before_fork() {
     FORKS.fetch_add(1, Ordering::SeqCst);
     barrier::heavy();
     let begun = Instant::now();
-    for (number, counter) in INSIDE.iter().enumerate() {
-        while counter.count() > forking(number, counter) && begun.elapsed() < PATIENCE {
+    let cut = |(number, counter): (usize, &Counter)| {
+        let own = forking(number, counter);
+        // Once seen outside, a thread only comes to see the fork, and goes.
+        while counter.count() > own {
+            if begun.elapsed() > PATIENCE {
+                return true;
+            }
             thread::sleep(PAUSE);
         }
-    }
+        own > 0
+    };
+    CUTS.set(INSIDE.iter().enumerate().map(cut).fold(false, |any, cut| any | cut));
 }
 
 extern "C" fn after_in_parent() {
@@ -227,9 +236,11 @@ extern "C" fn after_in_parent() {
 }
 
 extern "C" fn after_in_child() {
-    for (number, counter) in INSIDE.iter().enumerate().filter(|(_, counter)| counter.count() != 0) {
+    if CUTS.get() {
         CUT.store(true, Ordering::Relaxed);
-        // The threads that were inside do not exist here, but for the one that forked.
+    }
+    // The other threads do not exist here.
+    for (number, counter) in INSIDE.iter().enumerate().filter(|(_, counter)| counter.count() != 0) {
         counter.set(forking(number, counter));
     }
     FORKS.store(0, Ordering::SeqCst);
@@ -247,6 +258,7 @@ fn forking(number: usize, counter: &Counter) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hint::spin_loop;
 
     /// Runs `question` in a child and says whether it answered yes there.
     fn in_child(question: impl FnOnce() -> bool) -> bool {
@@ -316,6 +328,27 @@ mod tests {
                 assert!(whole.join().unwrap());
             });
         }
+    }
+
+    /// Who comes during a fork, sees that and goes, is not in the middle of anything.
+    #[test]
+    fn who_is_refused_is_not_cut() {
+        drop(Uncut::enter());
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let seat = Seat::taken();
+                while !done.load(Ordering::SeqCst) {
+                    INSIDE[seat.number()].come(seat);
+                    (0..1000).for_each(|_| spin_loop());
+                    INSIDE[seat.number()].go(seat);
+                    (0..1000).for_each(|_| spin_loop());
+                }
+            });
+            let whole = (0..20).all(|_| in_child(|| !Uncut::was_cut()));
+            done.store(true, Ordering::SeqCst);
+            assert!(whole);
+        });
     }
 
     /// As a signal handler may: the fork does not wait for its own thread, and the child knows.
