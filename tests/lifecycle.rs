@@ -296,7 +296,7 @@ fn forks_while_other_threads_draw_random_bytes_harm_nobody() {
     let ecdsa = Mechanism::new(CKM_ECDSA);
     let p256 = [Attr::bytes(CKA_EC_PARAMS, b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")];
     let pair = || Mechanism::new(CKM_EC_KEY_PAIR_GEN);
-    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 2000 } else { 150 };
+    let rounds = if std::env::var_os("COFFER_LONG").is_some() { 1000 } else { 150 };
     thread::scope(|scope| {
         for drawer in 0..3 {
             let (token, done, ecdsa, p256) = (&token, &done, &ecdsa, &p256);
