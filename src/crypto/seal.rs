@@ -5,6 +5,7 @@
 
 mod hmac;
 
+pub use super::random::{array as random_array, fill as random};
 pub use super::status::equal as same;
 use super::{Direction, InOut, Secret, wipe};
 use crate::error::{Result, Rv};
@@ -29,18 +30,6 @@ pub const KEM_CIPHERTEXT: usize = 1568;
 
 fn check(ok: i32, what: &'static str) -> Result<()> {
     if ok == 1 { Ok(()) } else { Err(Rv::GeneralError.because(what)) }
-}
-
-/// Fills `out` from AWS-LC's generator.
-pub fn random(out: &mut [u8]) {
-    super::random::fill(out);
-}
-
-/// `N` random bytes that are no secret.
-pub fn random_array<const N: usize>() -> [u8; N] {
-    let mut out = [0; N];
-    random(&mut out);
-    out
 }
 
 /// A fresh random key of [`KEY`] bytes.
