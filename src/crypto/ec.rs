@@ -4,11 +4,14 @@ use super::Secret;
 use super::encoding::{Reader, tag};
 use super::owned::{Number, Owned, write_padded};
 use super::random::drawing;
-use super::status::ok;
+use super::status::{ok, wiping_stack_of};
 use crate::error::{Result, Rv};
 use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
+
+/// Bytes of stack below which a multiplication leaves nothing of its numbers.
+const DEPTH: usize = 8 << 10;
 
 macro_rules! curves {
     ($($curve:ident $bits:literal $group:ident $oid:literal $($name:literal)*;)*) => {
@@ -249,17 +252,25 @@ impl PrivateKey {
 
     /// The x coordinate of the shared point, `curve().element_len()` bytes.
     ///
+    /// Not by ECDH_compute_key, which makes a key of the peer's point and checks it again. Unlike that, EC_POINT_mul leaves
+    /// the private value and the product on the stack.
+    ///
     /// # Errors
     /// CKR_PUBLIC_KEY_INVALID, as [`PublicKey::new`], for the peer's point.
     pub fn agree(&self, peer: &[u8]) -> Result<Secret> {
-        let peer = Point::parse(self.curve, peer)?;
+        let point = Point::parse(self.curve, peer)?;
+        let (group, x) = (self.curve.group(), Number::zero()?);
         let mut out = Secret::zeroed(self.curve.element_len());
-        // SAFETY: valid objects; `out` has room for a coordinate.
-        let written = unsafe {
-            let (to, len) = (out.expose_mut().as_mut_ptr(), out.len());
-            ffi::ECDH_compute_key(to.cast(), len, peer.0.as_ptr(), self.key.as_ptr(), None)
-        };
-        if written as usize == out.len() { Ok(out) } else { Err(invalid_point()) }
+        // SAFETY: valid objects of one group. The product takes the place of the peer's point, and has no coordinates
+        // if that is infinity.
+        let agreed = wiping_stack_of::<DEPTH, _>(|| unsafe {
+            let own = ffi::EC_KEY_get0_private_key(self.key.as_ptr());
+            let (point, none) = (point.0.as_ptr(), ptr::null_mut());
+            ffi::EC_POINT_mul(group, point, ptr::null(), point, own, none) == 1
+                && ffi::EC_POINT_get_affine_coordinates(group, point, x.as_ptr(), ptr::null_mut(), none) == 1
+                && write_padded(x.as_ptr(), out.expose_mut())
+        });
+        if agreed { Ok(out) } else { Err(invalid_point()) }
     }
 }
 

@@ -58,6 +58,8 @@ features! {
     avx2: x86_64("avx2");
     /// 512-bit vectors of bytes to quadwords, and their instructions on shorter ones.
     avx512: x86_64("avx512f" "avx512bw" "avx512dq" "avx512vl");
+    /// Multiplications of 52 bits in AVX-512 vectors.
+    ifma: x86_64("avx512ifma");
     /// Permutations of bytes across an AVX-512 vector.
     vbmi: x86_64("avx512vbmi");
     /// Arithmetic in GF(2^8), and 8 by 8 bit matrices.

@@ -20,6 +20,7 @@ pub mod inside;
 pub mod lead;
 pub mod lock;
 pub mod ml_kem;
+pub mod modexp;
 #[cfg(test)]
 mod numbers;
 mod owner;
@@ -44,7 +45,7 @@ pub enum Direction {
 }
 
 /// What each kernel's choice comes to on this processor, for people.
-pub fn ways() -> [(&'static str, &'static str); 5] {
+pub fn ways() -> [(&'static str, &'static str); 6] {
     let has = cpu::features();
     let first = |ways: &[(bool, &'static str)], otherwise| {
         ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
@@ -80,5 +81,6 @@ pub fn ways() -> [(&'static str, &'static str); 5] {
                 "AWS-LC's",
             ),
         ),
+        ("RSA with the public key", first(&[(has.avx512 && has.ifma, "AVX-512 IFMA")], "AWS-LC's")),
     ]
 }

@@ -65,8 +65,8 @@ impl PrivateKey {
 
     /// Takes a complete key.
     fn finish(key: Owned<ffi::RSA>) -> Result<PrivateKey> {
-        let public = PublicKey(key);
-        let rsa = public.0.as_ptr();
+        let public = PublicKey::of(key);
+        let rsa = public.rsa.as_ptr();
         // SAFETY: both are valid; set1 takes a reference of its own.
         let evp = unsafe {
             let evp = Owned::new(ffi::EVP_PKEY_new())?;
@@ -86,7 +86,7 @@ impl PrivateKey {
 
     fn secret(&self, component: unsafe extern "C" fn(*const ffi::RSA) -> *const ffi::BIGNUM) -> Secret {
         // SAFETY: every key of this type is complete.
-        unsafe { secret_bytes(component(self.public.0.as_ptr())) }
+        unsafe { secret_bytes(component(self.public.rsa.as_ptr())) }
     }
 
     /// The private exponent; this and all other components without leading zeros.
@@ -126,7 +126,7 @@ impl PrivateKey {
     /// does not get this far: the components would not fit each other. What is kept out is a key that works and
     /// whose "primes" are Carmichael numbers or that fails later, and random bases catch either.
     pub fn primes_are_prime(&self) -> Result<bool> {
-        let rsa = self.public.0.as_ptr();
+        let rsa = self.public.rsa.as_ptr();
         let arithmetic = Arithmetic::new()?;
         // SAFETY: every key of this type has its primes, of which copies are made.
         let (p, q) = unsafe {
@@ -156,7 +156,7 @@ impl PrivateKey {
         let answer = unsafe {
             let nid = ffi::EVP_MD_type(hash.evp_md());
             let (data, data_len) = (digest.as_ptr(), digest.len());
-            ffi::RSA_sign(nid, data, data_len, out.as_mut_ptr(), &mut len, self.public.0.as_ptr())
+            ffi::RSA_sign(nid, data, data_len, out.as_mut_ptr(), &mut len, self.public.rsa.as_ptr())
         };
         if answer == 1 { Ok(()) } else { fail!(KeySizeRange, "the modulus is too short for {hash:?}") }
     }
@@ -194,7 +194,7 @@ impl PrivateKey {
         // SAFETY: a valid key; the buffers are valid for their lengths; the salt fits an int since it fits a key.
         let answer = unsafe {
             ffi::RSA_sign_pss_mgf1(
-                self.public.0.as_ptr(),
+                self.public.rsa.as_ptr(),
                 &mut len,
                 out.as_mut_ptr(),
                 room,
@@ -220,7 +220,7 @@ impl PrivateKey {
         let _drawing = drawing();
         // SAFETY: a valid key; the buffers are valid for their lengths.
         unsafe {
-            let rsa = self.public.0.as_ptr();
+            let rsa = self.public.rsa.as_ptr();
             ffi::RSA_sign_raw(rsa, &mut len, out.as_mut_ptr(), room, input.as_ptr(), input.len(), padding)
                 == 1
         }

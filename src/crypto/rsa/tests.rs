@@ -1,11 +1,11 @@
-//! Generated keys, judged by AWS-LC and by the standard's bounds.
+//! Generated keys, judged by AWS-LC and by the standard's bounds, and public operations against AWS-LC's.
 
 use super::super::owned::{Number, Owned};
 use super::arithmetic::Arithmetic;
 use super::exponent::Exponent;
 use super::primes::Search;
-use super::{Parts, Primes, PrivateKey};
-use crate::crypto::Secret;
+use super::{Parts, Primes, PrivateKey, PublicKey};
+use crate::crypto::{Secret, random};
 use crate::error::Rv;
 use aws_lc_sys as ffi;
 use std::ptr;
@@ -53,7 +53,7 @@ fn judge(key: &PrivateKey, bits: usize, exponent: &[u8]) {
     if exponent.len() > 2 {
         let again = parsed(key).unwrap();
         // SAFETY: a valid key.
-        assert_eq!(unsafe { ffi::RSA_check_fips(again.public.0.as_ptr()) }, 1);
+        assert_eq!(unsafe { ffi::RSA_check_fips(again.public.rsa.as_ptr()) }, 1);
     }
 }
 
@@ -152,6 +152,67 @@ fn conditioned_primes_are_the_first_of_their_row() {
             assert!(!is_prime(&earlier) || !suits.unwrap());
         }
         assert!(!earlier.is_below(&found.random));
+    }
+}
+
+/// AWS-LC's own public operation.
+fn by_aws_lc(key: &PublicKey, input: &[u8], padding: i32) -> Option<Vec<u8>> {
+    let (mut out, mut len) = (vec![0; key.size()], 0);
+    // SAFETY: a valid key; the buffers are valid for their lengths.
+    let answer = unsafe {
+        let (to, room, from) = (out.as_mut_ptr(), out.len(), input.as_ptr());
+        ffi::RSA_verify_raw(key.rsa.as_ptr(), &mut len, to, room, from, input.len(), padding)
+    };
+    out.truncate(len);
+    (answer == 1).then_some(out)
+}
+
+#[test]
+fn public_operations_are_aws_lcs_for_every_length() {
+    let step = if std::env::var_os("COFFER_LONG").is_some() { 1 } else { 53 };
+    let exponents: [&[u8]; 4] = [&[3], &[1, 0, 1], &[0xFF; 4], &[0xFF; 32]];
+    for (bits, exponent) in (1024..=4250).step_by(step).zip(exponents.into_iter().cycle()) {
+        let mut modulus = random::secret(usize::div_ceil(bits, 8)).expose().to_vec();
+        let top = (bits - 1) % 8;
+        modulus[0] = modulus[0] & ((1 << top) - 1) | 1 << top;
+        *modulus.last_mut().unwrap() |= 1;
+        let key = PublicKey::new(&modulus, exponent).unwrap();
+        let mut less_one = modulus.clone();
+        *less_one.last_mut().unwrap() -= 1;
+        let mut random = random::secret(modulus.len()).expose().to_vec();
+        random[0] = 0;
+        let zero = vec![0; modulus.len()];
+        for input in [&random, &less_one, &zero, &modulus, &vec![0xFF; modulus.len()], &zero[1..].to_vec()] {
+            assert_eq!(key.transform(input), by_aws_lc(&key, input, ffi::RSA_NO_PADDING), "{modulus:x?}");
+        }
+    }
+}
+
+#[test]
+fn paddings_of_signatures_are_judged_as_by_aws_lc() {
+    let key = PrivateKey::generate(2048, &[1, 0, 1], Primes::Random).unwrap();
+    let block = |start: &[u8], ones: usize, end: &[u8]| {
+        let mut block = [start, &vec![0xFF; ones], end].concat();
+        block.resize(key.size(), 0x42);
+        block
+    };
+    let cases = [
+        (block(&[0, 1], 8, &[0]), true),
+        (block(&[0, 1], 7, &[0]), false),
+        (block(&[0, 1], 253, &[0]), true),
+        (block(&[0, 1], 254, &[]), false),
+        (block(&[0, 1], 100, &[1, 0]), false),
+        (block(&[0, 1], 100, &[0, 0]), true),
+        (block(&[0, 2], 100, &[0]), false),
+        (block(&[0, 0], 100, &[0]), false),
+        (block(&[1, 1], 100, &[0]), false),
+    ];
+    for (block, good) in cases {
+        let mut signature = vec![0; key.size()];
+        assert!(key.transform_private(&block, &mut signature));
+        let recovered = key.recover_pkcs1(&signature);
+        assert_eq!(recovered, by_aws_lc(&key, &signature, ffi::RSA_PKCS1_PADDING), "{block:x?}");
+        assert_eq!(recovered.is_some(), good, "{block:x?}");
     }
 }
 
