@@ -21,7 +21,7 @@ COMMAND := $(BUILT)/coffer
 # Where rustup puts cargo, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all build setup setup-clients demo test test-long test-aarch64 fuzz lint bench bench-quick bench-instructions install uninstall clean
+.PHONY: all build setup setup-clients demo test test-long test-aarch64 fuzz lint bench bench-quick bench-instructions layout install uninstall clean
 
 all: build
 
@@ -88,6 +88,11 @@ bench-quick:
 bench-instructions: setup-clients
 	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
 	$(BENCH) --instructions benches/instructions.json $(BENCH_ARGS)
+
+# Which functions stand together in the library: those on the way of calls, as callgrind sees them.
+layout: setup-clients
+	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
+	$(BENCH) --layout src/hot.ld
 
 # Takes what is built, so that root needs no Rust: make build && sudo make install
 install: $(LIBRARY) $(COMMAND)

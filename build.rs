@@ -8,9 +8,22 @@ fn main() {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
         // Threads end after dlclose, and their destructors (AWS-LC's too) are this library's code.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        lay_out();
     }
     #[cfg(feature = "bindgen")]
     vendor::generate();
+}
+
+/// The functions on the way of calls stand together (`make layout`) where the library is linked by the linker that comes
+/// with Rust, and is not built for a debugger: GNU's would make two sections of it, and some know no such scripts.
+fn lay_out() {
+    let told = |name| std::env::var(name).unwrap_or_default();
+    println!("cargo::rerun-if-changed=src/hot.ld");
+    let target = told("TARGET") == "x86_64-unknown-linux-gnu" && told("PROFILE") == "release";
+    if target && !["fuse-ld", "-lld"].iter().any(|other| told("CARGO_ENCODED_RUSTFLAGS").contains(other)) {
+        println!("cargo::rustc-cdylib-link-arg=-T");
+        println!("cargo::rustc-cdylib-link-arg={}/src/hot.ld", told("CARGO_MANIFEST_DIR"));
+    }
 }
 
 #[cfg(feature = "bindgen")]

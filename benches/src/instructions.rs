@@ -2,20 +2,19 @@
 //! AVX-512, so wide kernels take their AVX2 or AES-NI way here; for small work that is the way anyhow.
 
 use crate::provider::Provider;
-use crate::rows;
 use crate::work::Work;
+use crate::{callgrind, rows};
 use pkcs11_conformance::client::Result as Answer;
 use serde_json::{Map, Value, json};
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::{env, fs};
 
 const TIMES: u64 = 1000;
 /// More or less than the kept count by so much is a change.
 const TOLERANCE: f64 = 0.03;
 
 /// The rows that are counted.
-const ROWS: [&str; 15] = [
+const ROWS: [&str; 16] = [
     "random-32",
     "aes256-genkey",
     "aes256-create",
@@ -30,15 +29,9 @@ const ROWS: [&str; 15] = [
     "aes256-cmac-64",
     "sha256-64",
     "hmac-sha256-64",
+    "p256-ecdh",
     "x25519-derive",
 ];
-
-/// What callgrind counts: nothing but this function and what it calls, and one profile for each time it returns.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn coffer_bench_counted(work: &mut Work) -> bool {
-    work(TIMES).is_ok()
-}
 
 /// The child's part, under valgrind: each row through the module, then bare. Says what it has done, in order.
 pub fn child(provider: &Provider) -> Result<Value, String> {
@@ -61,12 +54,7 @@ fn count(
     prepare: &dyn Fn() -> Answer<Work>,
     done: &mut Vec<[String; 2]>,
 ) -> Result<(), String> {
-    let failed = |rv| format!("{name}: {rv}");
-    let mut work = prepare().map_err(failed)?;
-    work(20).map_err(failed)?;
-    if !coffer_bench_counted(&mut work) {
-        return Err(format!("{name} failed after 20 times"));
-    }
+    callgrind::watch(name, prepare, TIMES)?;
     done.push([name.into(), of.into()]);
     Ok(())
 }
@@ -105,30 +93,16 @@ pub fn compare(provider: &Provider, kept: &Path, accept: bool) -> Result<(), Str
 
 /// `{ row: { "module": n, "aws_lc": n } }`, rounded to whole instructions an operation.
 fn counted(provider: &Provider) -> Result<Map<String, Value>, String> {
-    let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let profile = place.path().join("profile");
-    let function = "coffer_bench_counted";
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet"]);
-    command.args([format!("--toggle-collect={function}"), format!("--dump-after={function}")]);
-    command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(env::current_exe().map_err(|error| error.to_string())?);
-    command.args(["--task", "count", "--from", "0", "--to", "0", "--module"]).arg(&provider.path);
-    command.arg("--home").arg(&provider.home);
-    let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("valgrind: {error}"))?;
-    let done: Vec<[String; 2]> = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("callgrind ended with {}", output.status))?;
     let mut rows = Map::new();
-    for (index, [name, of]) in done.iter().enumerate() {
-        let file = format!("{}.{}", profile.display(), index + 1);
-        let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
-        let total =
-            text.lines().filter_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+    for ([name, of], profile) in callgrind::profiles(provider, "count", &[])? {
+        let total = profile
+            .lines()
+            .filter_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
         let total = total.filter_map(|number| number.trim().parse::<u64>().ok()).max().unwrap_or(0);
         if total == 0 {
             return Err(format!("callgrind counted nothing for {name}"));
         }
-        let row = rows.entry(name.clone()).or_insert_with(|| json!({}));
+        let row = rows.entry(name).or_insert_with(|| json!({}));
         row[of.as_str()] = (total / TIMES).into();
     }
     Ok(rows)

@@ -2,10 +2,12 @@
 
 mod bare;
 mod bars;
+mod callgrind;
 mod chart;
 mod desk;
 mod document;
 mod instructions;
+mod layout;
 mod measure;
 mod provider;
 mod report;
@@ -71,6 +73,9 @@ struct Cli {
     /// Writes the file of `--instructions` instead.
     #[arg(long, requires = "instructions")]
     accept: bool,
+    /// Writes the linker script by which the functions on the way of calls stand together, as callgrind sees them.
+    #[arg(long, value_name = "FILE", conflicts_with = "instructions")]
+    layout: Option<PathBuf>,
     /// Session keys instead of token keys.
     #[arg(long)]
     session_keys: bool,
@@ -140,9 +145,12 @@ fn run(cli: &Cli) -> Result<(), String> {
         tempfile::Builder::new().prefix("bench-").tempdir_in(place).map_err(|error| error.to_string())?;
     let default = [beside.join("libcoffer_pkcs11.so")];
     let paths = if cli.module.is_empty() { &default[..] } else { &cli.module };
+    let first = Provider::new(&paths[0], place.path());
     if let Some(kept) = &cli.instructions {
-        let provider = Provider::new(&paths[0], place.path());
-        return instructions::compare(&provider, kept, cli.accept);
+        return instructions::compare(&first, kept, cli.accept);
+    }
+    if let Some(file) = &cli.layout {
+        return layout::write(&first, file);
     }
     let (mut providers, mut desks) = (Vec::new(), Vec::new());
     for (index, path) in paths.iter().enumerate() {

@@ -24,6 +24,8 @@ pub enum Task {
     Cold,
     /// Does small rows so many times, for callgrind.
     Count,
+    /// Does almost all rows some times, for callgrind.
+    Walk,
     /// Creates for some seconds with one thread, then with eight.
     Writers,
 }
@@ -39,6 +41,7 @@ pub fn run(
         Task::Fill => fill(provider, from, to, budget),
         Task::Cold => cold(provider, to),
         Task::Count => crate::instructions::child(provider),
+        Task::Walk => crate::layout::child(provider),
         Task::Writers => writers(provider, from, budget),
     }
 }
