@@ -50,3 +50,10 @@ pub fn profiles<const N: usize>(
     };
     watched.into_iter().enumerate().map(with_profile).collect()
 }
+
+/// All instructions of a profile.
+pub fn total(profile: &str) -> u64 {
+    let totals =
+        profile.lines().filter_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+    totals.filter_map(|number| number.trim().parse().ok()).max().unwrap_or(0)
+}

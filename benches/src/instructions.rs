@@ -95,10 +95,7 @@ pub fn compare(provider: &Provider, kept: &Path, accept: bool) -> Result<(), Str
 fn counted(provider: &Provider) -> Result<Map<String, Value>, String> {
     let mut rows = Map::new();
     for ([name, of], profile) in callgrind::profiles(provider, "count", &[])? {
-        let total = profile
-            .lines()
-            .filter_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
-        let total = total.filter_map(|number| number.trim().parse::<u64>().ok()).max().unwrap_or(0);
+        let total = callgrind::total(&profile);
         if total == 0 {
             return Err(format!("callgrind counted nothing for {name}"));
         }

@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// Enough for what is done once in a while, as refilling a store of random bytes, to be seen in some row.
 const TIMES: u64 = 20;
+/// What takes more instructions than so many does not feel a page more or less.
+const MOST: u64 = 1_000_000;
 
 /// The child's part, under valgrind: all rows but those of megabytes and those that take seconds.
 pub fn child(provider: &Provider) -> Result<Value, String> {
@@ -38,7 +40,8 @@ pub fn write(provider: &Provider, file: &Path) -> Result<(), String> {
     // How many rows use it, and which is the first.
     let mut uses: HashMap<String, (u32, usize)> = HashMap::new();
     let profiles = callgrind::profiles::<1>(provider, "walk", &["--demangle=no"])?;
-    for (row, (_, profile)) in profiles.iter().enumerate() {
+    let short = profiles.iter().filter(|(_, profile)| callgrind::total(profile) / TIMES < MOST);
+    for (row, (_, profile)) in short.enumerate() {
         let mut patterns: Vec<_> =
             functions(profile, &module.to_string_lossy()).into_iter().filter_map(pattern).collect();
         patterns.sort_unstable();
@@ -55,7 +58,7 @@ pub fn write(provider: &Provider, file: &Path) -> Result<(), String> {
     uses.iter().for_each(|(.., each)| text += &format!("    *(.text.{each})\n"));
     text += TAIL;
     fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-    println!("{} functions of {} rows stand together", uses.len(), profiles.len());
+    println!("{} functions stand together", uses.len());
     Ok(())
 }
 
