@@ -32,6 +32,7 @@ pub mod shard;
 pub mod shared;
 pub mod signals;
 pub mod wal;
+pub mod x25519;
 
 pub use in_out::InOut;
 
@@ -45,7 +46,7 @@ pub enum Direction {
 }
 
 /// What each kernel's choice comes to on this processor, for people.
-pub fn ways() -> [(&'static str, &'static str); 6] {
+pub fn ways() -> [(&'static str, &'static str); 7] {
     let has = cpu::features();
     let first = |ways: &[(bool, &'static str)], otherwise| {
         ways.iter().find(|(there, _)| *there).map_or(otherwise, |(_, name)| *name)
@@ -81,6 +82,7 @@ pub fn ways() -> [(&'static str, &'static str); 6] {
                 "AWS-LC's",
             ),
         ),
+        ("X25519", first(&[(x25519::agree().is_some(), "AVX-512 IFMA")], "AWS-LC's")),
         ("RSA with the public key", first(&[(has.avx512 && has.ifma, "AVX-512 IFMA")], "AWS-LC's")),
     ]
 }
