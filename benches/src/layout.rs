@@ -1,5 +1,5 @@
-//! Which functions stand together in the library: those on the way of the operations measured here, the ones that most
-//! operations use first.
+//! Which functions stand together in the library: those on the way of the operations measured here. The operation that goes
+//! through the most of them comes first, and the next one adds what it has of its own.
 //!
 //! A call goes through some hundred short functions, which a linker spreads over megabytes. Each page of them is an entry
 //! of the processor's table of translations, and each of those that is gone costs a walk through memory: to a program that
@@ -10,7 +10,7 @@ use crate::provider::Provider;
 use crate::{callgrind, rows};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -37,28 +37,25 @@ pub fn child(provider: &Provider) -> Result<Value, String> {
 /// What failed; or that there is no valgrind.
 pub fn write(provider: &Provider, file: &Path) -> Result<(), String> {
     let module = provider.path.canonicalize().map_err(|error| error.to_string())?;
-    // How many rows use it, and which is the first.
-    let mut uses: HashMap<String, (u32, usize)> = HashMap::new();
     let profiles = callgrind::profiles::<1>(provider, "walk", &["--demangle=no"])?;
     let short = profiles.iter().filter(|(_, profile)| callgrind::total(profile) / TIMES < MOST);
-    for (row, (_, profile)) in short.enumerate() {
-        let mut patterns: Vec<_> =
-            functions(profile, &module.to_string_lossy()).into_iter().filter_map(pattern).collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        for each in patterns {
-            uses.entry(each).or_insert((0, row)).0 += 1;
-        }
+    let of_row = |(_, profile): &(_, String)| -> BTreeSet<String> {
+        functions(profile, &module.to_string_lossy()).into_iter().filter_map(pattern).collect()
+    };
+    let mut rows: Vec<_> = short.map(of_row).collect();
+    rows.sort_by_key(|functions| Reverse(functions.len()));
+    let users = |function: &String| rows.iter().filter(|functions| functions.contains(function)).count();
+    let (mut order, mut placed) = (Vec::new(), BTreeSet::new());
+    for functions in &rows {
+        let mut new: Vec<_> = functions.iter().filter(|each| placed.insert(*each)).collect();
+        new.sort_by_key(|each| Reverse(users(each)));
+        order.extend(new);
     }
-    // Those of one row stay together among those that about as many rows use.
-    let mut uses: Vec<_> =
-        uses.into_iter().map(|(each, (of, first))| (Reverse(of.ilog2()), first, each)).collect();
-    uses.sort_unstable();
     let mut text = String::from(HEAD);
-    uses.iter().for_each(|(.., each)| text += &format!("    *(.text.{each})\n"));
+    order.iter().for_each(|each| text += &format!("    *(.text.{each})\n"));
     text += TAIL;
     fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-    println!("{} functions stand together", uses.len());
+    println!("{} functions stand together", order.len());
     Ok(())
 }
 

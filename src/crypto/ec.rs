@@ -10,8 +10,8 @@ use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
 
-/// Bytes of stack below which a multiplication leaves nothing of its numbers.
-const DEPTH: usize = 8 << 10;
+/// Bytes of stack within which EC_POINT_mul leaves the private value and the product; on P-256, all that it leaves.
+const DEPTH: usize = 2 << 10;
 
 macro_rules! curves {
     ($($curve:ident $bits:literal $group:ident $oid:literal $($name:literal)*;)*) => {
