@@ -58,6 +58,7 @@ struct Page {
     bytes: [u8; CAPACITY],
 }
 
+/// Five hundred keys: filling it draws on the processor's generator, for which all cores wait in one queue.
 const CAPACITY: usize = WipedOnFork::LEN - 2 * size_of::<usize>();
 const _: () = assert!(size_of::<Page>() <= WipedOnFork::LEN && SMALL <= CAPACITY);
 

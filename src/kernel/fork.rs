@@ -56,8 +56,8 @@ impl Default for ForkMark {
 pub struct WipedOnFork(NonNull<u8>);
 
 impl WipedOnFork {
-    /// Its size in bytes.
-    pub const LEN: usize = 4096;
+    /// Its size in bytes: whole pages, of 4 or of 16 KiB.
+    pub const LEN: usize = 16 << 10;
 
     /// `None` where the kernel or an emulator does not do that, or has no memory.
     #[cfg(target_os = "linux")]

@@ -54,16 +54,15 @@ fn seal(context: &EVP_AEAD_CTX, from: &[u8], to: &mut [u8], tag: &mut [u8; 16]) 
 
 /// EVP_AEAD_CTX_seal_scatter.
 pub fn gcm_seal(size: usize) -> Work {
-    let (context, from, mut to, mut tag) = (gcm(), Buffer::new(0x5A, size), Buffer::new(0, size), [0; 16]);
+    let (context, from, mut to, mut tag) = (gcm(), Buffer::input(size), Buffer::output(size), [0; 16]);
     repeat(move || seal(&context, &from, &mut to, &mut tag))
 }
 
 /// EVP_AEAD_CTX_open_gather.
 pub fn gcm_open(size: usize) -> Work {
-    let (context, plain, mut sealed, mut tag) =
-        (gcm(), Buffer::new(0x5A, size), Buffer::new(0, size), [0; 16]);
+    let (context, plain, mut sealed, mut tag) = (gcm(), Buffer::input(size), vec![0; size], [0; 16]);
     assert_eq!(seal(&context, &plain, &mut sealed, &mut tag), Rv(CKR_OK));
-    let (mut out, nonce) = (Buffer::new(0, size), [7_u8; 12]);
+    let (sealed, mut out, nonce) = (Buffer::of(&sealed), Buffer::output(size), [7_u8; 12]);
     repeat(move || {
         let (from, len) = (sealed.as_ptr(), sealed.len());
         let (nonce, none) = (nonce.as_ptr(), ptr::null());
@@ -87,7 +86,7 @@ pub fn gcm_open(size: usize) -> Work {
 
 /// AES_encrypt for one block; for more, EVP_EncryptUpdate, which has the wide assembly.
 pub fn ecb(size: usize) -> Work {
-    let (from, mut to) = (Buffer::new(0x5A, size), Buffer::new(0, size));
+    let (from, mut to) = (Buffer::input(size), Buffer::output(size));
     if size == 16 {
         let key = schedule(true);
         return repeat(move || {
@@ -111,7 +110,7 @@ pub fn ecb(size: usize) -> Work {
 
 /// AES_cbc_encrypt.
 pub fn cbc(size: usize, encrypt: bool) -> Work {
-    let (key, from, mut to) = (schedule(encrypt), Buffer::new(0x5A, size), Buffer::new(0, size));
+    let (key, from, mut to) = (schedule(encrypt), Buffer::input(size), Buffer::output(size));
     repeat(move || {
         let mut iv = [7; 16];
         let flag = i32::from(encrypt);
@@ -123,7 +122,7 @@ pub fn cbc(size: usize, encrypt: bool) -> Work {
 
 /// AES_ctr128_encrypt.
 pub fn ctr(size: usize) -> Work {
-    let (key, from, mut to) = (schedule(true), Buffer::new(0x5A, size), Buffer::new(0, size));
+    let (key, from, mut to) = (schedule(true), Buffer::input(size), Buffer::output(size));
     repeat(move || {
         let (mut counter, mut stream, mut used) = ([7_u8; 16], [0_u8; 16], 0);
         let (counter, stream) = (counter.as_mut_ptr(), stream.as_mut_ptr());
@@ -141,7 +140,7 @@ pub fn cmac(size: usize) -> Work {
         must(CMAC_Init(context, KEY.as_ptr().cast(), 32, EVP_aes_256_cbc(), ptr::null_mut()));
         context
     };
-    let (data, mut mac) = (Buffer::new(0x5A, size), [0; 16]);
+    let (data, mut mac) = (Buffer::input(size), [0; 16]);
     // SAFETY: buffers with their lengths.
     repeat(move || unsafe {
         let fed = CMAC_Reset(context) & CMAC_Update(context, data.as_ptr(), data.len());
@@ -160,7 +159,7 @@ fn des3() -> [DES_key_schedule; 3] {
 
 /// DES_ecb3_encrypt, block after block: AWS-LC has no wider one.
 pub fn des3_ecb(size: usize) -> Work {
-    let ([one, two, three], from, mut to) = (des3(), Buffer::new(0x5A, size), Buffer::new(0, size));
+    let ([one, two, three], from, mut to) = (des3(), Buffer::input(size), Buffer::output(size));
     repeat(move || {
         for (from, to) in from.chunks_exact(8).zip(to.chunks_exact_mut(8)) {
             // SAFETY: a block each.
@@ -172,7 +171,7 @@ pub fn des3_ecb(size: usize) -> Work {
 
 /// DES_ede3_cbc_encrypt.
 pub fn des3_cbc(size: usize, encrypt: bool) -> Work {
-    let ([one, two, three], from, mut to) = (des3(), Buffer::new(0x5A, size), Buffer::new(0, size));
+    let ([one, two, three], from, mut to) = (des3(), Buffer::input(size), Buffer::output(size));
     repeat(move || {
         let mut iv = [7_u8; 8];
         let (iv, flag) = (iv.as_mut_ptr().cast(), i32::from(encrypt));
@@ -184,7 +183,7 @@ pub fn des3_cbc(size: usize, encrypt: bool) -> Work {
 
 /// RAND_bytes.
 pub fn random(size: usize) -> Work {
-    let mut out = Buffer::new(0, size);
+    let mut out = Buffer::output(size);
     // SAFETY: a buffer with its length.
     repeat(move || sure(unsafe { RAND_bytes(out.as_mut_ptr(), out.len()) }))
 }

@@ -12,7 +12,7 @@ pub type Digest = unsafe extern "C" fn(*const u8, usize, *mut u8) -> *mut u8;
 
 /// A digest in one call.
 pub fn digest(digest: Digest, size: usize) -> Work {
-    let (data, mut out) = (Buffer::new(0x5A, size), [0; 64]);
+    let (data, mut out) = (Buffer::input(size), [0; 64]);
     repeat(move || {
         // SAFETY: a buffer with its length, and room for the longest digest.
         unsafe { digest(data.as_ptr(), data.len(), out.as_mut_ptr()) };
@@ -28,7 +28,7 @@ pub fn hmac_sha256(size: usize) -> Work {
         must(HMAC_Init_ex(context, [0x42_u8; 32].as_ptr().cast(), 32, EVP_sha256(), ptr::null_mut()));
         context
     };
-    let (data, mut mac) = (Buffer::new(0x5A, size), [0; 32]);
+    let (data, mut mac) = (Buffer::input(size), [0; 32]);
     // SAFETY: buffers with their lengths.
     repeat(move || unsafe {
         let begun = HMAC_Init_ex(context, ptr::null(), 0, ptr::null(), ptr::null_mut());

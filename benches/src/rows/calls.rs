@@ -20,7 +20,7 @@ pub fn digest(
 ) -> Result<Work> {
     let (init, run) = (init.ok_or(Rv::ABSENT)?, run.ok_or(Rv::ABSENT)?);
     let (session, mechanism) = (desk.session.handle(), Mechanism::new(mechanism));
-    let (mut data, mut out) = (Buffer::new(0x5A, size), [0; 64]);
+    let (mut data, mut out) = (Buffer::input(size), [0; 64]);
     Ok(repeat(move || {
         // SAFETY: a mechanism and buffers that the closure owns, with their lengths.
         unsafe {
@@ -36,7 +36,7 @@ pub fn digest(
 
 fn random(desk: &Desk, size: usize) -> Result<Work> {
     let generate = desk.session.f().C_GenerateRandom.ok_or(Rv::ABSENT)?;
-    let (session, mut out) = (desk.session.handle(), Buffer::new(0, size));
+    let (session, mut out) = (desk.session.handle(), Buffer::output(size));
     // SAFETY: a buffer with its length.
     Ok(repeat(move || Rv(unsafe { generate(session, out.as_mut_ptr(), out.len() as CK_ULONG) })))
 }

@@ -82,7 +82,7 @@ fn one_shot(
 ) -> Result<Work> {
     let (init, run) = (init.ok_or(Rv::ABSENT)?, run.ok_or(Rv::ABSENT)?);
     let session = desk.session.handle();
-    let (mut data, mut out) = (Buffer::of(data.as_ref()), Buffer::new(0, room));
+    let (mut data, mut out) = (Buffer::of(data.as_ref()), Buffer::output(room));
     Ok(repeat(move || {
         // SAFETY: a mechanism and buffers that the closure owns, with their lengths.
         unsafe {
