@@ -186,7 +186,7 @@ impl PublicKey {
     }
 }
 
-/// The DigestInfo of a digest (RFC 8017, section 9.2, step 2); for TLS's pair of MD5 and SHA-1, the digest itself.
+/// The DigestInfo of a digest (RFC 8017, section 9.2, step 2).
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR for a digest of another length.
