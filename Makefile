@@ -21,7 +21,7 @@ COMMAND := $(BUILT)/coffer
 # Where rustup puts cargo, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: all build setup setup-clients demo test test-long test-aarch64 fuzz lint bench bench-quick bench-instructions layout install uninstall clean
+.PHONY: all build setup setup-clients demo test test-long test-aarch64 fuzz lint bench bench-quick bench-cpus bench-instructions layout install uninstall clean
 
 all: build
 
@@ -82,6 +82,18 @@ bench: setup
 bench-quick:
 	$(CARGO) build --profile $(PROFILE:debug=dev) --package coffer --package coffer-bench
 	$(BENCH) --quick $(BENCH_ARGS)
+
+# As on other processors, beside bare AWS-LC: without AVX-512, without VAES too, without vectors of more than 128 bits. The
+# first word takes the instructions from the kernels, the second from AWS-LC on both sides (the processor's words of them).
+bench-cpus:
+	RUSTFLAGS="--cfg coffer_cpu" CARGO_TARGET_DIR=$(TARGET)/cpus \
+	    $(CARGO) build --release --package coffer --package coffer-bench
+	for off in -avx512,-ifma,-vbmi=0xd0230000 -avx512,-ifma,-vbmi,-vaes,-vpclmulqdq=0x600d0230000 \
+	    -avx512,-ifma,-vbmi,-vaes,-vpclmulqdq,-avx2=0x600d0230020; do \
+	    export COFFER_CPU=$${off%=*} OPENSSL_ia32cap=":~$${off#*=}"; \
+	    echo "COFFER_CPU=$$COFFER_CPU OPENSSL_ia32cap=$$OPENSSL_ia32cap"; \
+	    $(TARGET)/cpus/release/coffer-bench --quick --only 16k --only 1m $(BENCH_ARGS) || exit; \
+	done
 
 # Fails if a small operation takes 3 % more or fewer instructions than benches/instructions.json says. BENCH_ARGS=--accept
 # writes that file anew.

@@ -5,7 +5,7 @@ use super::gcm::{self, Gcm};
 use super::status::{ok, wipe_value, wiping_stack, wiping_stack_of};
 use super::{Direction, InOut};
 use crate::error::Result;
-use crate::kernel::aes::{HashKey, Schedule};
+use crate::kernel::aes::{HAS_CHAINS, HashKey, Schedule};
 use aws_lc_sys as ffi;
 use once_cell::sync::OnceCell;
 use std::ffi::{c_int, c_uint};
@@ -89,9 +89,9 @@ impl Key {
         unsafe { ffi::AES_encrypt(to, to, &self.encrypt) }
     }
 
-    /// The kernel where it is faster than AWS-LC in chained modes too.
-    fn wide(&self) -> Option<&Schedule> {
-        self.kernel.as_ref().filter(|kernel| kernel.is_wide())
+    /// The kernel where it has CBC and CTR.
+    fn chains(&self) -> Option<&Schedule> {
+        self.kernel.as_ref().filter(|_| HAS_CHAINS)
     }
 
     /// ECB.
@@ -114,7 +114,7 @@ impl Key {
     /// # Panics
     /// As `ecb`.
     pub fn cbc(&self, direction: Direction, iv: &mut [u8; BLOCK], mut io: InOut<'_>) {
-        if let (Direction::Decrypt, Some(kernel)) = (direction, self.wide()) {
+        if let (Direction::Decrypt, Some(kernel)) = (direction, self.chains()) {
             return kernel.cbc_decrypt(iv, io);
         }
         let len = whole_blocks(&io);
@@ -139,7 +139,7 @@ impl Key {
             let step = io.input_len().min(counter.until_carry());
             let mut part = io.split_front(step);
             let fixed = counter.block;
-            if let Some(kernel) = self.wide() {
+            if let Some(kernel) = self.chains() {
                 self.ctr_by_aws_lc(counter, part.split_front(step.min(counter.stream_left())));
                 let blocks = part.input_len() / BLOCK;
                 kernel.ctr(u128::from_be_bytes(counter.block), part.split_front(blocks * BLOCK));

@@ -2,7 +2,7 @@
 //!
 //! A kernel with several ways reads [`features`] and takes the fastest. A debug build leaves out what
 //! `COFFER_CPU` names (`COFFER_CPU=-avx512,-vaes`), and a test what it names to `without`, so that one
-//! machine runs every way.
+//! machine runs every way. To measure them, `--cfg coffer_cpu` has a release build do the same (`make bench-cpus`).
 
 use std::sync::LazyLock;
 
@@ -92,7 +92,7 @@ pub fn features() -> Features {
     static FOUND: LazyLock<Features> = LazyLock::new(|| {
         let found = Features::detected();
         match std::env::var("COFFER_CPU") {
-            Ok(off) if cfg!(debug_assertions) => {
+            Ok(off) if cfg!(any(debug_assertions, coffer_cpu)) => {
                 let names = off.split(',').filter_map(|word| word.trim().strip_prefix('-'));
                 found.without(&names.collect::<Vec<_>>())
             }

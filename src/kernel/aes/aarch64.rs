@@ -79,9 +79,9 @@ impl Vector for One {
     }
 
     #[inline(always)]
-    fn plus_in_last_byte(self, first: u8) -> Self {
-        // It is the top one of its half, so nothing is carried.
-        self.add([0, u64::from(first) << 56])
+    fn plus_in_last_byte(self, number: u8) -> Self {
+        // It is the top one of its half.
+        self.add([0, u64::from(number) << 56])
     }
 
     #[inline(always)]

@@ -2,8 +2,8 @@
 //!
 //! AWS-LC leaves some things undone. It has no use for VAES in the first three, which runs two or four blocks in one
 //! instruction, at twice the speed; and in GCM, where it has, a message of a block takes it half as long again as it
-//! must. And on aarch64 it encrypts ECB a block at a time, each waiting for its own rounds. Single blocks in CBC and CTR,
-//! and on x86-64 in ECB, it runs as fast as they go, see [`Schedule::is_wide`].
+//! must. And on aarch64 it encrypts ECB a block at a time, each waiting for its own rounds. Where one instruction takes one
+//! block, it is as fast as they go in all else.
 //!
 //! `vector` says what a register of blocks can do and `x86_64` or `aarch64` does it; `schedule` and `modes` are built
 //! on that alone. `gcm` and its hash are for the one processor with all they need.
@@ -44,6 +44,9 @@ use x86_64::Wide;
 /// Bytes in a block.
 const BLOCK: usize = 16;
 
+/// Whether CBC and CTR are for the kernel. On aarch64 AWS-LC has their blocks interleaved as tightly as they go.
+pub const HAS_CHAINS: bool = cfg!(target_arch = "x86_64");
+
 /// An expanded key, for a processor whose instructions are known. One of it serves all threads.
 pub struct Schedule {
     keys: schedule::Schedule,
@@ -62,12 +65,6 @@ impl Schedule {
     fn with(wide: Wide, key: &[u8]) -> Schedule {
         assert!(matches!(key.len(), 16 | 24 | 32));
         Schedule { keys: wide.schedule(key), wide }
-    }
-
-    /// Whether several blocks go into one instruction: where they do not, CBC and CTR are better left to AWS-LC,
-    /// whose assembly has them interleaved as tightly as they go.
-    pub fn is_wide(&self) -> bool {
-        self.wide != Wide::One
     }
 
     /// ECB.
@@ -113,7 +110,7 @@ impl Schedule {
             let step = blocks.min(usize::try_from(before_carry).unwrap_or(usize::MAX));
             let (from, to) = io.split_front(step * BLOCK).as_ptrs();
             // SAFETY: as in `ecb`.
-            unsafe { self.wide.run(Ctr(self.keys.encrypt(), counter), from, to, step) }
+            unsafe { self.wide.run(Ctr::new(self.keys.encrypt(), counter), from, to, step) }
             counter = counter.wrapping_add(step as u128);
             blocks -= step;
         }

@@ -7,6 +7,7 @@
 use super::BLOCK;
 use super::vector::{Block, Vector};
 use std::array::from_fn;
+use std::mem::MaybeUninit;
 
 /// Round keys in the order of their use.
 pub(super) type Keys<'a> = &'a [Block];
@@ -142,26 +143,57 @@ impl Mode for CbcDecrypt<'_> {
     }
 }
 
-/// CTR. The second is the counter block to come, as a number, whose low 64 bits may not carry.
-pub(super) struct Ctr<'a>(pub Keys<'a>, pub u128);
+/// CTR.
+///
+/// What comes before the first round must not wait: the rounds of the pass before leave no room for it, as all of its
+/// instructions want the ports that rounds run on. So a pass of eight vectors writes down the counter blocks of the next
+/// one, which then begins with them, as ECB begins with its input.
+pub(super) struct Ctr<'a> {
+    keys: Keys<'a>,
+    /// The counter block to come, as a number, whose low 64 bits may not carry.
+    next: u128,
+    /// From the next one on, if `is_ahead`.
+    ahead: MaybeUninit<[Block; MOST_BLOCKS]>,
+    is_ahead: bool,
+}
+
+/// In eight of the widest vectors.
+const MOST_BLOCKS: usize = 8 * 4;
+
+impl<'a> Ctr<'a> {
+    /// From `next` on, a number whose low 64 bits do not carry before the end.
+    #[inline(always)]
+    pub fn new(keys: Keys<'a>, next: u128) -> Ctr<'a> {
+        Ctr { keys, next, ahead: MaybeUninit::uninit(), is_ahead: false }
+    }
+}
 
 impl Mode for Ctr<'_> {
     #[inline(always)]
     unsafe fn pass<V: Vector, const N: usize>(&mut self, from: *const u8, to: *mut u8) {
-        let (start, blocks) = (self.1, N * V::BLOCKS);
-        self.1 = start.wrapping_add(blocks as u128);
-        // SAFETY: the caller's; all is read before anything is written.
+        const { assert!(N * V::BLOCKS <= MOST_BLOCKS) }
+        let (start, blocks) = (self.next, N * V::BLOCKS);
+        self.next = start.wrapping_add(blocks as u128);
+        // SAFETY: the caller's; all is read before anything is written. What is ahead is as long as a pass, or was written
+        // by a longer one.
         unsafe {
-            // In seven passes of eight the last byte does not carry, and an addition to it is all there is to do.
-            let counters: [V; N] = if usize::from(start as u8) + blocks <= 0x100 {
-                let base = V::repeat(&Block(start.to_be_bytes()));
-                from_fn(|i| base.plus_in_last_byte((i * V::BLOCKS) as u8))
+            let counters: [V; N] = if N == 8 && self.is_ahead {
+                load(self.ahead.as_ptr().cast())
             } else {
                 let base = V::repeat(&Block(start.to_le_bytes()));
                 from_fn(|i| base.plus((i * V::BLOCKS) as u8).reversed())
             };
+            if N == 8 {
+                let mut ahead = counters;
+                // A loop, since a closure that is not inlined would be without the instructions.
+                for x in &mut ahead {
+                    *x = x.plus_in_last_byte(blocks as u8);
+                }
+                store(ahead, self.ahead.as_mut_ptr().cast());
+                self.is_ahead = usize::from(start as u8) + 2 * blocks <= 0x100;
+            }
             let data = load::<V, N>(from);
-            store(crypt::<V, N, true>(self.0, counters, |i, key| key.xor(data[i])), to);
+            store(crypt::<V, N, true>(self.keys, counters, |i, key| key.xor(data[i])), to);
         }
     }
 }

@@ -43,10 +43,11 @@ pub(super) trait Vector: Copy {
     /// For each block the one before it, for the first the last of `earlier`.
     fn shifted(self, earlier: Self) -> Self;
 
-    /// Adds `first` to the last byte of the first block, `first + 1` to that of the second and so on.
-    fn plus_in_last_byte(self, first: u8) -> Self;
+    /// Adds to the last byte of each block; what it carries is lost.
+    fn plus_in_last_byte(self, number: u8) -> Self;
 
-    /// The same for the low 64 bits of little-endian numbers.
+    /// Adds `first` to the low 64 bits of the first block as a little-endian number, `first + 1` to those of the second
+    /// and so on.
     fn plus(self, first: u8) -> Self;
 
     /// Each block with its bytes in the opposite order.

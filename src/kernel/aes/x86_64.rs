@@ -75,9 +75,9 @@ macro_rules! vector {
             }
 
             #[inline(always)]
-            fn plus_in_last_byte(self, first: u8) -> Self {
-                // It is the top one of eight that make a number, so nothing is carried.
-                let numbers: [_; $blocks] = from_fn(|i| [0, (u64::from(first) + i as u64) << 56]);
+            fn plus_in_last_byte(self, number: u8) -> Self {
+                // It is the top one of eight that make a number.
+                let numbers = [[0, u64::from(number) << 56]; $blocks];
                 // SAFETY: a value proves the instructions, and the array is as large.
                 unsafe { $name($add(self.0, $load(numbers.as_ptr().cast()))) }
             }
