@@ -451,3 +451,65 @@ fn a_storm_of_signals_interrupts_nothing() {
     token.session.leave();
     assert!(SIGNALS.load(Ordering::Relaxed) > 100, "{SIGNALS:?} signals");
 }
+
+/// Has the kernel end the process when this thread starts another one.
+#[cfg(target_arch = "x86_64")]
+fn die_of_new_threads() {
+    // Goes on `jt` further behind if it is that call, else `jf`.
+    let is = |call: libc::c_long, jt, jf| libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt,
+        jf,
+        k: call as u32,
+    };
+    let ret = |k| libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k };
+    // The number of the system call comes first in what a filter sees.
+    let load =
+        libc::sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: 0 };
+    let mut filter = [
+        load,
+        is(libc::SYS_clone, 1, 0),
+        is(libc::SYS_clone3, 0, 1),
+        ret(libc::SECCOMP_RET_KILL_PROCESS),
+        ret(libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: a filter of that length, read before the call comes back.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+/// CKF_LIBRARY_CANT_CREATE_OS_THREADS (section 5.4): a login, which otherwise opens objects on all cores, keeps to one.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn no_thread_is_started_where_none_may_be() {
+    if in_child("no_thread_is_started_where_none_may_be", &[]) {
+        return;
+    }
+    let token = TestToken::new();
+    for number in 0..400 {
+        let template = token_aes(&format!("key {number}"));
+        token.session.generate_key(&Mechanism::new(AES_KEY_GEN), &template).expect("C_GenerateKey");
+    }
+    let log_in_with = |flags: CK_FLAGS| {
+        let status = forked(|| {
+            // SAFETY: zeros are no functions, no flags and nothing reserved.
+            let mut arguments: CK_C_INITIALIZE_ARGS = unsafe { std::mem::zeroed() };
+            arguments.flags = flags;
+            token.module.init_with(&mut arguments).expect("C_Initialize");
+            die_of_new_threads();
+            let session = session(token.module, &token.label);
+            assert_eq!(session.find(&[Attr::class(CKO_SECRET_KEY)]).expect("C_FindObjects").len(), 400);
+            session.close().expect("C_CloseSession");
+            token.module.finalize().expect("C_Finalize");
+        });
+        (libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)), status)
+    };
+    assert_eq!(log_in_with(CKF_OS_LOCKING_OK | CKF_LIBRARY_CANT_CREATE_OS_THREADS), (None, 0));
+    let cores = thread::available_parallelism().expect("a number").get();
+    if cores > 1 {
+        assert_eq!(log_in_with(CKF_OS_LOCKING_OK).0, Some(libc::SIGSYS), "the filter sees threads");
+    }
+}
