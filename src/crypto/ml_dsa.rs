@@ -5,15 +5,13 @@
 
 use super::owned::Owned;
 use super::random::drawing;
+use super::seeded::*;
 use super::status::ok;
 use super::{Hash, Secret, equal};
-use crate::error::{Result, Rv};
+use crate::error::Result;
 use aws_lc_sys as ffi;
 use std::ops::Deref;
 use std::ptr;
-
-/// Bytes of the seed that a key is made from.
-pub const SEED_LEN: usize = 32;
 
 /// Bytes of mu.
 pub const MU_LEN: usize = 64;
@@ -34,43 +32,37 @@ impl ParameterSet {
     /// Every one of them.
     pub const ALL: [ParameterSet; 3] = [ParameterSet::MlDsa44, ParameterSet::MlDsa65, ParameterSet::MlDsa87];
 
-    /// The last byte of the identifier, the lengths of public key, private key and signature, AWS-LC's number.
-    const fn row(self) -> (&'static [u8], usize, usize, usize, i32) {
-        match self {
-            ParameterSet::MlDsa44 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x03\x11", 1312, 2560, 2420, ffi::NID_MLDSA44)
-            }
-            ParameterSet::MlDsa65 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x03\x12", 1952, 4032, 3309, ffi::NID_MLDSA65)
-            }
-            ParameterSet::MlDsa87 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x03\x13", 2592, 4896, 4627, ffi::NID_MLDSA87)
-            }
-        }
-    }
-
-    /// Contents of the object identifier.
-    pub const fn oid(self) -> &'static [u8] {
-        self.row().0
-    }
-
-    /// Bytes of a public key.
-    pub const fn public_len(self) -> usize {
-        self.row().1
-    }
-
-    /// Bytes of an expanded private key.
-    pub const fn private_len(self) -> usize {
-        self.row().2
-    }
-
     /// Bytes of a signature.
-    pub const fn signature_len(self) -> usize {
-        self.row().3
+    pub fn signature_len(self) -> usize {
+        self.row().output_len
     }
+}
 
-    const fn nid(self) -> i32 {
-        self.row().4
+impl Parameters for ParameterSet {
+    fn row(self) -> &'static Row {
+        match self {
+            ParameterSet::MlDsa44 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x03\x11",
+                public_len: 1312,
+                private_len: 2560,
+                output_len: 2420,
+                nid: ffi::NID_MLDSA44,
+            },
+            ParameterSet::MlDsa65 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x03\x12",
+                public_len: 1952,
+                private_len: 4032,
+                output_len: 3309,
+                nid: ffi::NID_MLDSA65,
+            },
+            ParameterSet::MlDsa87 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x03\x13",
+                public_len: 2592,
+                private_len: 4896,
+                output_len: 4627,
+                nid: ffi::NID_MLDSA87,
+            },
+        }
     }
 }
 
@@ -85,45 +77,35 @@ pub struct PublicKey {
 // SAFETY: the key is only read after construction.
 unsafe impl Sync for PublicKey {}
 
-impl PublicKey {
-    /// From its bytes; every string of the right length is one.
-    ///
-    /// # Errors
-    /// CKR_PUBLIC_KEY_INVALID for another length.
-    pub fn new(set: ParameterSet, bytes: &[u8]) -> Result<PublicKey> {
-        if bytes.len() != set.public_len() {
-            return Err(Rv::PublicKeyInvalid
-                .because(format!("a public key of {set:?} has {} bytes", set.public_len())));
-        }
+impl Public for PublicKey {
+    type Set = ParameterSet;
+
+    /// Every string of the right length is one.
+    fn new(set: ParameterSet, bytes: &[u8]) -> Result<PublicKey> {
+        check_public_len(set, bytes)?;
         // SAFETY: valid for its length; the result is owned by us.
         let key = unsafe {
-            Owned::new(ffi::EVP_PKEY_pqdsa_new_raw_public_key(set.nid(), bytes.as_ptr(), bytes.len()))?
+            Owned::new(ffi::EVP_PKEY_pqdsa_new_raw_public_key(set.row().nid, bytes.as_ptr(), bytes.len()))?
         };
         PublicKey::finish(set, key)
     }
 
+    fn set(&self) -> ParameterSet {
+        self.set
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        public_bytes(self.set, &self.key)
+    }
+}
+
+impl PublicKey {
     fn finish(set: ParameterSet, key: Owned<ffi::EVP_PKEY>) -> Result<PublicKey> {
         let mut this = PublicKey { set, key, tr: [0; 64] };
         let mut shake = Shake256::new()?;
         shake.update(&this.bytes());
         shake.finish(&mut this.tr);
         Ok(this)
-    }
-
-    /// Its parameter set.
-    pub fn set(&self) -> ParameterSet {
-        self.set
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut out = vec![0; self.set.public_len()];
-        let mut len = out.len();
-        // SAFETY: `out` is as long as the key.
-        let answer =
-            unsafe { ffi::EVP_PKEY_get_raw_public_key(self.key.as_ptr(), out.as_mut_ptr(), &mut len) };
-        debug_assert_eq!((answer, len), (1, out.len()));
-        out
     }
 
     /// Begins a mu for ML-DSA, under a context of at most 255 bytes.
@@ -179,36 +161,17 @@ impl Deref for PrivateKey {
     }
 }
 
-impl PrivateKey {
-    /// A new key, which has a seed.
-    pub fn generate(set: ParameterSet) -> Result<PrivateKey> {
-        PrivateKey::from_bytes(set, super::random::secret(SEED_LEN).expose())
-    }
+impl Private for PrivateKey {
+    const SEED_LEN: usize = 32;
 
-    /// From the seed.
-    ///
-    /// # Errors
-    /// CKR_ATTRIBUTE_VALUE_INVALID for another length than 32 bytes.
-    pub fn from_seed(set: ParameterSet, seed: &[u8]) -> Result<PrivateKey> {
-        if seed.len() != SEED_LEN {
-            fail!(AttributeValueInvalid, "CKA_SEED: a seed of ML-DSA has {SEED_LEN} bytes");
-        }
+    fn from_seed(set: ParameterSet, seed: &[u8]) -> Result<PrivateKey> {
+        check_seed_len::<PrivateKey>(set, seed)?;
         PrivateKey::from_bytes(set, seed)
     }
 
-    /// From the expanded form (sk of FIPS 204).
-    ///
-    /// # Errors
-    /// CKR_ATTRIBUTE_VALUE_INVALID for another length, for coefficients out of range, and if its parts do not
-    /// belong together.
-    pub fn from_expanded(set: ParameterSet, expanded: &[u8]) -> Result<PrivateKey> {
-        if expanded.len() != set.private_len() {
-            fail!(
-                AttributeValueInvalid,
-                "CKA_VALUE: a private key of {set:?} has {} bytes",
-                set.private_len()
-            );
-        }
+    /// The expanded form is sk of FIPS 204.
+    fn from_expanded(set: ParameterSet, expanded: &[u8]) -> Result<PrivateKey> {
+        check_private_len(set, expanded)?;
         let key = PrivateKey::from_bytes(set, expanded)?;
         // sk is rho (32), K (32), tr (64) and the rest.
         if !equal(&key.tr, &expanded[64..128]) {
@@ -217,39 +180,26 @@ impl PrivateKey {
         Ok(key)
     }
 
+    fn seed(&self) -> Option<Secret> {
+        seed::<PrivateKey>(&self.key)
+    }
+
+    fn expanded(&self) -> Secret {
+        private_bytes(self.set, &self.key)
+    }
+}
+
+impl PrivateKey {
     /// AWS-LC tells the two forms apart by their lengths.
     fn from_bytes(set: ParameterSet, bytes: &[u8]) -> Result<PrivateKey> {
         // SAFETY: valid for its length; the result is owned by us.
         let key = unsafe {
-            Owned::some(ffi::EVP_PKEY_pqdsa_new_raw_private_key(set.nid(), bytes.as_ptr(), bytes.len()))
+            Owned::some(ffi::EVP_PKEY_pqdsa_new_raw_private_key(set.row().nid, bytes.as_ptr(), bytes.len()))
         };
         match key {
             Some(key) => Ok(PrivateKey(PublicKey::finish(set, key)?)),
             None => fail!(AttributeValueInvalid, "CKA_VALUE: not a private key of {set:?}"),
         }
-    }
-
-    /// The seed, if the key was made from one.
-    pub fn seed(&self) -> Option<Secret> {
-        let mut out = Secret::zeroed(SEED_LEN);
-        let mut len = SEED_LEN;
-        // SAFETY: `out` has room for a seed.
-        let answer = unsafe {
-            ffi::EVP_PKEY_get_private_seed(self.key.as_ptr(), out.expose_mut().as_mut_ptr(), &mut len)
-        };
-        (answer == 1).then_some(out)
-    }
-
-    /// The expanded form.
-    pub fn expanded(&self) -> Secret {
-        let mut out = Secret::zeroed(self.set.private_len());
-        let mut len = out.len();
-        // SAFETY: `out` is as long as the key.
-        let answer = unsafe {
-            ffi::EVP_PKEY_get_raw_private_key(self.key.as_ptr(), out.expose_mut().as_mut_ptr(), &mut len)
-        };
-        debug_assert_eq!((answer, len), (1, out.len()));
-        out
     }
 
     /// The signature of a mu. `out` has `set().signature_len()` bytes.

@@ -1,6 +1,7 @@
 //! ML-KEM (FIPS 203).
 
 use super::owned::Owned;
+use super::seeded::*;
 use super::status::{ok, wiping_stack_of};
 use super::{Secret, random};
 use crate::error::{Result, Rv};
@@ -10,9 +11,6 @@ use std::ops::Deref;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Bytes of the seed that a key is made from: d and z.
-pub const SEED_LEN: usize = 64;
 
 /// Bytes of a shared secret.
 pub const SECRET_LEN: usize = 32;
@@ -34,43 +32,9 @@ impl ParameterSet {
     pub const ALL: [ParameterSet; 3] =
         [ParameterSet::MlKem512, ParameterSet::MlKem768, ParameterSet::MlKem1024];
 
-    /// The identifier, the lengths of public key, private key and ciphertext, AWS-LC's number.
-    const fn row(self) -> (&'static [u8], usize, usize, usize, i32) {
-        match self {
-            ParameterSet::MlKem512 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x04\x01", 800, 1632, 768, ffi::NID_MLKEM512)
-            }
-            ParameterSet::MlKem768 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x04\x02", 1184, 2400, 1088, ffi::NID_MLKEM768)
-            }
-            ParameterSet::MlKem1024 => {
-                (b"\x60\x86\x48\x01\x65\x03\x04\x04\x03", 1568, 3168, 1568, ffi::NID_MLKEM1024)
-            }
-        }
-    }
-
-    /// Contents of the object identifier.
-    pub const fn oid(self) -> &'static [u8] {
-        self.row().0
-    }
-
-    /// Bytes of a public key (encapsulation key).
-    pub const fn public_len(self) -> usize {
-        self.row().1
-    }
-
-    /// Bytes of an expanded private key (decapsulation key).
-    pub const fn private_len(self) -> usize {
-        self.row().2
-    }
-
     /// Bytes of a ciphertext.
-    pub const fn ciphertext_len(self) -> usize {
-        self.row().3
-    }
-
-    const fn nid(self) -> i32 {
-        self.row().4
+    pub fn ciphertext_len(self) -> usize {
+        self.row().output_len
     }
 
     const fn size(self) -> kernel::Size {
@@ -78,6 +42,34 @@ impl ParameterSet {
             ParameterSet::MlKem512 => kernel::Size::K2,
             ParameterSet::MlKem768 => kernel::Size::K3,
             ParameterSet::MlKem1024 => kernel::Size::K4,
+        }
+    }
+}
+
+impl Parameters for ParameterSet {
+    fn row(self) -> &'static Row {
+        match self {
+            ParameterSet::MlKem512 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x04\x01",
+                public_len: 800,
+                private_len: 1632,
+                output_len: 768,
+                nid: ffi::NID_MLKEM512,
+            },
+            ParameterSet::MlKem768 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x04\x02",
+                public_len: 1184,
+                private_len: 2400,
+                output_len: 1088,
+                nid: ffi::NID_MLKEM768,
+            },
+            ParameterSet::MlKem1024 => &Row {
+                oid: b"\x60\x86\x48\x01\x65\x03\x04\x04\x03",
+                public_len: 1568,
+                private_len: 3168,
+                output_len: 1568,
+                nid: ffi::NID_MLKEM1024,
+            },
         }
     }
 }
@@ -92,19 +84,15 @@ pub struct PublicKey {
 // SAFETY: the key is only read after construction.
 unsafe impl Sync for PublicKey {}
 
-impl PublicKey {
-    /// From its bytes.
-    ///
-    /// # Errors
-    /// CKR_PUBLIC_KEY_INVALID for another length and for coefficients beyond the modulus (section 7.2).
-    pub fn new(set: ParameterSet, bytes: &[u8]) -> Result<PublicKey> {
-        if bytes.len() != set.public_len() {
-            return Err(Rv::PublicKeyInvalid
-                .because(format!("a public key of {set:?} has {} bytes", set.public_len())));
-        }
+impl Public for PublicKey {
+    type Set = ParameterSet;
+
+    /// One with coefficients beyond the modulus is refused (FIPS 203, section 7.2).
+    fn new(set: ParameterSet, bytes: &[u8]) -> Result<PublicKey> {
+        check_public_len(set, bytes)?;
         // SAFETY: valid for its length; the result is owned by us.
         let key = unsafe {
-            Owned::new(ffi::EVP_PKEY_kem_new_raw_public_key(set.nid(), bytes.as_ptr(), bytes.len()))?
+            Owned::new(ffi::EVP_PKEY_kem_new_raw_public_key(set.row().nid, bytes.as_ptr(), bytes.len()))?
         };
         let key = PublicKey { set, key, expanded: Expanded::none() };
         match key.check()? {
@@ -115,6 +103,16 @@ impl PublicKey {
         }
     }
 
+    fn set(&self) -> ParameterSet {
+        self.set
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        public_bytes(self.set, &self.key)
+    }
+}
+
+impl PublicKey {
     fn context(&self) -> Result<Owned<ffi::EVP_PKEY_CTX>> {
         // SAFETY: a new object, owned by us, which takes a reference to the key.
         unsafe { Owned::new(ffi::EVP_PKEY_CTX_new(self.key.as_ptr(), ptr::null_mut())) }
@@ -125,22 +123,6 @@ impl PublicKey {
         let context = self.context()?;
         // SAFETY: the context lives through the call.
         Ok(unsafe { ffi::EVP_PKEY_public_check(context.as_ptr()) == 1 })
-    }
-
-    /// Its parameter set.
-    pub fn set(&self) -> ParameterSet {
-        self.set
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut out = vec![0; self.set.public_len()];
-        let mut len = out.len();
-        // SAFETY: `out` is as long as the key.
-        let answer =
-            unsafe { ffi::EVP_PKEY_get_raw_public_key(self.key.as_ptr(), out.as_mut_ptr(), &mut len) };
-        debug_assert_eq!((answer, len), (1, out.len()));
-        out
     }
 
     /// A ciphertext and the secret it carries.
@@ -225,27 +207,19 @@ impl Deref for PrivateKey {
     }
 }
 
-impl PrivateKey {
-    /// A new key, which has a seed.
-    pub fn generate(set: ParameterSet) -> Result<PrivateKey> {
-        PrivateKey::from_seed(set, random::secret(SEED_LEN).expose())
-    }
+impl Private for PrivateKey {
+    /// d and z, 32 bytes each.
+    const SEED_LEN: usize = 64;
 
-    /// From the seed: d and z, 32 bytes each.
-    ///
-    /// # Errors
-    /// CKR_ATTRIBUTE_VALUE_INVALID for another length than 64 bytes.
-    pub fn from_seed(set: ParameterSet, seed: &[u8]) -> Result<PrivateKey> {
-        if seed.len() != SEED_LEN {
-            fail!(AttributeValueInvalid, "CKA_SEED: a seed of ML-KEM has {SEED_LEN} bytes");
-        }
+    fn from_seed(set: ParameterSet, seed: &[u8]) -> Result<PrivateKey> {
+        check_seed_len::<PrivateKey>(set, seed)?;
         let mut len = seed.len();
         let mut key = ptr::null_mut();
         // SAFETY: the context lives through the calls; the key that is made is owned by us.
         let key = unsafe {
             let context = Owned::new(ffi::EVP_PKEY_CTX_new_id(ffi::EVP_PKEY_KEM, ptr::null_mut()))?;
             let context = context.as_ptr();
-            ok(ffi::EVP_PKEY_CTX_kem_set_params(context, set.nid()), "EVP_PKEY_CTX_kem_set_params")?;
+            ok(ffi::EVP_PKEY_CTX_kem_set_params(context, set.row().nid), "EVP_PKEY_CTX_kem_set_params")?;
             ok(ffi::EVP_PKEY_keygen_init(context), "EVP_PKEY_keygen_init")?;
             let answer = ffi::EVP_PKEY_keygen_deterministic(context, &mut key, seed.as_ptr(), &mut len);
             ok(answer, "EVP_PKEY_keygen_deterministic")?;
@@ -254,24 +228,16 @@ impl PrivateKey {
         Ok(PublicKey { set, key, expanded: Expanded::none() }.into())
     }
 
-    /// From the expanded form (dk of FIPS 203), which holds the public key.
-    ///
-    /// # Errors
-    /// CKR_ATTRIBUTE_VALUE_INVALID for another length and if its parts do not belong together.
-    pub fn from_expanded(set: ParameterSet, expanded: &[u8]) -> Result<PrivateKey> {
-        if expanded.len() != set.private_len() {
-            fail!(
-                AttributeValueInvalid,
-                "CKA_VALUE: a private key of {set:?} has {} bytes",
-                set.private_len()
-            );
-        }
+    /// The expanded form is dk of FIPS 203, which holds the public key.
+    fn from_expanded(set: ParameterSet, expanded: &[u8]) -> Result<PrivateKey> {
+        check_private_len(set, expanded)?;
+        let &Row { public_len, nid, .. } = set.row();
         // dk is that of the encryption, ek, the hash of ek (32) and z (32).
-        let public = &expanded[expanded.len() - 64 - set.public_len()..expanded.len() - 64];
+        let public = &expanded[expanded.len() - 64 - public_len..expanded.len() - 64];
         // SAFETY: both are valid for their lengths; the result is owned by us.
         let key = unsafe {
             let (public, private) = ((public.as_ptr(), public.len()), (expanded.as_ptr(), expanded.len()));
-            Owned::new(ffi::EVP_PKEY_kem_new_raw_key(set.nid(), public.0, public.1, private.0, private.1))?
+            Owned::new(ffi::EVP_PKEY_kem_new_raw_key(nid, public.0, public.1, private.0, private.1))?
         };
         let key = PublicKey { set, key, expanded: Expanded::none() };
         match key.check()? {
@@ -282,29 +248,16 @@ impl PrivateKey {
         }
     }
 
-    /// The seed, if the key was made from one.
-    pub fn seed(&self) -> Option<Secret> {
-        let mut out = Secret::zeroed(SEED_LEN);
-        let mut len = SEED_LEN;
-        // SAFETY: `out` has room for a seed.
-        let answer = unsafe {
-            ffi::EVP_PKEY_get_private_seed(self.key.as_ptr(), out.expose_mut().as_mut_ptr(), &mut len)
-        };
-        (answer == 1).then_some(out)
+    fn seed(&self) -> Option<Secret> {
+        seed::<PrivateKey>(&self.key)
     }
 
-    /// The expanded form.
-    pub fn expanded(&self) -> Secret {
-        let mut out = Secret::zeroed(self.set.private_len());
-        let mut len = out.len();
-        // SAFETY: `out` is as long as the key.
-        let answer = unsafe {
-            ffi::EVP_PKEY_get_raw_private_key(self.key.as_ptr(), out.expose_mut().as_mut_ptr(), &mut len)
-        };
-        debug_assert_eq!((answer, len), (1, out.len()));
-        out
+    fn expanded(&self) -> Secret {
+        private_bytes(self.set, &self.key)
     }
+}
 
+impl PrivateKey {
     /// The secret that a ciphertext carries; another one, always the same, if the ciphertext was not made for
     /// this key (implicit rejection).
     ///
@@ -429,9 +382,9 @@ mod tests {
     fn keys_with_a_fault_are_refused() {
         for set in ParameterSet::ALL {
             let key = PrivateKey::generate(set).unwrap();
-            assert!(PublicKey::new(set, &vec![0xff; set.public_len()]).is_err());
+            assert!(PublicKey::new(set, &vec![0xff; set.row().public_len]).is_err());
             let mut expanded = key.expanded();
-            let hash = set.private_len() - 64;
+            let hash = set.row().private_len - 64;
             expanded.expose_mut()[hash] ^= 1;
             assert!(PrivateKey::from_expanded(set, expanded.expose()).is_err());
         }

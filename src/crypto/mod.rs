@@ -24,6 +24,7 @@ pub mod random;
 pub mod rsa;
 pub mod seal;
 mod secret;
+pub mod seeded;
 mod status;
 pub mod xts;
 

@@ -1,121 +1,38 @@
 //! ML-DSA and HashML-DSA (section 6.67).
 
-use super::check_value::Identity;
 use super::params::Hedge;
 use super::signature::{Scheme, Signature, check_len, verdict};
-use super::{Begun, GeneratePair, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
-use crate::crypto::encoding::{Algorithm, Der, public_key_info};
+use super::{Begun, Params, Sign, SignState, VerifyState, key::KeyKind, seeded, wrong_shape};
+use crate::crypto::Hash;
 use crate::crypto::ml_dsa::{MAX_CONTEXT, MU_LEN, Mu, ParameterSet, PrivateKey, PublicKey};
-use crate::crypto::{Hash, Secret};
+use crate::crypto::seeded::Public;
 use crate::error::{Result, Rv};
-use crate::object::{Attributes, Object};
+use crate::object::Object;
 use cryptoki_sys::*;
 use std::mem::take;
 
-/// ML-DSA keys of both classes. Their size is the public key's, in bytes.
-pub static KEYS: &[KeyKind] = &[
-    KeyKind {
-        class: CKO_PUBLIC_KEY,
-        key_type: CKK_ML_DSA,
-        fixed_len: None,
-        complete: |key| {
-            let parsed = PublicKey::new(set(key)?, key.need_bytes(CKA_VALUE)?)?;
-            identity(&parsed).mark(key)
-        },
-        size: |key| Ok(set(key.attributes())?.public_len()),
-        export: None,
-        import: None,
-    },
-    KeyKind {
-        class: CKO_PRIVATE_KEY,
-        key_type: CKK_ML_DSA,
-        fixed_len: None,
-        complete: |key| {
-            let parsed = parse(set(key)?, key)?;
-            seeded::complete(key, parsed.expanded())?;
-            identity(&parsed).mark(key)
-        },
-        size: |key| Ok(set(key.attributes())?.public_len()),
-        export: Some(export),
-        import: Some(import),
-    },
-];
+/// ML-DSA keys of both classes.
+pub static KEYS: &[KeyKind] = &seeded::rows::<Keys>();
 
-fn set(key: &Attributes) -> Result<ParameterSet> {
-    match key.need_ulong(CKA_PARAMETER_SET)? {
-        CKP_ML_DSA_44 => Ok(ParameterSet::MlDsa44),
-        CKP_ML_DSA_65 => Ok(ParameterSet::MlDsa65),
-        CKP_ML_DSA_87 => Ok(ParameterSet::MlDsa87),
-        other => fail!(ParameterSetNotSupported, "CKA_PARAMETER_SET: {other}"),
-    }
-}
+/// Such keys, and CKM_ML_DSA_KEY_PAIR_GEN.
+pub struct Keys;
 
-const fn number(set: ParameterSet) -> CK_ULONG {
-    match set {
-        ParameterSet::MlDsa44 => CKP_ML_DSA_44,
-        ParameterSet::MlDsa65 => CKP_ML_DSA_65,
-        ParameterSet::MlDsa87 => CKP_ML_DSA_87,
-    }
-}
-
-fn parse(set: ParameterSet, secrets: &Attributes) -> Result<PrivateKey> {
-    seeded::parse(
-        secrets,
-        |seed| PrivateKey::from_seed(set, seed),
-        |expanded| PrivateKey::from_expanded(set, expanded),
-    )
+impl seeded::Family for Keys {
+    const KEY_TYPE: CK_KEY_TYPE = CKK_ML_DSA;
+    type Key = PrivateKey;
+    const SETS: &[(CK_ULONG, ParameterSet)] = &[
+        (CKP_ML_DSA_44, ParameterSet::MlDsa44),
+        (CKP_ML_DSA_65, ParameterSet::MlDsa65),
+        (CKP_ML_DSA_87, ParameterSet::MlDsa87),
+    ];
 }
 
 fn public(key: &Object) -> Result<&PublicKey> {
-    key.prepared(|key| PublicKey::new(set(key.attributes())?, key.bytes(CKA_VALUE)?))
+    seeded::public::<Keys>(key)
 }
 
 fn private(key: &Object) -> Result<&PrivateKey> {
-    key.prepared(|key| parse(set(key.attributes())?, key.secrets()?))
-}
-
-/// SubjectPublicKeyInfo (RFC 9881, section 4).
-fn identity(key: &PublicKey) -> Identity {
-    let (set, bytes) = (key.set(), key.bytes());
-    Identity::new(move || public_key_info(Algorithm::new(set.oid()), Der::Bits(&bytes)))
-}
-
-fn export(key: &Object) -> Result<Secret> {
-    let key = private(key)?;
-    Ok(seeded::export(key.set().oid(), key.seed(), &key.expanded()))
-}
-
-fn import(pkcs8: &[u8]) -> Result<Attributes> {
-    for set in ParameterSet::ALL {
-        if let Ok(key) = seeded::import(set.oid(), pkcs8) {
-            return Ok(key.with(CKA_PARAMETER_SET, number(set)));
-        }
-    }
-    Err(super::pkcs8::malformed())
-}
-
-/// CKM_ML_DSA_KEY_PAIR_GEN.
-pub struct KeyPairGen;
-
-impl GeneratePair for KeyPairGen {
-    fn key_type(&self) -> CK_KEY_TYPE {
-        CKK_ML_DSA
-    }
-
-    fn generate(&self, public: &Attributes, _: &Attributes) -> Result<(Attributes, Attributes)> {
-        let set = set(public)?;
-        let key = PrivateKey::generate(set)?;
-        let mut public = Attributes::new().with(CKA_PARAMETER_SET, number(set)).with(CKA_VALUE, key.bytes());
-        let mut private =
-            Attributes::new().with(CKA_PARAMETER_SET, number(set)).with(CKA_VALUE, key.expanded());
-        if let Some(seed) = key.seed() {
-            private.set(CKA_SEED, seed);
-        }
-        let identity = identity(&key);
-        identity.mark(&mut public)?;
-        identity.mark(&mut private)?;
-        Ok((public, private))
-    }
+    seeded::private::<Keys>(key)
 }
 
 /// CKM_ML_DSA.

@@ -404,9 +404,9 @@ const ML_DSA_KEYS: Keys = bytes(&[CKK_ML_DSA], 1312, 2592);
 
 #[rustfmt::skip]
 static ML_DSA: &[Mechanism] = mechanisms! {
-    CKM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, STANDARD, { generate_pair: &ml_dsa::KeyPairGen };
+    CKM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, STANDARD, { generate_pair: &ml_dsa::Keys };
     CKM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, STANDARD, { sign: &ml_dsa::MlDsa };
-    CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, BOTH, { generate_pair: &ml_dsa::KeyPairGen };
+    CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEYS, Shape::None, BOTH, { generate_pair: &ml_dsa::Keys };
     CKM_CLOUDHSM_ML_DSA, ML_DSA_KEYS, Shape::SignContext, BOTH, { sign: &ml_dsa::MlDsa };
     CKM_CLOUDHSM_EXT_MU_ML_DSA, ML_DSA_KEYS, Shape::None, BOTH, { sign: &ml_dsa::ExternalMu };
     CKM_HASH_ML_DSA, ML_DSA_KEYS, Shape::HashSignContext, STANDARD, { sign: &ml_dsa::HashMlDsa(None) };
@@ -424,9 +424,9 @@ const ML_KEM_KEYS: Keys = bytes(&[CKK_ML_KEM], 800, 1568);
 
 #[rustfmt::skip]
 static ML_KEM: &[Mechanism] = mechanisms! {
-    CKM_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
+    CKM_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::Keys };
     CKM_ML_KEM, ML_KEM_KEYS, Shape::None, STANDARD, { kem: &ml_kem::MlKem };
-    CKM_COFFER_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::KeyPairGen };
+    CKM_COFFER_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEYS, Shape::None, STANDARD, { generate_pair: &ml_kem::Keys };
     CKM_COFFER_ML_KEM, ML_KEM_KEYS, Shape::Kem, STANDARD, { derive: &ml_kem::MlKem };
 };
 

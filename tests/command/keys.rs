@@ -2,6 +2,7 @@
 
 use super::*;
 use coffer_pkcs11::crypto::encoding::{Algorithm, Der, private_key_info, tag};
+use coffer_pkcs11::crypto::seeded::{Parameters, Private};
 use coffer_pkcs11::crypto::{ml_dsa, ml_kem};
 
 const AES: &[&str] = &["key", "generate-symmetric", "aes", "--key-length-bytes", "32", "--label"];
@@ -171,8 +172,8 @@ fn lengths_of_lattice_keys() {
     // A key that came in its expanded form has no seed.
     let (dsa, kem) = (ml_dsa::ParameterSet::MlDsa65, ml_kem::ParameterSet::MlKem768);
     let keys = [
-        (dsa.oid(), ml_dsa::PrivateKey::generate(dsa).expect("a key").expanded()),
-        (kem.oid(), ml_kem::PrivateKey::generate(kem).expect("a key").expanded()),
+        (dsa.row().oid, ml_dsa::PrivateKey::generate(dsa).expect("a key").expanded()),
+        (kem.row().oid, ml_kem::PrivateKey::generate(kem).expect("a key").expanded()),
     ];
     for (at, (oid, expanded)) in keys.iter().enumerate() {
         let key = Der::Bytes(tag::OCTET_STRING, expanded.expose());

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use coffer_pkcs11::crypto::Secret;
 use coffer_pkcs11::crypto::encoding::{Algorithm, Der, Reader, private_key_info, public_key_info, tag};
 use coffer_pkcs11::crypto::ml_kem::{ParameterSet, PrivateKey};
+use coffer_pkcs11::crypto::seeded::{Parameters, Private, Public};
 use coffer_pkcs11::mechanism::key;
 use coffer_pkcs11::storage::escrow::id;
 use cryptoki_sys::*;
@@ -67,7 +68,7 @@ pub fn run(command: Command) -> Outcome {
     let wrong = |error: coffer_pkcs11::error::Error| error.to_string();
     let pair = PrivateKey::generate(SET).map_err(wrong)?;
     let seed = pair.seed().ok_or("the key has no seed")?;
-    let pkcs8 = private_key_info(Algorithm::new(SET.oid()), Der::Bytes(tag::context(0), seed.expose()));
+    let pkcs8 = private_key_info(Algorithm::new(SET.row().oid), Der::Bytes(tag::context(0), seed.expose()));
     let private_pem = match passphrase {
         None => files::to_pem("PRIVATE KEY", pkcs8.expose()),
         Some(passphrase) => {
@@ -80,7 +81,7 @@ pub fn run(command: Command) -> Outcome {
     };
     let bytes = pair.bytes();
     files::write(&private, private_pem.as_bytes())?;
-    let info = public_key_info(Algorithm::new(SET.oid()), Der::Bits(&bytes));
+    let info = public_key_info(Algorithm::new(SET.row().oid), Der::Bits(&bytes));
     files::write(&public, files::to_pem("PUBLIC KEY", &info).as_bytes())?;
     let id = hex(&id(&bytes).map_err(wrong)?);
     Ok(Report {
@@ -110,7 +111,7 @@ pub fn public(path: &Path) -> Result<Vec<u8>, String> {
         outer.end()?;
         let oid = info.enter(tag::SEQUENCE)?.read(tag::OID)?;
         let key = info.bits()?;
-        (oid == SET.oid()).then(|| key.to_vec())
+        (oid == SET.row().oid).then(|| key.to_vec())
     };
     let key = blocks.iter().filter(|block| block.label == "PUBLIC KEY").find_map(|block| read(&block.der));
     key.ok_or_else(|| {
