@@ -48,6 +48,7 @@ test: setup-clients
 
 # Every vector, every kill point, a thousand bit flips, long races; memory and constant time under valgrind; random input.
 test-long: setup-clients
+	$(CARGO) clippy --no-default-features --all-targets -- -D warnings
 	$(CARGO) build --workspace --all-targets
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --bins --test '*'
 	COFFER_LONG=1 $(CARGO) test --workspace --no-fail-fast --lib --profile long
