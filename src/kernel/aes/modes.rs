@@ -152,9 +152,9 @@ pub(super) struct Ctr<'a> {
     keys: Keys<'a>,
     /// The counter block to come, as a number, whose low 64 bits may not carry.
     next: u128,
-    /// From the next one on, if `is_ahead`.
+    /// So many from the next one on.
     ahead: MaybeUninit<[Block; MOST_BLOCKS]>,
-    is_ahead: bool,
+    blocks_ahead: usize,
 }
 
 /// In eight of the widest vectors.
@@ -164,7 +164,7 @@ impl<'a> Ctr<'a> {
     /// From `next` on, a number whose low 64 bits do not carry before the end.
     #[inline(always)]
     pub fn new(keys: Keys<'a>, next: u128) -> Ctr<'a> {
-        Ctr { keys, next, ahead: MaybeUninit::uninit(), is_ahead: false }
+        Ctr { keys, next, ahead: MaybeUninit::uninit(), blocks_ahead: 0 }
     }
 }
 
@@ -174,10 +174,9 @@ impl Mode for Ctr<'_> {
         const { assert!(N * V::BLOCKS <= MOST_BLOCKS) }
         let (start, blocks) = (self.next, N * V::BLOCKS);
         self.next = start.wrapping_add(blocks as u128);
-        // SAFETY: the caller's; all is read before anything is written. What is ahead is as long as a pass, or was written
-        // by a longer one.
+        // SAFETY: the caller's; all is read before anything is written. What is ahead has room for any pass.
         unsafe {
-            let counters: [V; N] = if N == 8 && self.is_ahead {
+            let counters: [V; N] = if blocks <= self.blocks_ahead {
                 load(self.ahead.as_ptr().cast())
             } else {
                 let base = V::repeat(&Block(start.to_le_bytes()));
@@ -190,8 +189,9 @@ impl Mode for Ctr<'_> {
                     *x = x.plus_in_last_byte(blocks as u8);
                 }
                 store(ahead, self.ahead.as_mut_ptr().cast());
-                self.is_ahead = usize::from(start as u8) + 2 * blocks <= 0x100;
             }
+            let last_byte_carries = usize::from(start as u8) + 2 * blocks > 0x100;
+            self.blocks_ahead = if N < 8 || last_byte_carries { 0 } else { blocks };
             let data = load::<V, N>(from);
             store(crypt::<V, N, true>(self.keys, counters, |i, key| key.xor(data[i])), to);
         }
