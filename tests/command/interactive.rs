@@ -128,6 +128,15 @@ impl Tmux {
     fn key(&self, name: &str) {
         self.run(&["send-keys", name]);
     }
+
+    /// Gives a line and waits for the prompt after it. Only when the line is on the screen does the screen no longer
+    /// end with the prompt before it, so only then is it sent.
+    fn line(&self, line: &str, prompt: &str) -> String {
+        self.text(line);
+        self.until(&format!("> {line}"));
+        self.key("Enter");
+        self.until(prompt)
+    }
 }
 
 impl Drop for Tmux {
@@ -142,12 +151,8 @@ fn a_person_at_the_prompt() {
     place.done(&["key", "generate-symmetric", "aes", "--key-length-bytes", "16", "--label", "mine"]);
     let tmux = Tmux::start(&place);
     tmux.until("coffer >");
-    tmux.text("key list");
-    tmux.key("Enter");
-    assert!(tmux.until("coffer >").contains("nobody is logged in"));
-    tmux.text("login --username user --role crypto-user");
-    tmux.key("Enter");
-    tmux.until("password of user:");
+    assert!(tmux.line("key list", "coffer >").contains("nobody is logged in"));
+    tmux.line("login --username user --role crypto-user", "password of user:");
     tmux.text("a wrong one");
     tmux.key("Enter");
     assert!(tmux.until("coffer >").contains("the PIN is wrong"));
@@ -177,15 +182,9 @@ fn a_person_at_the_prompt() {
     tmux.until("> key delete");
     tmux.key("C-c");
     tmux.until("> key delete\ncrypto_user@one >");
-    tmux.text(USER_PIN);
-    tmux.key("Enter");
-    tmux.until("crypto_user@one >");
-    tmux.text("help key wrap");
-    tmux.key("Enter");
-    assert!(tmux.until("crypto_user@one >").contains("cloudhsm-aes-gcm"));
-    tmux.text("logout");
-    tmux.key("Enter");
-    tmux.until("coffer >");
+    tmux.line(USER_PIN, "crypto_user@one >");
+    assert!(tmux.line("help key wrap", "crypto_user@one >").contains("cloudhsm-aes-gcm"));
+    tmux.line("logout", "coffer >");
     tmux.key("C-d");
     tmux.until("ended with 0");
     let history = fs::read_to_string(place.path().join(".local/state/coffer/history")).expect("a history");
