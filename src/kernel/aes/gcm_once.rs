@@ -2,10 +2,11 @@
 //! so no more of them is made than the message takes.
 
 use super::BLOCK;
-use super::gcm::{Message, run};
+use super::gcm::Message;
 use super::ghash::{HashKey, fill};
-use super::lanes::is_there;
+use super::lanes::{Lanes, Work};
 use super::vector::Block;
+use super::x86_64::Wide;
 use crate::kernel::{Direction, InOut};
 use std::arch::x86_64::*;
 use std::ptr;
@@ -25,43 +26,47 @@ pub fn gcm_once(
     mut io: InOut<'_>,
 ) -> Option<[u8; BLOCK]> {
     assert!(io.capacity() >= io.input_len());
-    if !is_there() {
-        return None;
-    }
+    let wide = Wide::best().filter(|wide| wide.has_gcm())?;
     let len = io.input_len();
     let (from, to) = io.as_ptrs();
-    // SAFETY: the features have been seen; both are valid for `len`, and the same or apart as `InOut` promises.
+    // SAFETY: both are valid for `len`, and the same or apart as `InOut` promises.
     unsafe {
         Some(match direction {
-            Direction::Encrypt => once::<true>(key, iv, aad, from, to, len),
-            Direction::Decrypt => once::<false>(key, iv, aad, from, to, len),
+            Direction::Encrypt => wide.work(Once::<true> { key, iv, aad, from, to, len }),
+            Direction::Decrypt => wide.work(Once::<false> { key, iv, aad, from, to, len }),
         })
     }
 }
 
-/// # Safety
-/// As [`run`].
-#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn once<const ENCRYPT: bool>(
-    key: &[u8; 32],
-    iv: &[u8; 12],
-    aad: &[u8],
+/// As [`Message`], with the key instead of what is made of it.
+struct Once<'a, const ENCRYPT: bool> {
+    key: &'a [u8; 32],
+    iv: &'a [u8; 12],
+    aad: &'a [u8],
     from: *const u8,
     to: *mut u8,
     len: usize,
-) -> [u8; BLOCK] {
-    let mut keys = [const { Block([0; BLOCK]) }; KEYS];
-    // The lengths are one more block of the message.
-    let blocks = aad.len().div_ceil(BLOCK).max(len.div_ceil(BLOCK) + 1);
-    // SAFETY: the instructions are enabled, and the rest is the caller's; a key is a place to write, volatile, so that no
-    // compiler leaves it out.
-    unsafe {
-        expand(key, &mut keys);
-        let mut hash = HashKey::empty();
-        fill(&keys, &mut hash, blocks);
-        let tag = run::<ENCRYPT, KEYS>(&keys, &Message { hash: &hash, iv, aad }, from, to, len);
-        ptr::write_volatile(&mut keys, [const { Block([0; BLOCK]) }; KEYS]);
-        tag
+}
+
+impl<const ENCRYPT: bool> Work for Once<'_, ENCRYPT> {
+    type Output = [u8; BLOCK];
+
+    #[inline(always)]
+    unsafe fn with<V: Lanes>(self) -> [u8; BLOCK] {
+        let Once { key, iv, aad, from, to, len } = self;
+        let mut keys = [const { Block([0; BLOCK]) }; KEYS];
+        // The lengths are one more block of the message.
+        let blocks = aad.len().div_ceil(BLOCK).max(len.div_ceil(BLOCK) + 1);
+        // SAFETY: the caller's; a key is a place to write, volatile, so that no compiler leaves it out.
+        unsafe {
+            expand(key, &mut keys);
+            let mut hash = HashKey::empty();
+            fill::<V>(&keys, &mut hash, blocks);
+            let tag =
+                V::enabled(Message::<ENCRYPT, KEYS> { keys: &keys, hash: &hash, iv, aad, from, to, len });
+            ptr::write_volatile(&mut keys, [const { Block([0; BLOCK]) }; KEYS]);
+            tag
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! AES in ECB, CBC decryption, CTR (SP 800-38A) and GCM (SP 800-38D) on processors with instructions for it.
 //!
 //! AWS-LC leaves some things undone. It has no use for VAES in the first three, which runs two or four blocks in one
-//! instruction, at twice the speed; and in GCM, where it has, a message of a block takes it half as long again as it
+//! instruction, at twice the speed; and in GCM, where it has for four, a message of a block takes it half as long again as it
 //! must. And on aarch64 it encrypts ECB a block at a time, each waiting for its own rounds. Where one instruction takes one
 //! block, it is as fast as they go in all else.
 //!
 //! `vector` says what a register of blocks can do and `x86_64` or `aarch64` does it; `schedule` and `modes` are built
-//! on that alone. `gcm` and its hash are for the one processor with all they need.
+//! on that alone. `gcm` and its hash ask for more, which `lanes` has for two of the kinds of register.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -131,7 +131,7 @@ impl Schedule {
     /// For [`Schedule::gcm`]; `None` where AES-GCM is left to AWS-LC.
     pub fn hash_key(&self) -> Option<HashKey> {
         #[cfg(target_arch = "x86_64")]
-        return HashKey::new(self.keys.encrypt());
+        return HashKey::new(self.wide, self.keys.encrypt());
         #[cfg(not(target_arch = "x86_64"))]
         None
     }
@@ -155,13 +155,13 @@ impl Schedule {
         #[cfg(target_arch = "x86_64")]
         {
             let len = io.input_len();
-            let (from, to) = io.as_ptrs();
-            let (keys, message) = (self.keys.encrypt(), gcm::Message { hash, iv, aad });
+            let places = io.as_ptrs();
+            let (wide, keys) = (self.wide, self.keys.encrypt());
             // SAFETY: both are valid for `len`, and the same or apart as `InOut` promises; a hash key was made.
             unsafe {
                 match direction {
-                    Direction::Encrypt => gcm::run_any::<true>(keys, &message, from, to, len),
-                    Direction::Decrypt => gcm::run_any::<false>(keys, &message, from, to, len),
+                    Direction::Encrypt => gcm::run::<true>(wide, keys, hash, [iv, aad], places, len),
+                    Direction::Decrypt => gcm::run::<false>(wide, keys, hash, [iv, aad], places, len),
                 }
             }
         }

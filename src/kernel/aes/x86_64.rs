@@ -14,7 +14,7 @@ macro_rules! vector {
      $encrypt:ident, $encrypt_last:ident, $decrypt:ident, $decrypt_last:ident,
      repeat: $repeat:expr, shifted: $shifted:expr) => {
         #[derive(Clone, Copy)]
-        pub(super) struct $name($register);
+        pub(super) struct $name(pub(super) $register);
 
         impl Vector for $name {
             const BLOCKS: usize = $blocks;
