@@ -1,10 +1,16 @@
 //! The compression function of SHA-512 and its shorter siblings (FIPS 180-4) where AWS-LC does not have the
 //! processor's best: it has one for AVX and one without vectors.
 //!
-//! `x86_64` has the message schedules, of two or four blocks at once, and `rounds` the rounds.
+//! `x86_64` has the message schedules, of two or four blocks at once, and `rounds` the rounds; `avx2` has both for
+//! processors that lack AVX-512.
+
+// `avx2` has its macros too.
+#[cfg(target_arch = "x86_64")]
+#[macro_use]
+mod rounds;
 
 #[cfg(target_arch = "x86_64")]
-mod rounds;
+mod avx2;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(target_arch = "x86_64")]

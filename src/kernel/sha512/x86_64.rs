@@ -12,7 +12,7 @@ use std::array::from_fn;
 use std::mem::MaybeUninit;
 
 /// The constants of section 4.2.3, two of which are added to two words at a time.
-static K: [[u64; 2]; 40] = [
+pub(super) static K: [[u64; 2]; 40] = [
     [0x428a2f98d728ae22, 0x7137449123ef65cd],
     [0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc],
     [0x3956c25bf348b538, 0x59f111f1b605d019],
@@ -72,7 +72,7 @@ pub(super) fn best() -> Option<Compress> {
         |state, blocks| unsafe { avx512(state, blocks) }
     } else {
         // SAFETY: the features have been seen.
-        |state, blocks| unsafe { avx2(state, blocks) }
+        |state, blocks| unsafe { super::avx2::compress(state, blocks) }
     })
 }
 
@@ -163,23 +163,6 @@ macro_rules! words {
 const XOR: i32 = 0x96;
 
 words! {
-    /// With AVX2, a rotation is two shifts.
-    Shifted(__m256i), 2, _mm256_store_si256, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_shuffle_epi8,
-    repeat: |two| _mm256_broadcastsi128_si256(two),
-    load: |[first, second]: [__m128i; 2]| _mm256_set_m128i(second, first),
-    sigma0: |x| {
-        let by_1 = _mm256_xor_si256(_mm256_srli_epi64::<1>(x), _mm256_slli_epi64::<63>(x));
-        let by_8 = _mm256_xor_si256(_mm256_srli_epi64::<8>(x), _mm256_slli_epi64::<56>(x));
-        _mm256_xor_si256(_mm256_xor_si256(by_1, by_8), _mm256_srli_epi64::<7>(x))
-    },
-    sigma1: |x| {
-        let by_19 = _mm256_xor_si256(_mm256_srli_epi64::<19>(x), _mm256_slli_epi64::<45>(x));
-        let by_61 = _mm256_xor_si256(_mm256_srli_epi64::<61>(x), _mm256_slli_epi64::<3>(x));
-        _mm256_xor_si256(_mm256_xor_si256(by_19, by_61), _mm256_srli_epi64::<6>(x))
-    }
-}
-
-words! {
     /// With AVX-512 there are rotations, and an exclusive or of three.
     Two(__m256i), 2, _mm256_store_si256, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_shuffle_epi8,
     repeat: |two| _mm256_broadcastsi128_si256(two),
@@ -210,12 +193,6 @@ words! {
         let (by_19, by_61) = (_mm512_ror_epi64::<19>(x), _mm512_ror_epi64::<61>(x));
         _mm512_ternarylogic_epi64::<XOR>(by_19, by_61, _mm512_srli_epi64::<6>(x))
     }
-}
-
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-fn avx2(state: &mut [u64; 8], blocks: &[[u8; BLOCK]]) {
-    // SAFETY: the features are enabled.
-    unsafe { compress::<Shifted, 2, 32>(state, blocks) }
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512vl")]
