@@ -4,7 +4,7 @@
 //! AWS-LC's own uses the same instructions only with AVX-512, and sets up before a message what costs as much as a short
 //! message itself.
 //!
-//! In a long message the 32 blocks of one pass are hashed between the rounds of the next one, if it is encrypted, or of the
+//! In a long message the blocks of one pass are hashed between the rounds of the next one, if it is encrypted, or of the
 //! same.
 //!
 //! **Constant time.** No branch and no address depends on more than lengths, and the instructions take the same time
