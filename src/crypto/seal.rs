@@ -311,7 +311,8 @@ mod tests {
         }
     }
 
-    /// Every length around blocks, registers and passes, beside the record's and longer ones, by the kernel's ways and by AWS-LC.
+    /// Every length around blocks, registers and passes, beside the record's and longer ones, by the kernel's ways and
+    /// by AWS-LC.
     #[test]
     fn the_kernel_and_aws_lc_agree() {
         let key = random_key();

@@ -12,15 +12,10 @@ use std::arch::x86_64::*;
 const XOR: i32 = 0x96;
 
 impl Lanes for Four {
-    #[inline(always)]
+    #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
     unsafe fn enabled<W: Work>(work: W) -> W::Output {
-        #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
-        unsafe fn enabled<W: Work>(work: W) -> W::Output {
-            // SAFETY: the instructions are enabled, and the rest is the caller's.
-            unsafe { work.with::<Four>() }
-        }
-        // SAFETY: the caller's.
-        unsafe { enabled(work) }
+        // SAFETY: the instructions are enabled, and the rest is the caller's.
+        unsafe { work.with::<Four>() }
     }
 
     #[inline(always)]
@@ -106,7 +101,8 @@ impl Lanes for Four {
         }
     }
 
-    #[inline(always)]
+    #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
+    #[inline]
     unsafe fn rounds_and_products<const I: usize>(
         x: &mut [Four; PASS],
         keys: &[Block; PASS],
@@ -114,71 +110,54 @@ impl Lanes for Four {
         blocks: &[Four; PASS],
         powers: *const u8,
     ) {
-        // SAFETY: the caller's; a value proves the instructions.
-        unsafe { rounds_and_products::<I>(x, keys, sum, blocks, powers) }
-    }
-}
-
-/// [`Lanes::rounds_and_products`].
-///
-/// # Safety
-/// As there; the processor has the instructions.
-#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,avx512dq")]
-#[inline]
-unsafe fn rounds_and_products<const I: usize>(
-    x: &mut [Four; PASS],
-    keys: &[Block; PASS],
-    sum: &mut Sum<Four>,
-    blocks: &[Four; PASS],
-    powers: *const u8,
-) {
-    let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
-    // SAFETY: registers, and keys and powers that are read; a value proves the instructions. The registers have names
-    // since the compiler misspells those above zmm15 when it chooses.
-    unsafe {
-        asm!(
-            "vbroadcasti32x4 zmm13, [{keys} + {key}]",
-            "vmovdqa64 zmm14, [{powers} + {power}]",
-            "vaesenc zmm0, zmm0, zmm13",
-            "vpclmulqdq zmm15, zmm11, zmm14, 0x01",
-            "vaesenc zmm1, zmm1, zmm13",
-            "vpclmulqdq zmm16, zmm11, zmm14, 0x10",
-            "vaesenc zmm2, zmm2, zmm13",
-            "vpternlogq zmm9, zmm15, zmm16, {xor}",
-            "vaesenc zmm3, zmm3, zmm13",
-            "vpclmulqdq zmm17, zmm11, zmm14, 0x00",
-            "vaesenc zmm4, zmm4, zmm13",
-            "vpclmulqdq zmm18, zmm11, zmm14, 0x11",
-            "vmovdqa64 zmm14, [{powers} + {power} + {vector}]",
-            "vaesenc zmm5, zmm5, zmm13",
-            "vpclmulqdq zmm15, zmm12, zmm14, 0x01",
-            "vaesenc zmm6, zmm6, zmm13",
-            "vpclmulqdq zmm16, zmm12, zmm14, 0x10",
-            "vaesenc zmm7, zmm7, zmm13",
-            "vbroadcasti32x4 zmm13, [{keys} + {key} + {block}]",
-            "vpternlogq zmm9, zmm15, zmm16, {xor}",
-            "vaesenc zmm0, zmm0, zmm13",
-            "vpclmulqdq zmm15, zmm12, zmm14, 0x00",
-            "vaesenc zmm1, zmm1, zmm13",
-            "vpclmulqdq zmm16, zmm12, zmm14, 0x11",
-            "vaesenc zmm2, zmm2, zmm13",
-            "vpternlogq zmm8, zmm17, zmm15, {xor}",
-            "vaesenc zmm3, zmm3, zmm13",
-            "vpternlogq zmm10, zmm18, zmm16, {xor}",
-            "vaesenc zmm4, zmm4, zmm13",
-            "vaesenc zmm5, zmm5, zmm13",
-            "vaesenc zmm6, zmm6, zmm13",
-            "vaesenc zmm7, zmm7, zmm13",
-            keys = in(reg) keys.as_ptr(), key = const 2 * I * BLOCK,
-            powers = in(reg) powers, power = const 2 * I * Four::BYTES,
-            xor = const XOR, vector = const Four::BYTES, block = const BLOCK,
-            inout("zmm0") x0.0, inout("zmm1") x1.0, inout("zmm2") x2.0, inout("zmm3") x3.0,
-            inout("zmm4") x4.0, inout("zmm5") x5.0, inout("zmm6") x6.0, inout("zmm7") x7.0,
-            inout("zmm8") sum.low.0, inout("zmm9") sum.middle.0, inout("zmm10") sum.high.0,
-            in("zmm11") blocks[2 * I].0, in("zmm12") blocks[2 * I + 1].0, out("zmm13") _, out("zmm14") _,
-            out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _,
-            options(pure, readonly, nostack, preserves_flags),
-        );
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
+        // SAFETY: registers, and keys and powers that are read; a value proves the instructions. The registers have names
+        // since the compiler misspells those above zmm15 when it chooses.
+        unsafe {
+            asm!(
+                "vbroadcasti32x4 zmm13, [{keys} + {key}]",
+                "vmovdqa64 zmm14, [{powers} + {power}]",
+                "vaesenc zmm0, zmm0, zmm13",
+                "vpclmulqdq zmm15, zmm11, zmm14, 0x01",
+                "vaesenc zmm1, zmm1, zmm13",
+                "vpclmulqdq zmm16, zmm11, zmm14, 0x10",
+                "vaesenc zmm2, zmm2, zmm13",
+                "vpternlogq zmm9, zmm15, zmm16, {xor}",
+                "vaesenc zmm3, zmm3, zmm13",
+                "vpclmulqdq zmm17, zmm11, zmm14, 0x00",
+                "vaesenc zmm4, zmm4, zmm13",
+                "vpclmulqdq zmm18, zmm11, zmm14, 0x11",
+                "vmovdqa64 zmm14, [{powers} + {power} + {vector}]",
+                "vaesenc zmm5, zmm5, zmm13",
+                "vpclmulqdq zmm15, zmm12, zmm14, 0x01",
+                "vaesenc zmm6, zmm6, zmm13",
+                "vpclmulqdq zmm16, zmm12, zmm14, 0x10",
+                "vaesenc zmm7, zmm7, zmm13",
+                "vbroadcasti32x4 zmm13, [{keys} + {key} + {block}]",
+                "vpternlogq zmm9, zmm15, zmm16, {xor}",
+                "vaesenc zmm0, zmm0, zmm13",
+                "vpclmulqdq zmm15, zmm12, zmm14, 0x00",
+                "vaesenc zmm1, zmm1, zmm13",
+                "vpclmulqdq zmm16, zmm12, zmm14, 0x11",
+                "vaesenc zmm2, zmm2, zmm13",
+                "vpternlogq zmm8, zmm17, zmm15, {xor}",
+                "vaesenc zmm3, zmm3, zmm13",
+                "vpternlogq zmm10, zmm18, zmm16, {xor}",
+                "vaesenc zmm4, zmm4, zmm13",
+                "vaesenc zmm5, zmm5, zmm13",
+                "vaesenc zmm6, zmm6, zmm13",
+                "vaesenc zmm7, zmm7, zmm13",
+                keys = in(reg) keys.as_ptr(), key = const 2 * I * BLOCK,
+                powers = in(reg) powers, power = const 2 * I * Four::BYTES,
+                xor = const XOR, vector = const Four::BYTES, block = const BLOCK,
+                inout("zmm0") x0.0, inout("zmm1") x1.0, inout("zmm2") x2.0, inout("zmm3") x3.0,
+                inout("zmm4") x4.0, inout("zmm5") x5.0, inout("zmm6") x6.0, inout("zmm7") x7.0,
+                inout("zmm8") sum.low.0, inout("zmm9") sum.middle.0, inout("zmm10") sum.high.0,
+                in("zmm11") blocks[2 * I].0, in("zmm12") blocks[2 * I + 1].0, out("zmm13") _, out("zmm14") _,
+                out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
     }
 }
 

@@ -9,15 +9,10 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 impl Lanes for Two {
-    #[inline(always)]
+    #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq")]
     unsafe fn enabled<W: Work>(work: W) -> W::Output {
-        #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq")]
-        unsafe fn enabled<W: Work>(work: W) -> W::Output {
-            // SAFETY: the instructions are enabled, and the rest is the caller's.
-            unsafe { work.with::<Two>() }
-        }
-        // SAFETY: the caller's.
-        unsafe { enabled(work) }
+        // SAFETY: the instructions are enabled, and the rest is the caller's.
+        unsafe { work.with::<Two>() }
     }
 
     #[inline(always)]
@@ -114,7 +109,8 @@ impl Lanes for Two {
         }
     }
 
-    #[inline(always)]
+    #[target_feature(enable = "aes,avx2,vaes,vpclmulqdq")]
+    #[inline]
     unsafe fn rounds_and_products<const I: usize>(
         x: &mut [Two; PASS],
         keys: &[Block; PASS],
@@ -122,72 +118,55 @@ impl Lanes for Two {
         blocks: &[Two; PASS],
         powers: *const u8,
     ) {
-        // SAFETY: the caller's; a value proves the instructions.
-        unsafe { rounds_and_products::<I>(x, keys, sum, blocks, powers) }
-    }
-}
-
-/// [`Lanes::rounds_and_products`].
-///
-/// # Safety
-/// As there; the processor has the instructions.
-#[target_feature(enable = "aes,avx2,vaes,vpclmulqdq")]
-#[inline]
-unsafe fn rounds_and_products<const I: usize>(
-    x: &mut [Two; PASS],
-    keys: &[Block; PASS],
-    sum: &mut Sum<Two>,
-    blocks: &[Two; PASS],
-    powers: *const u8,
-) {
-    let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
-    // SAFETY: registers, and keys and powers that are read; a value proves the instructions.
-    unsafe {
-        asm!(
-            "vbroadcasti128 ymm13, [{keys} + {key}]",
-            "vaesenc ymm0, ymm0, ymm13",
-            "vpclmulqdq ymm14, ymm11, [{powers} + {power}], 0x01",
-            "vaesenc ymm1, ymm1, ymm13",
-            "vpclmulqdq ymm15, ymm11, [{powers} + {power}], 0x10",
-            "vaesenc ymm2, ymm2, ymm13",
-            "vpxor ymm9, ymm9, ymm14",
-            "vaesenc ymm3, ymm3, ymm13",
-            "vpclmulqdq ymm14, ymm11, [{powers} + {power}], 0x00",
-            "vaesenc ymm4, ymm4, ymm13",
-            "vpxor ymm9, ymm9, ymm15",
-            "vpclmulqdq ymm15, ymm11, [{powers} + {power}], 0x11",
-            "vaesenc ymm5, ymm5, ymm13",
-            "vpxor ymm8, ymm8, ymm14",
-            "vaesenc ymm6, ymm6, ymm13",
-            "vpxor ymm10, ymm10, ymm15",
-            "vaesenc ymm7, ymm7, ymm13",
-            "vbroadcasti128 ymm13, [{keys} + {key} + {block}]",
-            "vaesenc ymm0, ymm0, ymm13",
-            "vpclmulqdq ymm14, ymm12, [{powers} + {power} + {vector}], 0x01",
-            "vaesenc ymm1, ymm1, ymm13",
-            "vpclmulqdq ymm15, ymm12, [{powers} + {power} + {vector}], 0x10",
-            "vaesenc ymm2, ymm2, ymm13",
-            "vpxor ymm9, ymm9, ymm14",
-            "vaesenc ymm3, ymm3, ymm13",
-            "vpclmulqdq ymm14, ymm12, [{powers} + {power} + {vector}], 0x00",
-            "vaesenc ymm4, ymm4, ymm13",
-            "vpxor ymm9, ymm9, ymm15",
-            "vpclmulqdq ymm15, ymm12, [{powers} + {power} + {vector}], 0x11",
-            "vaesenc ymm5, ymm5, ymm13",
-            "vpxor ymm8, ymm8, ymm14",
-            "vaesenc ymm6, ymm6, ymm13",
-            "vpxor ymm10, ymm10, ymm15",
-            "vaesenc ymm7, ymm7, ymm13",
-            keys = in(reg) keys.as_ptr(), key = const 2 * I * BLOCK,
-            powers = in(reg) powers, power = const 2 * I * Two::BYTES,
-            vector = const Two::BYTES, block = const BLOCK,
-            inout("ymm0") x0.0, inout("ymm1") x1.0, inout("ymm2") x2.0, inout("ymm3") x3.0,
-            inout("ymm4") x4.0, inout("ymm5") x5.0, inout("ymm6") x6.0, inout("ymm7") x7.0,
-            inout("ymm8") sum.low.0, inout("ymm9") sum.middle.0, inout("ymm10") sum.high.0,
-            in("ymm11") blocks[2 * I].0, in("ymm12") blocks[2 * I + 1].0, out("ymm13") _, out("ymm14") _,
-            out("ymm15") _,
-            options(pure, readonly, nostack, preserves_flags),
-        );
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = x;
+        // SAFETY: registers, and keys and powers that are read; a value proves the instructions.
+        unsafe {
+            asm!(
+                "vbroadcasti128 ymm13, [{keys} + {key}]",
+                "vaesenc ymm0, ymm0, ymm13",
+                "vpclmulqdq ymm14, ymm11, [{powers} + {power}], 0x01",
+                "vaesenc ymm1, ymm1, ymm13",
+                "vpclmulqdq ymm15, ymm11, [{powers} + {power}], 0x10",
+                "vaesenc ymm2, ymm2, ymm13",
+                "vpxor ymm9, ymm9, ymm14",
+                "vaesenc ymm3, ymm3, ymm13",
+                "vpclmulqdq ymm14, ymm11, [{powers} + {power}], 0x00",
+                "vaesenc ymm4, ymm4, ymm13",
+                "vpxor ymm9, ymm9, ymm15",
+                "vpclmulqdq ymm15, ymm11, [{powers} + {power}], 0x11",
+                "vaesenc ymm5, ymm5, ymm13",
+                "vpxor ymm8, ymm8, ymm14",
+                "vaesenc ymm6, ymm6, ymm13",
+                "vpxor ymm10, ymm10, ymm15",
+                "vaesenc ymm7, ymm7, ymm13",
+                "vbroadcasti128 ymm13, [{keys} + {key} + {block}]",
+                "vaesenc ymm0, ymm0, ymm13",
+                "vpclmulqdq ymm14, ymm12, [{powers} + {power} + {vector}], 0x01",
+                "vaesenc ymm1, ymm1, ymm13",
+                "vpclmulqdq ymm15, ymm12, [{powers} + {power} + {vector}], 0x10",
+                "vaesenc ymm2, ymm2, ymm13",
+                "vpxor ymm9, ymm9, ymm14",
+                "vaesenc ymm3, ymm3, ymm13",
+                "vpclmulqdq ymm14, ymm12, [{powers} + {power} + {vector}], 0x00",
+                "vaesenc ymm4, ymm4, ymm13",
+                "vpxor ymm9, ymm9, ymm15",
+                "vpclmulqdq ymm15, ymm12, [{powers} + {power} + {vector}], 0x11",
+                "vaesenc ymm5, ymm5, ymm13",
+                "vpxor ymm8, ymm8, ymm14",
+                "vaesenc ymm6, ymm6, ymm13",
+                "vpxor ymm10, ymm10, ymm15",
+                "vaesenc ymm7, ymm7, ymm13",
+                keys = in(reg) keys.as_ptr(), key = const 2 * I * BLOCK,
+                powers = in(reg) powers, power = const 2 * I * Two::BYTES,
+                vector = const Two::BYTES, block = const BLOCK,
+                inout("ymm0") x0.0, inout("ymm1") x1.0, inout("ymm2") x2.0, inout("ymm3") x3.0,
+                inout("ymm4") x4.0, inout("ymm5") x5.0, inout("ymm6") x6.0, inout("ymm7") x7.0,
+                inout("ymm8") sum.low.0, inout("ymm9") sum.middle.0, inout("ymm10") sum.high.0,
+                in("ymm11") blocks[2 * I].0, in("ymm12") blocks[2 * I + 1].0, out("ymm13") _, out("ymm14") _,
+                out("ymm15") _,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
     }
 }
 
